@@ -1,0 +1,297 @@
+use std::fmt;
+use std::str::FromStr;
+
+use bytes::Bytes;
+
+use crate::step::Excerpt;
+use crate::{Error, Result, Step};
+
+/// A sequence of steps, written `a/b/c`; the empty one is the root.
+///
+/// Cloning is cheap. Paths are ordered as their steps are, one after the other, which is the order
+/// in which trees are walked: `a`, `a/b`, `a.b`.
+///
+/// ```
+/// use ramus_core::Path;
+///
+/// let path: Path = "users/ada".parse()?;
+/// assert_eq!(path.len(), 2);
+/// assert_eq!(path.parent().unwrap().to_string(), "users");
+/// assert_eq!(path.join(&"x/y".parse()?).to_string(), "users/ada/x/y");
+/// # Ok::<(), ramus_core::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct Path(
+    /// Checked steps with a `/` between any two.
+    Bytes,
+);
+
+impl Path {
+    /// Returns the root: the path of no steps.
+    pub const fn root() -> Self {
+        Self(Bytes::new())
+    }
+
+    /// Returns the path that is written like this; nothing is the root.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if a step is empty (as in `/a`, `a//b` and
+    /// `a/`), too long, or holds NUL; the message names the step.
+    pub fn new(bytes: impl Into<Bytes>) -> Result<Self> {
+        let bytes = bytes.into();
+        let path = Self(bytes);
+        for (index, step) in path.iter().enumerate() {
+            if let Err(fault) = Step::check(step) {
+                let (number, text) = (index + 1, Excerpt(&path.0));
+                return Err(Error::invalid_input(format!(
+                    "step {number} of path `{text}` {fault}"
+                )));
+            }
+        }
+        Ok(path)
+    }
+
+    /// Returns whether this is the root.
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns how many steps there are.
+    pub fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    /// Returns whether there are no steps, as in the root.
+    pub fn is_empty(&self) -> bool {
+        self.is_root()
+    }
+
+    /// Returns the path as it is written.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Returns the path as it is written, or nothing if it is not UTF-8.
+    pub fn as_str(&self) -> Option<&str> {
+        std::str::from_utf8(&self.0).ok()
+    }
+
+    /// Returns the bytes of each step, first to last.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &[u8]> + Clone {
+        // Splitting nothing would give one empty piece; the root has no steps.
+        let written = (!self.is_root()).then_some(&self.0[..]);
+        written.into_iter().flat_map(|bytes| bytes.split(|byte| *byte == b'/'))
+    }
+
+    /// Returns each step, first to last.
+    pub fn steps(&self) -> impl DoubleEndedIterator<Item = Step> {
+        self.iter().map(|step| Step::from_checked(self.0.slice_ref(step)))
+    }
+
+    /// Returns the path without its last step, or nothing for the root.
+    pub fn parent(&self) -> Option<Self> {
+        self.split_last().map(|(parent, _)| parent)
+    }
+
+    /// Returns the path without its last step, and that step, or nothing for the root.
+    pub fn split_last(&self) -> Option<(Self, Step)> {
+        let last = self.iter().next_back()?;
+        let parent_length = (self.0.len() - last.len()).saturating_sub(1);
+        Some((Self(self.0.slice(..parent_length)), Step::from_checked(self.0.slice_ref(last))))
+    }
+
+    /// Returns this path, then the steps of `below`.
+    #[must_use]
+    pub fn join(&self, below: &Self) -> Self {
+        match (self.is_root(), below.is_root()) {
+            (true, _) => below.clone(),
+            (_, true) => self.clone(),
+            (false, false) => Self([&self.0, &b"/"[..], &below.0].concat().into()),
+        }
+    }
+
+    /// Returns this path, then one step.
+    #[must_use]
+    pub fn push(&self, step: &Step) -> Self {
+        self.join(&Self(Bytes::copy_from_slice(step.as_bytes())))
+    }
+
+    /// Returns what is left of this path below `base`, or nothing if it does not lie there.
+    ///
+    /// A path lies below itself; what is left then is the root.
+    pub fn strip_prefix(&self, base: &Self) -> Option<Self> {
+        if base.is_root() {
+            return Some(self.clone());
+        }
+        let rest = self.0.strip_prefix(&base.0[..])?;
+        match rest.first() {
+            None => Some(Self::root()),
+            Some(b'/') => Some(Self(self.0.slice_ref(&rest[1..]))),
+            Some(_) => None,
+        }
+    }
+
+    /// Returns whether this path is `base` or lies below it.
+    pub fn starts_with(&self, base: &Self) -> bool {
+        self.strip_prefix(base).is_some()
+    }
+}
+
+impl Ord for Path {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.iter().cmp(other.iter())
+    }
+}
+
+impl PartialOrd for Path {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl FromStr for Path {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::new(text.to_owned())
+    }
+}
+
+impl From<Step> for Path {
+    fn from(step: Step) -> Self {
+        Self(Bytes::copy_from_slice(step.as_bytes()))
+    }
+}
+
+impl FromIterator<Step> for Path {
+    fn from_iter<I: IntoIterator<Item = Step>>(steps: I) -> Self {
+        let steps: Vec<Step> = steps.into_iter().collect();
+        let bytes: Vec<&[u8]> = steps.iter().map(Step::as_bytes).collect();
+        Self(bytes.join(&b'/').into())
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.0))
+    }
+}
+
+impl fmt::Debug for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", String::from_utf8_lossy(&self.0))
+    }
+}
+
+/// What can stand where a path is asked for: a [`Path`], a [`Step`], or text such as `"a/b"`.
+///
+/// # Errors
+///
+/// Text that is no path is [`InvalidInput`](crate::ErrorKind::InvalidInput), see [`Path::new`].
+pub trait IntoPath {
+    /// Returns the path.
+    fn into_path(self) -> Result<Path>;
+}
+
+impl IntoPath for Path {
+    fn into_path(self) -> Result<Path> {
+        Ok(self)
+    }
+}
+
+impl IntoPath for &Path {
+    fn into_path(self) -> Result<Path> {
+        Ok(self.clone())
+    }
+}
+
+impl IntoPath for Step {
+    fn into_path(self) -> Result<Path> {
+        Ok(self.into())
+    }
+}
+
+impl IntoPath for &Step {
+    fn into_path(self) -> Result<Path> {
+        Ok(self.clone().into())
+    }
+}
+
+impl IntoPath for &str {
+    fn into_path(self) -> Result<Path> {
+        self.parse()
+    }
+}
+
+impl IntoPath for String {
+    fn into_path(self) -> Result<Path> {
+        Path::new(self)
+    }
+}
+
+impl IntoPath for &String {
+    fn into_path(self) -> Result<Path> {
+        self.parse()
+    }
+}
+
+impl IntoPath for &[u8] {
+    fn into_path(self) -> Result<Path> {
+        Path::new(Bytes::copy_from_slice(self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn path(text: &str) -> Path {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_malformed_path_names_the_step_that_is_wrong() {
+        let message = |text: &str| text.parse::<Path>().unwrap_err().to_string();
+        let empty = "is empty; a step has 1 to 1024 bytes";
+        assert_eq!(message("/a"), format!("step 1 of path `/a` {empty}"));
+        assert_eq!(message("a//b"), format!("step 2 of path `a//b` {empty}"));
+        assert_eq!(message("a/"), format!("step 2 of path `a/` {empty}"));
+        assert_eq!(message("/"), format!("step 1 of path `/` {empty}"));
+        assert!(message("a/b\0").starts_with("step 2 of path `a/b\\0` holds a NUL"));
+        assert!(message(&format!("a/{}", "x".repeat(1025))).contains("has 1025 bytes"));
+    }
+
+    #[test]
+    fn the_root_is_the_path_of_no_steps() {
+        let root = path("");
+        assert!(root.is_root() && root.iter().next().is_none() && root.len() == 0);
+        assert_eq!((root.parent(), root.to_string()), (None, String::new()));
+        assert_eq!(path("a").parent(), Some(root));
+    }
+
+    #[test]
+    fn a_path_lies_below_whole_steps_only() {
+        assert_eq!(path("ab/c").strip_prefix(&path("a")), None);
+        assert_eq!(path("a/b/c").strip_prefix(&path("a/b")), Some(path("c")));
+        assert_eq!(path("a").strip_prefix(&path("a")), Some(Path::root()));
+        assert!(path("a").starts_with(&Path::root()));
+    }
+
+    proptest! {
+        #[test]
+        fn paths_are_ordered_by_their_steps(
+            a in prop::collection::vec("[a-c.!]{1,3}", 0..4),
+            b in prop::collection::vec("[a-c.!]{1,3}", 0..4),
+        ) {
+            let (left, right) = (path(&a.join("/")), path(&b.join("/")));
+            prop_assert_eq!(left.cmp(&right), a.cmp(&b));
+            let joined = left.join(&right);
+            prop_assert_eq!(joined.len(), a.len() + b.len());
+            prop_assert_eq!(joined.strip_prefix(&left), Some(right));
+            prop_assert_eq!(joined.steps().collect::<Path>(), joined);
+        }
+    }
+}

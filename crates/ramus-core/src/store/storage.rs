@@ -1,0 +1,68 @@
+use bytes::Bytes;
+
+use crate::{
+    AtomicWrite, ContentAddressable, Hash, Outcome, ReadOnly as _, RefName, Result, Sweep, Update,
+};
+
+/// What `update` of a storage takes.
+pub type RefUpdate<H> = Update<RefName, H>;
+
+/// What `update` of a storage answers.
+pub type RefOutcome<H> = Outcome<RefName, H>;
+
+/// Blocks and refs in one place: what a repository stands on.
+///
+/// [`Joined`](crate::Joined) makes one of any blocks and any refs. A backend that can do better, with
+/// one fsync or one round trip, implements it itself.
+///
+/// # What is promised
+///
+/// - **A ref never outlives what it names.** When an update is durable, so is every block that was
+///   added before it through the same storage. An update to a value whose block is absent is refused
+///   with [`Missing`](crate::ErrorKind::Missing), through `refs` and through `write` alike.
+/// - `write` stores the blocks and applies the update as one action. It does not hash: see
+///   [`unsafe_add`](ContentAddressable::unsafe_add). When the update is refused, the blocks may or
+///   may not have been stored.
+/// - The blocks of a `write`, new or already there, are not collected before it answers.
+///
+/// # Errors
+///
+/// Those of [`ContentAddressable`] and [`AtomicWrite`].
+///
+/// # Cancel safety
+///
+/// A dropped `write` left nothing, or some of its blocks, or all of its blocks and the update.
+pub trait Storage: Clone + std::fmt::Debug + Send + Sync + 'static {
+    /// What names blocks.
+    type Hash: Hash;
+    /// The store of the blocks.
+    type Blocks: ContentAddressable<Key = Self::Hash, Value = Bytes>;
+    /// The store of the refs.
+    type Refs: AtomicWrite<Key = RefName, Value = Self::Hash>;
+    /// How blocks are collected; [`NoSweep`](crate::NoSweep) if they are not.
+    type Sweep: Sweep<Key = Self::Hash>;
+
+    /// Returns the blocks.
+    fn blocks(&self) -> &Self::Blocks;
+
+    /// Returns the refs.
+    fn refs(&self) -> &Self::Refs;
+
+    /// Returns the part that collects blocks, if the storage has one.
+    fn sweep(&self) -> Option<Self::Sweep>;
+
+    /// Stores the blocks and applies the update, as one action.
+    fn write(
+        &self,
+        blocks: Vec<(Self::Hash, Bytes)>,
+        update: RefUpdate<Self::Hash>,
+    ) -> impl Future<Output = Result<RefOutcome<Self::Hash>>> + Send;
+
+    /// Closes refs and blocks, for all clones of the handle.
+    fn close(&self) -> impl Future<Output = Result<()>> + Send {
+        async {
+            self.refs().close().await?;
+            self.blocks().close().await
+        }
+    }
+}

@@ -1,0 +1,119 @@
+use std::any::Any;
+use std::convert::Infallible;
+use std::fmt;
+use std::marker::PhantomData;
+
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
+
+use crate::{Hash, Result};
+
+/// The part of a storage that lets blocks be collected while writers go on.
+///
+/// A collector calls `begin`, then finds out what is reachable, from the refs and from `pinned`, and
+/// then removes the rest of `keys` with `remove_many`.
+///
+/// # What is promised
+///
+/// - A pinned block is not removed before its last [`Pin`] drops. A block that is not there yet can
+///   be pinned; it is protected from the moment it is added.
+/// - A block that was added, again or for the first time, since `begin` is not removed by that
+///   collection; nor is one that was pinned at any moment since; nor are the blocks of a
+///   [`write`](crate::Storage::write) that had not answered at `begin`.
+/// - `keys` gives every block that was there at `begin` and still is; others may or may not be given.
+/// - After `remove_many` returns, a block that it removed is not found.
+///
+/// So whoever adds blocks now and writes a ref later holds a pin on them in between.
+///
+/// # Errors
+///
+/// Those of [`ReadOnly`](crate::ReadOnly).
+///
+/// # Cancel safety
+///
+/// A dropped `remove_many` has removed some of the blocks.
+pub trait Sweep: Clone + fmt::Debug + Send + Sync + 'static {
+    /// What names blocks.
+    type Key: Hash;
+
+    /// Begins a collection.
+    fn begin(&self) -> impl Future<Output = Result<Epoch>> + Send;
+
+    /// Returns the names of the blocks, in no order.
+    fn keys(&self) -> BoxStream<'static, Result<Self::Key>>;
+
+    /// Returns the names that are pinned now, in no order, each once.
+    fn pinned(&self) -> impl Future<Output = Result<Vec<Self::Key>>> + Send;
+
+    /// Removes those of the blocks that nothing protects since `epoch`; returns how many it removed.
+    fn remove_many(
+        &self,
+        epoch: Epoch,
+        keys: Vec<Self::Key>,
+    ) -> impl Future<Output = Result<usize>> + Send;
+
+    /// Protects blocks until the pin is dropped. A name may be pinned many times.
+    fn pin(&self, keys: Vec<Self::Key>) -> impl Future<Output = Result<Pin>> + Send;
+}
+
+/// The moment at which a collection began, as its store counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Epoch(
+    /// What the store counts by.
+    pub u64,
+);
+
+/// Protects blocks from collection until it is dropped.
+#[must_use = "what is pinned is protected for as long as the pin lives"]
+pub struct Pin(
+    /// Held for what its drop does.
+    #[expect(dead_code, reason = "the guard is kept for its drop")]
+    Box<dyn Any + Send + Sync>,
+);
+
+impl Pin {
+    /// Returns a pin that ends when `guard` is dropped.
+    pub fn new(guard: impl Send + Sync + 'static) -> Self {
+        Self(Box::new(guard))
+    }
+}
+
+impl fmt::Debug for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pin").finish_non_exhaustive()
+    }
+}
+
+/// The sweep of a storage that collects nothing. It has no values.
+#[derive(Debug)]
+pub struct NoSweep<H>(Infallible, PhantomData<H>);
+
+impl<H> Clone for NoSweep<H> {
+    fn clone(&self) -> Self {
+        match self.0 {}
+    }
+}
+
+impl<H: Hash> Sweep for NoSweep<H> {
+    type Key = H;
+
+    async fn begin(&self) -> Result<Epoch> {
+        match self.0 {}
+    }
+
+    fn keys(&self) -> BoxStream<'static, Result<H>> {
+        stream::empty().boxed()
+    }
+
+    async fn pinned(&self) -> Result<Vec<H>> {
+        match self.0 {}
+    }
+
+    async fn remove_many(&self, _epoch: Epoch, _keys: Vec<H>) -> Result<usize> {
+        match self.0 {}
+    }
+
+    async fn pin(&self, _keys: Vec<H>) -> Result<Pin> {
+        match self.0 {}
+    }
+}

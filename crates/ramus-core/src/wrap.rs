@@ -1,0 +1,5 @@
+//! Stores over stores.
+
+mod verified;
+
+pub use verified::Verified;
