@@ -1,1 +1,7 @@
-//! Under construction.
+//! Lossless watch streams over a change log.
+
+mod hub;
+mod log;
+
+pub use hub::Hub;
+pub use log::Log;

@@ -1,0 +1,172 @@
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use bytes::Bytes;
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use ramus_core::{
+    ContentAddressable, Epoch, Error, ErrorKind, Hash, Limits, ReadOnly, Result, Sha1, Value,
+};
+
+use crate::digest_hasher::DigestHash;
+use crate::protection::Protection;
+
+/// Blocks in memory. Clones are one store.
+///
+/// A value can be anything that has bytes to be hashed, such as `Bytes` or `String`. Nothing is
+/// durable, so `flush` has nothing to do.
+pub struct MemBlocks<H = Sha1, V = Bytes>(Arc<Shared<H, V>>);
+
+pub(crate) struct Shared<H, V> {
+    slots: DashMap<H, Slot<V>, DigestHash>,
+    closed: AtomicBool,
+    /// The epoch of `protection`, to be read without its lock.
+    epoch: AtomicU64,
+    pub(crate) protection: Arc<Protection<H>>,
+}
+
+struct Slot<V> {
+    value: V,
+    /// When the block was last added or pinned.
+    epoch: AtomicU64,
+}
+
+const SHARDS: usize = 64;
+
+impl<H: Hash, V: Value> MemBlocks<H, V> {
+    /// Returns an empty store.
+    pub fn new() -> Self {
+        let slots = DashMap::with_hasher_and_shard_amount(DigestHash::default(), SHARDS);
+        let protection = Arc::new(Protection::new());
+        let epoch = AtomicU64::new(protection.lock().epoch());
+        Self(Arc::new(Shared { slots, closed: AtomicBool::new(false), epoch, protection }))
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared<H, V>> {
+        &self.0
+    }
+}
+
+impl<H: Hash, V: Value> Shared<H, V> {
+    pub(crate) fn ensure_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) { Err(Error::closed()) } else { Ok(()) }
+    }
+
+    pub(crate) fn keys(&self) -> Vec<H> {
+        self.slots.iter().map(|slot| *slot.key()).collect()
+    }
+
+    pub(crate) fn begin_collection(&self) -> Epoch {
+        let mut protection = self.protection.lock();
+        let threshold = protection.begin_collection();
+        self.epoch.store(protection.epoch(), Ordering::SeqCst);
+        threshold
+    }
+
+    /// Removes the block if it is older than `threshold`; returns whether it did.
+    pub(crate) fn remove_older(&self, key: &H, threshold: Epoch) -> bool {
+        let old = |_: &H, slot: &Slot<V>| slot.epoch.load(Ordering::SeqCst) < threshold.0;
+        self.slots.remove_if(key, old).is_some()
+    }
+
+    /// Marks the block, if it is there, with the current epoch.
+    pub(crate) fn touch(&self, key: &H) {
+        if let Some(slot) = self.slots.get(key) {
+            slot.epoch.fetch_max(self.epoch.load(Ordering::SeqCst), Ordering::SeqCst);
+        }
+    }
+
+    fn insert(&self, key: H, value: V) {
+        let epoch = self.epoch.load(Ordering::SeqCst);
+        match self.slots.entry(key) {
+            Entry::Occupied(slot) => {
+                slot.get().epoch.fetch_max(epoch, Ordering::SeqCst);
+            }
+            Entry::Vacant(vacant) => {
+                vacant.insert(Slot { value, epoch: AtomicU64::new(epoch) });
+            }
+        }
+    }
+}
+
+impl<H: Hash, V: Value> ReadOnly for MemBlocks<H, V> {
+    type Key = H;
+    type Value = V;
+
+    async fn find(&self, key: &H) -> Result<Option<V>> {
+        self.0.ensure_open()?;
+        Ok(self.0.slots.get(key).map(|slot| slot.value.clone()))
+    }
+
+    async fn mem(&self, key: &H) -> Result<bool> {
+        self.0.ensure_open()?;
+        Ok(self.0.slots.contains_key(key))
+    }
+
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.0.closed.store(true, Ordering::Release);
+        self.0.slots.clear();
+        Ok(())
+    }
+}
+
+impl<H: Hash, V: Value + AsRef<[u8]>> ContentAddressable for MemBlocks<H, V> {
+    async fn add(&self, value: V) -> Result<H> {
+        let key = H::of(value.as_ref());
+        self.unsafe_add(key, value).await?;
+        Ok(key)
+    }
+
+    async fn unsafe_add(&self, key: H, value: V) -> Result<()> {
+        self.0.ensure_open()?;
+        check_size(&key, value.as_ref(), self.limits())?;
+        self.0.insert(key, value);
+        Ok(())
+    }
+
+    async fn unsafe_add_many(&self, blocks: Vec<(H, V)>) -> Result<()> {
+        self.0.ensure_open()?;
+        let limits = self.limits();
+        blocks.iter().try_for_each(|(key, value)| check_size(key, value.as_ref(), limits))?;
+        for (key, value) in blocks {
+            self.0.insert(key, value);
+        }
+        Ok(())
+    }
+
+    async fn flush(&self) -> Result<()> {
+        self.0.ensure_open()
+    }
+}
+
+fn check_size<H: Hash>(key: &H, block: &[u8], limits: Limits) -> Result<()> {
+    let (size, max) = (block.len(), limits.block_bytes_max);
+    if size <= max {
+        return Ok(());
+    }
+    let message = format!("block {key} has {size} bytes; at most {max} are taken");
+    Err(Error::new(ErrorKind::Limit, message))
+}
+
+impl<H: Hash, V: Value> Default for MemBlocks<H, V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<H, V> Clone for MemBlocks<H, V> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<H, V> fmt::Debug for MemBlocks<H, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemBlocks").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,98 @@
+//! What protects blocks from a collection.
+//!
+//! Every block carries the epoch in which it was last added or pinned. A collection begins a new
+//! epoch, and removes only what is older than its threshold: the oldest epoch in which a `write` that
+//! is still running began, or the new epoch if there is none. What a running write has stored, or
+//! found there already, is not older than that. Pinned names are counted besides; a name is marked
+//! with the current epoch when its pin drops, so that a collection that has begun by then, and may
+//! not know what the name became a part of, leaves it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
+use ramus_core::Epoch;
+
+use crate::digest_hasher::DigestHash;
+
+#[derive(Debug)]
+pub(crate) struct Protection<H>(Mutex<State<H>>);
+
+#[derive(Debug)]
+pub(crate) struct State<H> {
+    epoch: u64,
+    /// How many pins hold each name; never zero.
+    pins: HashMap<H, usize, DigestHash>,
+    /// How many running writes began in each epoch; never zero.
+    writes: BTreeMap<u64, usize>,
+}
+
+impl<H: ramus_core::Hash> Protection<H> {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(State { epoch: 1, pins: HashMap::default(), writes: BTreeMap::new() }))
+    }
+
+    /// Holds everything as it is: no name is pinned or given back, and no write begins or ends.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State<H>> {
+        self.0.lock()
+    }
+
+    /// Notes that a write runs, until the guard is dropped.
+    pub(crate) fn begin_write(self: &Arc<Self>) -> WriteGuard<H> {
+        let mut state = self.lock();
+        let epoch = state.epoch;
+        *state.writes.entry(epoch).or_default() += 1;
+        WriteGuard { protection: Arc::clone(self), epoch }
+    }
+}
+
+impl<H: ramus_core::Hash> State<H> {
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Begins a collection; what is not older than the answer is not for it.
+    pub(crate) fn begin_collection(&mut self) -> Epoch {
+        self.epoch += 1;
+        let oldest_write = self.writes.keys().next();
+        Epoch(oldest_write.map_or(self.epoch, |epoch| *epoch))
+    }
+
+    pub(crate) fn is_pinned(&self, key: &H) -> bool {
+        self.pins.contains_key(key)
+    }
+
+    pub(crate) fn pinned(&self) -> Vec<H> {
+        self.pins.keys().copied().collect()
+    }
+
+    pub(crate) fn pin(&mut self, key: H) {
+        *self.pins.entry(key).or_default() += 1;
+    }
+
+    pub(crate) fn unpin(&mut self, key: &H) {
+        decrement(self.pins.get_mut(key)).then(|| self.pins.remove(key));
+    }
+}
+
+/// A write that runs.
+#[derive(Debug)]
+pub(crate) struct WriteGuard<H: ramus_core::Hash> {
+    protection: Arc<Protection<H>>,
+    epoch: u64,
+}
+
+impl<H: ramus_core::Hash> Drop for WriteGuard<H> {
+    fn drop(&mut self) {
+        let mut state = self.protection.lock();
+        decrement(state.writes.get_mut(&self.epoch)).then(|| state.writes.remove(&self.epoch));
+    }
+}
+
+/// Takes one from a count and returns whether none is left.
+fn decrement(count: Option<&mut usize>) -> bool {
+    count.is_some_and(|count| {
+        *count -= 1;
+        *count == 0
+    })
+}
