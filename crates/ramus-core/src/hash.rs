@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use sha1::Digest as _;
 
 use crate::Key;
+pub use crate::digest_hasher::{DigestHash, DigestHasher};
 
 /// The name of a block: the hash of its bytes.
 ///

@@ -2,6 +2,7 @@
 //!
 //! TODO-DOC
 
+mod digest_hasher;
 mod error;
 pub mod hash;
 mod key;

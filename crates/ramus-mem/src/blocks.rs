@@ -9,8 +9,8 @@ use ramus_core::{
     ContentAddressable, Epoch, Error, ErrorKind, Hash, Limits, ReadOnly, Result, Sha1, Value,
 };
 
-use crate::digest_hasher::DigestHash;
 use crate::protection::Protection;
+use ramus_core::hash::DigestHash;
 
 /// Blocks in memory. Clones are one store.
 ///

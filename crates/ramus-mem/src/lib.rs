@@ -19,7 +19,6 @@
 //! stores know nothing of one another, clones of one are the same store.
 
 mod blocks;
-mod digest_hasher;
 mod options;
 mod protection;
 mod refs;

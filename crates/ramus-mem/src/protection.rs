@@ -13,7 +13,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 use ramus_core::Epoch;
 
-use crate::digest_hasher::DigestHash;
+use ramus_core::hash::DigestHash;
 
 #[derive(Debug)]
 pub(crate) struct Protection<H>(Mutex<State<H>>);

@@ -1,13 +1,13 @@
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// Makes [`DigestHasher`]s.
-pub(crate) type DigestHash = BuildHasherDefault<DigestHasher>;
+/// Makes [`DigestHasher`]s: the third parameter of a map whose keys are hashes.
+pub type DigestHash = BuildHasherDefault<DigestHasher>;
 
 /// Takes the first eight bytes of a digest for its hash: they are as random as a hash can be.
 ///
 /// Only for keys that are hashes; with keys that users choose, anyone could choose collisions.
-#[derive(Default)]
-pub(crate) struct DigestHasher(u64);
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DigestHasher(u64);
 
 impl Hasher for DigestHasher {
     fn write(&mut self, bytes: &[u8]) {
