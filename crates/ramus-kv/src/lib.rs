@@ -2,9 +2,18 @@
 
 mod conflict;
 mod contents;
+mod format;
+mod info;
+mod metadata;
+mod schema;
 
+pub mod block;
 pub mod codec;
 pub mod merge;
 
 pub use conflict::Conflict;
 pub use contents::{Contents, Counter, Json, Whole};
+pub use format::{Format, Native};
+pub use info::Info;
+pub use metadata::Metadata;
+pub use schema::{Kv, Schema};

@@ -1,0 +1,13 @@
+//! What blocks hold, as plain values: the seam between trees and formats.
+//!
+//! A [`Format`](crate::Format) turns these into blocks and back. Whoever only uses a repository
+//! does not meet them.
+
+mod commit;
+mod directory;
+
+pub use self::commit::CommitBlock;
+pub use self::directory::{Directory, DirectoryBlocks, Entry};
+
+/// The most bytes that the metadata of an entry have.
+pub const METADATA_MAX: usize = 256;
