@@ -9,6 +9,8 @@ mod schema;
 
 pub mod block;
 pub mod codec;
+#[cfg(feature = "testkit")]
+pub mod laws;
 pub mod merge;
 
 pub use conflict::Conflict;

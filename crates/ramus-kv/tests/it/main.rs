@@ -1,0 +1,6 @@
+//! The behaviour of the key-value store, through its public API.
+
+mod contents;
+mod format;
+mod laws;
+mod metadata;
