@@ -129,6 +129,10 @@ impl<H: Hash> ReadOnly for Blocks<H> {
 
 #[deny(clippy::missing_trait_methods, reason = "a method that is not forwarded loses its meaning")]
 impl<H: Hash> ContentAddressable for Blocks<H> {
+    fn name(&self, value: &Bytes) -> Result<H> {
+        self.0.blocks_name(value)
+    }
+
     async fn add(&self, value: Bytes) -> Result<H> {
         self.0.blocks_add(value).await
     }
@@ -236,6 +240,7 @@ trait Erased<H: Hash>: fmt::Debug + Send + Sync {
     fn blocks_find_many<'a>(&'a self, keys: &'a [H]) -> BoxFuture<'a, Result<Vec<Option<Bytes>>>>;
     fn blocks_limits(&self) -> Limits;
     fn blocks_close(&self) -> BoxFuture<'_, Result<()>>;
+    fn blocks_name(&self, value: &Bytes) -> Result<H>;
     fn blocks_add(&self, value: Bytes) -> BoxFuture<'_, Result<H>>;
     fn blocks_unsafe_add(&self, key: H, value: Bytes) -> BoxFuture<'_, Result<()>>;
     fn blocks_unsafe_add_many(&self, blocks: Vec<(H, Bytes)>) -> BoxFuture<'_, Result<()>>;
@@ -299,6 +304,10 @@ impl<S: Storage> Erased<S::Hash> for S {
 
     fn blocks_close(&self) -> BoxFuture<'_, Result<()>> {
         self.blocks().close().boxed()
+    }
+
+    fn blocks_name(&self, value: &Bytes) -> Result<S::Hash> {
+        self.blocks().name(value)
     }
 
     fn blocks_add(&self, value: Bytes) -> BoxFuture<'_, Result<S::Hash>> {

@@ -116,10 +116,8 @@ impl<H: Hash, V: Value> ReadOnly for MemBlocks<H, V> {
 }
 
 impl<H: Hash, V: Value + AsRef<[u8]>> ContentAddressable for MemBlocks<H, V> {
-    async fn add(&self, value: V) -> Result<H> {
-        let key = H::of(value.as_ref());
-        self.unsafe_add(key, value).await?;
-        Ok(key)
+    fn name(&self, value: &V) -> Result<H> {
+        Ok(H::of(value.as_ref()))
     }
 
     async fn unsafe_add(&self, key: H, value: V) -> Result<()> {

@@ -1,4 +1,4 @@
-use crate::{AtomicWrite, ContentAddressable, Error, Hash as _, Outcome, Result, Update};
+use crate::{AtomicWrite, ContentAddressable, Error, Outcome, Result, Update};
 
 /// What every atomic-write store can do besides: one key at a time, and lists.
 ///
@@ -78,8 +78,8 @@ pub trait ContentAddressableExt: ContentAddressable {
     ///
     /// # async fn example<S: ContentAddressable<Value = Bytes>>(store: S) -> ramus_core::Result<()> {
     /// let mut batch = store.batch();
-    /// let hello = batch.add("hello".into());
-    /// let world = batch.add("world".into());
+    /// let hello = batch.add("hello".into())?;
+    /// let world = batch.add("world".into())?;
     /// batch.write().await?;
     /// assert!(store.mem(&hello).await? && store.mem(&world).await?);
     /// # Ok(())
@@ -100,12 +100,16 @@ pub struct Batch<'a, S: ContentAddressable> {
     blocks: Vec<(S::Key, S::Value)>,
 }
 
-impl<S: ContentAddressable<Value: AsRef<[u8]>>> Batch<'_, S> {
+impl<S: ContentAddressable> Batch<'_, S> {
     /// Takes a value and returns its name.
-    pub fn add(&mut self, value: S::Value) -> S::Key {
-        let key = S::Key::of(value.as_ref());
+    ///
+    /// # Errors
+    ///
+    /// Those of [`name`](ContentAddressable::name); the value is not taken then.
+    pub fn add(&mut self, value: S::Value) -> Result<S::Key> {
+        let key = self.store.name(&value)?;
         self.blocks.push((key, value));
-        key
+        Ok(key)
     }
 
     /// Stores the values.

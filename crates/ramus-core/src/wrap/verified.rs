@@ -8,6 +8,7 @@ use crate::{ContentAddressable, Error, Hash as _, Limits, ReadOnly, Result};
 ///
 /// - `find` and `find_many` answer [`Corrupt`](crate::ErrorKind::Corrupt) for a block that does not
 ///   have the hash that it was asked for.
+/// - `add` hashes once, here, and not again in the store below.
 /// - `unsafe_add` and `unsafe_add_many` answer [`InvalidInput`](crate::ErrorKind::InvalidInput) for a
 ///   key that is not the hash of its value, and then store nothing.
 #[derive(Clone, Debug)]
@@ -51,12 +52,13 @@ impl<B: ContentAddressable<Value = Bytes>> ReadOnly for Verified<B> {
 
 #[deny(clippy::missing_trait_methods, reason = "a method that is not forwarded loses its meaning")]
 impl<B: ContentAddressable<Value = Bytes>> ContentAddressable for Verified<B> {
+    fn name(&self, value: &Bytes) -> Result<B::Key> {
+        Ok(B::Key::of(value))
+    }
+
     async fn add(&self, value: Bytes) -> Result<B::Key> {
-        let key = B::Key::of(&value);
-        let named = self.0.add(value).await?;
-        if named != key {
-            return Err(Error::corrupt(format!("block {key} was stored under the name {named}")));
-        }
+        let key = self.name(&value)?;
+        self.0.unsafe_add(key, value).await?;
         Ok(key)
     }
 

@@ -1,0 +1,4 @@
+//! What the contracts promise beyond the laws, shown on the memory backend.
+
+mod blocks;
+mod verified;
