@@ -8,6 +8,7 @@ use crate::{ContentAddressable, Error, Hash as _, Limits, ReadOnly, Result};
 ///
 /// - `find` and `find_many` answer [`Corrupt`](crate::ErrorKind::Corrupt) for a block that does not
 ///   have the hash that it was asked for.
+/// - `find_many` answers `Corrupt`, too, when there is not one answer for each key.
 /// - `add` hashes once, here, and not again in the store below.
 /// - `unsafe_add` and `unsafe_add_many` answer [`InvalidInput`](crate::ErrorKind::InvalidInput) for a
 ///   key that is not the hash of its value, and then store nothing.
@@ -37,6 +38,11 @@ impl<B: ContentAddressable<Value = Bytes>> ReadOnly for Verified<B> {
 
     async fn find_many(&self, keys: &[B::Key]) -> Result<Vec<Option<Bytes>>> {
         let found = self.0.find_many(keys).await?;
+        if found.len() != keys.len() {
+            let (answers, keys) = (found.len(), keys.len());
+            let message = format!("the store gave {answers} answers to {keys} keys");
+            return Err(Error::corrupt(message));
+        }
         let blocks = keys.iter().zip(found);
         blocks.map(|(key, found)| found.map(|block| read_back(key, block)).transpose()).collect()
     }

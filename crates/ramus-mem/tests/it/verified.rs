@@ -50,3 +50,12 @@ async fn verified_hashes_once() {
     let key = blocks.add("hello".into()).await.expect("only the wrapper hashes");
     assert_eq!(blocks.find(&key).await.unwrap().as_deref(), Some(&b"hello"[..]));
 }
+
+#[tokio::test]
+async fn verified_refuses_an_answer_that_is_too_short() {
+    let blocks = Verified::new(Careless::default());
+    let keys = [blocks.name(&"a".into()).unwrap(), blocks.name(&"b".into()).unwrap()];
+    let error = blocks.find_many(&keys).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    assert!(error.to_string().contains("1 answer"), "{error}");
+}
