@@ -211,8 +211,8 @@ impl<H: Hash> Sweep for Sweeper<H> {
         self.0.sweep_keys()
     }
 
-    async fn pinned(&self) -> Result<Vec<H>> {
-        self.0.sweep_pinned().await
+    async fn pinned(&self, epoch: Epoch) -> Result<Vec<H>> {
+        self.0.sweep_pinned(epoch).await
     }
 
     async fn remove_many(&self, epoch: Epoch, keys: Vec<H>) -> Result<usize> {
@@ -265,7 +265,7 @@ trait Erased<H: Hash>: fmt::Debug + Send + Sync {
     fn can_sweep(&self) -> bool;
     fn sweep_begin(&self) -> BoxFuture<'_, Result<Epoch>>;
     fn sweep_keys(&self) -> BoxStream<'static, Result<H>>;
-    fn sweep_pinned(&self) -> BoxFuture<'_, Result<Vec<H>>>;
+    fn sweep_pinned(&self, epoch: Epoch) -> BoxFuture<'_, Result<Vec<H>>>;
     fn sweep_remove_many(&self, epoch: Epoch, keys: Vec<H>) -> BoxFuture<'_, Result<usize>>;
     fn sweep_pin(&self, keys: Vec<H>) -> BoxFuture<'_, Result<Pin>>;
 }
@@ -392,9 +392,9 @@ impl<S: Storage> Erased<S::Hash> for S {
         offered(self).keys()
     }
 
-    fn sweep_pinned(&self) -> BoxFuture<'_, Result<Vec<S::Hash>>> {
+    fn sweep_pinned(&self, epoch: Epoch) -> BoxFuture<'_, Result<Vec<S::Hash>>> {
         let sweep = offered(self);
-        async move { sweep.pinned().await }.boxed()
+        async move { sweep.pinned(epoch).await }.boxed()
     }
 
     fn sweep_remove_many(&self, epoch: Epoch, keys: Vec<S::Hash>) -> BoxFuture<'_, Result<usize>> {

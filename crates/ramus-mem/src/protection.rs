@@ -5,13 +5,14 @@
 //! is still running began, or the new epoch if there is none. What a running write has stored, or
 //! found there already, is not older than that. Pinned names are counted besides; a name is marked
 //! with the current epoch when its pin drops, so that a collection that has begun by then, and may
-//! not know what the name became a part of, leaves it.
+//! not know what the name became a part of, leaves it. The name is also kept until another collection
+//! begins, so that the collector can be told of it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
-use ramus_core::Epoch;
+use ramus_core::{Epoch, Error, Result};
 
 use ramus_core::hash::DigestHash;
 
@@ -23,13 +24,24 @@ pub(crate) struct State<H> {
     epoch: u64,
     /// How many pins hold each name; never zero.
     pins: HashMap<H, usize, DigestHash>,
+    /// The epoch in which each name was given back that had a pin since `dropped_from`. Bounded by
+    /// the names that are pinned between one collection and the next.
+    dropped: HashMap<H, u64, DigestHash>,
+    /// Where the newest collection begins; nothing before the first.
+    dropped_from: Option<Epoch>,
     /// How many running writes began in each epoch; never zero.
     writes: BTreeMap<u64, usize>,
 }
 
 impl<H: ramus_core::Hash> Protection<H> {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(State { epoch: 1, pins: HashMap::default(), writes: BTreeMap::new() }))
+        Self(Mutex::new(State {
+            epoch: 1,
+            pins: HashMap::default(),
+            dropped: HashMap::default(),
+            dropped_from: None,
+            writes: BTreeMap::new(),
+        }))
     }
 
     /// Holds everything as it is: no name is pinned or given back, and no write begins or ends.
@@ -55,15 +67,26 @@ impl<H: ramus_core::Hash> State<H> {
     pub(crate) fn begin_collection(&mut self) -> Epoch {
         self.epoch += 1;
         let oldest_write = self.writes.keys().next();
-        Epoch(oldest_write.map_or(self.epoch, |epoch| *epoch))
+        let threshold = Epoch(oldest_write.map_or(self.epoch, |epoch| *epoch));
+        self.dropped.retain(|_, dropped| *dropped >= threshold.0);
+        self.dropped_from = Some(threshold);
+        threshold
     }
 
     pub(crate) fn is_pinned(&self, key: &H) -> bool {
         self.pins.contains_key(key)
     }
 
-    pub(crate) fn pinned(&self) -> Vec<H> {
-        self.pins.keys().copied().collect()
+    /// Returns the names that have a pin or had one since `epoch`.
+    pub(crate) fn pinned_since(&self, epoch: Epoch) -> Result<Vec<H>> {
+        if self.dropped_from.is_none_or(|from| epoch < from) {
+            return Err(Error::invalid_input(
+                "the collection is over: another has begun since; go on with that one",
+            ));
+        }
+        let dropped = self.dropped.iter().filter(|(_, dropped)| **dropped >= epoch.0);
+        let dropped = dropped.map(|(key, _)| *key).filter(|key| !self.is_pinned(key));
+        Ok(self.pins.keys().copied().chain(dropped).collect())
     }
 
     pub(crate) fn pin(&mut self, key: H) {
@@ -71,7 +94,11 @@ impl<H: ramus_core::Hash> State<H> {
     }
 
     pub(crate) fn unpin(&mut self, key: &H) {
-        decrement(self.pins.get_mut(key)).then(|| self.pins.remove(key));
+        if decrement(self.pins.get_mut(key)) {
+            self.pins.remove(key);
+            // Before the first collection nobody can ask.
+            self.dropped_from.and_then(|_| self.dropped.insert(*key, self.epoch));
+        }
     }
 }
 

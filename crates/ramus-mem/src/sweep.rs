@@ -36,9 +36,9 @@ impl<H: Hash, V: Value> Sweep for MemSweep<H, V> {
         }
     }
 
-    async fn pinned(&self) -> Result<Vec<H>> {
+    async fn pinned(&self, epoch: Epoch) -> Result<Vec<H>> {
         self.0.ensure_open()?;
-        Ok(self.0.protection.lock().pinned())
+        self.0.protection.lock().pinned_since(epoch)
     }
 
     async fn remove_many(&self, epoch: Epoch, keys: Vec<H>) -> Result<usize> {

@@ -10,8 +10,23 @@ use crate::{Hash, Result};
 
 /// The part of a storage that lets blocks be collected while writers go on.
 ///
-/// A collector calls `begin`, then finds out what is reachable, from the refs and from `pinned`, and
-/// then removes the rest of `keys` with `remove_many`.
+/// # The collector's order
+///
+/// 1. `begin`, which gives the [`Epoch`] of the collection.
+/// 2. Take a snapshot of the refs, and mark what is reachable from them.
+/// 3. Read the [`changes`](crate::AtomicWrite::changes) since that snapshot and `pinned(epoch)`, and
+///    mark what is reachable from what they name, old values and new ones; again, until neither
+///    names anything new.
+/// 4. `remove_many` of those `keys` that were not marked.
+///
+/// # The writer's order, and the reader's
+///
+/// Whoever adds blocks now and writes a ref later pins their names *before* adding them; a pin that
+/// is taken after `add` may come too late, since the block may be gone by then. The pin drops after
+/// the answer of the write. (A [`write`](crate::Storage::write) that carries the blocks needs none.)
+///
+/// Whoever reads what a ref names pins that, and then reads the ref again: if it still names the
+/// same, what it reaches stays until the pin drops; if not, pin what it names now.
 ///
 /// # What is promised
 ///
@@ -20,14 +35,16 @@ use crate::{Hash, Result};
 /// - A block that was added, again or for the first time, since `begin` is not removed by that
 ///   collection; nor is one that was pinned at any moment since; nor are the blocks of a
 ///   [`write`](crate::Storage::write) that had not answered at `begin`.
+/// - `pinned(epoch)` gives every name that was pinned at any moment since that `begin`, pins that have
+///   dropped included, until another collection begins. The collection before is then over: its
+///   `pinned` may answer [`InvalidInput`](crate::ErrorKind::InvalidInput), while its `remove_many`
+///   keeps the promises made here.
 /// - `keys` gives every block that was there at `begin` and still is; others may or may not be given.
 /// - After `remove_many` returns, a block that it removed is not found.
 ///
-/// So whoever adds blocks now and writes a ref later holds a pin on them in between.
-///
 /// # Errors
 ///
-/// Those of [`ReadOnly`](crate::ReadOnly).
+/// Those of [`ReadOnly`](crate::ReadOnly); and `InvalidInput` as said above.
 ///
 /// # Cancel safety
 ///
@@ -42,8 +59,8 @@ pub trait Sweep: Clone + fmt::Debug + Send + Sync + 'static {
     /// Returns the names of the blocks, in no order.
     fn keys(&self) -> BoxStream<'static, Result<Self::Key>>;
 
-    /// Returns the names that are pinned now, in no order, each once.
-    fn pinned(&self) -> impl Future<Output = Result<Vec<Self::Key>>> + Send;
+    /// Returns the names that were pinned at any moment since `epoch`, in no order, each once.
+    fn pinned(&self, epoch: Epoch) -> impl Future<Output = Result<Vec<Self::Key>>> + Send;
 
     /// Removes those of the blocks that nothing protects since `epoch`; returns how many it removed.
     fn remove_many(
@@ -105,7 +122,7 @@ impl<H: Hash> Sweep for NoSweep<H> {
         stream::empty().boxed()
     }
 
-    async fn pinned(&self) -> Result<Vec<H>> {
+    async fn pinned(&self, _epoch: Epoch) -> Result<Vec<H>> {
         match self.0 {}
     }
 
