@@ -16,8 +16,8 @@ use crate::{Changes, Cursor, Outcome, ReadOnly, Result, Snapshot, Subscription, 
 /// - **Everything is logged.** An applied update that changed something is one record, written in
 ///   the same atomic action; it lists the keys whose value changed. One that changes nothing adds
 ///   none, and answers with the end of the log.
-/// - **The log is in order.** Sequences rise, not necessarily by one; a record's `previous` is the
-///   sequence before it in this view. A change becomes visible only after all lower ones. When a
+/// - **The log is in order.** Sequences rise, not necessarily by one; nothing lies between a
+///   record's [`previous`](crate::Change::previous) and the record. A change becomes visible only after all lower ones. When a
 ///   read shows a change, so does the log.
 /// - **Subscriptions miss nothing in silence.** After `subscribe` returns, every later change is
 ///   given, or [`Lagged`](crate::Notice::Lagged) is, or the log's end is already past it.
