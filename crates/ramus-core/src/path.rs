@@ -113,7 +113,7 @@ impl Path {
 
     /// Returns this path, then one step.
     #[must_use]
-    pub fn push(&self, step: &Step) -> Self {
+    pub fn child(&self, step: &Step) -> Self {
         self.join(&Self(Bytes::copy_from_slice(step.as_bytes())))
     }
 
