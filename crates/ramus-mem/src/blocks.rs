@@ -66,7 +66,7 @@ impl<H: Hash, V: Value> Shared<H, V> {
 
     /// Removes the block if it is older than `threshold`; returns whether it did.
     pub(crate) fn remove_older(&self, key: &H, threshold: Epoch) -> bool {
-        let old = |_: &H, slot: &Slot<V>| slot.epoch.load(Ordering::SeqCst) < threshold.0;
+        let old = |_: &H, slot: &Slot<V>| slot.epoch.load(Ordering::SeqCst) < threshold.get();
         self.slots.remove_if(key, old).is_some()
     }
 

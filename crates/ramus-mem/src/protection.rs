@@ -67,8 +67,8 @@ impl<H: ramus_core::Hash> State<H> {
     pub(crate) fn begin_collection(&mut self) -> Epoch {
         self.epoch += 1;
         let oldest_write = self.writes.keys().next();
-        let threshold = Epoch(oldest_write.map_or(self.epoch, |epoch| *epoch));
-        self.dropped.retain(|_, dropped| *dropped >= threshold.0);
+        let threshold = Epoch::new(oldest_write.map_or(self.epoch, |epoch| *epoch));
+        self.dropped.retain(|_, dropped| *dropped >= threshold.get());
         self.dropped_from = Some(threshold);
         threshold
     }
@@ -84,7 +84,7 @@ impl<H: ramus_core::Hash> State<H> {
                 "the collection is over: another has begun since; go on with that one",
             ));
         }
-        let dropped = self.dropped.iter().filter(|(_, dropped)| **dropped >= epoch.0);
+        let dropped = self.dropped.iter().filter(|(_, dropped)| **dropped >= epoch.get());
         let dropped = dropped.map(|(key, _)| *key).filter(|key| !self.is_pinned(key));
         Ok(self.pins.keys().copied().chain(dropped).collect())
     }

@@ -75,10 +75,20 @@ pub trait Sweep: Clone + fmt::Debug + Send + Sync + 'static {
 
 /// The moment at which a collection began, as its store counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Epoch(
-    /// What the store counts by.
-    pub u64,
-);
+pub struct Epoch(u64);
+
+impl Epoch {
+    /// Returns the epoch that a store counts like this: for stores only, which alone know what the
+    /// number means. A collector takes its epoch from [`begin`](Sweep::begin).
+    pub const fn new(count: u64) -> Self {
+        Self(count)
+    }
+
+    /// Returns what the store counts by: for stores only.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
 
 /// Protects blocks from collection until it is dropped.
 #[must_use = "what is pinned is protected for as long as the pin lives"]
