@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use ramus_core::{Epoch, ErrorKind, Hash as _, Sha1, Storage as _, Sweep};
+use ramus_core::{Epoch, ErrorKind, Hash as _, Sha1, Storage as _, Sweep as _};
 use ramus_mem::{Mem, MemSweep};
 
 fn name(text: &str) -> Sha1 {
@@ -8,7 +8,7 @@ fn name(text: &str) -> Sha1 {
 }
 
 async fn pinned(sweep: &MemSweep<Sha1>, epoch: Epoch) -> BTreeSet<Sha1> {
-    let names = sweep.pinned(epoch).await.unwrap();
+    let names = sweep.pinned(epoch).await.expect("pinned");
     let unique: BTreeSet<_> = names.iter().copied().collect();
     assert_eq!(names.len(), unique.len(), "a name was given twice: {names:?}");
     unique
