@@ -14,6 +14,7 @@ mod step;
 
 mod change;
 mod cursor;
+mod id_source;
 mod limits;
 mod page;
 mod snapshot;
@@ -38,6 +39,7 @@ pub use error::{Error, ErrorKind, Result};
 #[cfg(feature = "blake3")]
 pub use hash::Blake3;
 pub use hash::{Hash, Sha1, Sha256};
+pub use id_source::{IdSource, OsRandom};
 pub use key::{Key, Value};
 pub use limits::{Limits, LogReach};
 pub use page::{Changes, Page};
