@@ -280,9 +280,40 @@ fn a_conflict_in_json_names_the_place() {
         "at /a/b: we changed it and they deleted it",
     );
     check(
+        [json!({"a": 1, "b": 1}), json!({"a": 2, "b": 2}), json!({"a": 1, "b": 3})],
+        "at /b: both sides changed it, and differently",
+    );
+    check(
         [json!({}), json!({"a": 1}), json!({"a": 2})],
         "at /a: both sides added it, and differently",
     );
+}
+
+/// Says whether the merge of what both sides have is asked.
+fn is_asked<C: Contents>([ancestor, ours, theirs]: [Option<&C>; 3]) -> bool {
+    let mut is_asked = false;
+    let merged = merge::both(ancestor, ours, theirs, |_, ours, _| {
+        is_asked = true;
+        Ok(ours.clone())
+    });
+    is_asked && merged.is_ok()
+}
+
+#[test]
+fn a_merge_of_ones_own_is_asked_for_what_both_sides_changed() {
+    let [a, b, c] = ["a", "b", "c"].map(str::to_owned);
+    let [a, b, c] = [Some(&a), Some(&b), Some(&c)];
+    assert!(is_asked([a, b, c]) && is_asked([None, b, c]));
+    for unchanged in [[a, a, b], [a, b, a], [a, a, a], [None, None, b], [None, b, None]] {
+        assert!(!is_asked(unchanged), "{unchanged:?}");
+    }
+    for absent in [[a, None, None], [a, None, b], [a, b, None], [None, None, None]] {
+        assert!(!is_asked(absent), "{absent:?}");
+    }
+    assert!(!is_asked([a, b, b]) && !is_asked([None, b, b]), "equal sides agree");
+    let [one, two] = [Some(&Counter(1)), Some(&Counter(2))];
+    assert!(is_asked([one, two, two]) && is_asked([None, two, two]), "unless the type counts");
+    assert!(!is_asked([one, one, one]));
 }
 
 #[test]

@@ -4,10 +4,7 @@
 
 /// Returns the text: the layout of RFC 8785, and `.0` after a whole number.
 pub(super) fn canonical(float: f64) -> String {
-    // The negative zero equals the other one, so it is the same value.
-    if float == 0.0 {
-        return "0.0".to_owned();
-    }
+    // The negative zero is not below zero: it equals the other one, so it is the same value.
     let sign = if float < 0.0 { "-" } else { "" };
     let (digits, point) = digits(float.abs());
     format!("{sign}{}", layout(&digits, point))

@@ -14,18 +14,12 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Returns a reader of what follows the kind, if the block is of that kind.
     pub(super) fn open(block: &'a Bytes, kind: Kind) -> Result<Self> {
-        match block.first() {
-            Some(first) if *first == kind as u8 => Ok(Self { block, position: 1, kind }),
-            Some(first) => Err(Error::corrupt(format!(
-                "{} was expected, and the block is {}",
-                kind.noun(),
-                Kind::of(*first).map_or("of no known kind", Kind::noun),
-            ))),
-            None => Err(Error::corrupt(format!(
-                "{} was expected, and the block has no bytes",
-                kind.noun()
-            ))),
-        }
+        let found = match block.first() {
+            Some(first) if *first == kind as u8 => return Ok(Self { block, position: 1, kind }),
+            Some(first) => Kind::of(*first).map_or("a block of no known kind", Kind::noun),
+            None => "a block without bytes",
+        };
+        Err(Error::corrupt(format!("expected {}, found {found}", kind.noun())))
     }
 
     pub(super) fn is_at_end(&self) -> bool {
