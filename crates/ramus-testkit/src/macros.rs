@@ -14,6 +14,9 @@ macro_rules! each_law {
             a_block_never_added_is_absent
             equal_values_have_equal_names
             add_names_by_the_hash_of_the_bytes
+            name_tells_what_add_returns
+            name_stores_nothing
+            name_answers_after_close
             adding_again_succeeds
             finds_what_was_added_unsafely
             finds_all_that_was_added_at_once
@@ -99,7 +102,7 @@ macro_rules! each_law {
             the_answer_is_the_place_of_the_record
             the_first_record_follows_zero
             sequences_rise
-            previous_is_the_sequence_before
+            nothing_lies_between_previous_and_the_record
             changes_begin_after_the_cursor
             changes_leave_nothing_out
             a_page_keeps_to_its_limit
@@ -225,6 +228,8 @@ macro_rules! each_law {
             blocks_written_since_begin_stay
             a_later_collection_changes_nothing_for_an_earlier
             pinned_tells_every_pin
+            pinned_tells_pins_that_dropped_since
+            pinned_forgets_pins_that_dropped_before
             pinned_gives_each_name_once
             a_pinned_block_stays_beside_collections
             a_collection_beside_writers_breaks_no_ref

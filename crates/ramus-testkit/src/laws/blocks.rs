@@ -43,6 +43,31 @@ pub async fn add_names_by_the_hash_of_the_bytes<S: BlocksSubject>(subject: &S) {
     }
 }
 
+/// `name` says under which name `add` stores a value.
+pub async fn name_tells_what_add_returns<S: BlocksSubject>(subject: &S) {
+    let store = subject.open().await;
+    for number in 0..8 {
+        let key = store.name(&subject.value(number)).expect("name");
+        assert_eq!(store.add(subject.value(number)).await.expect("add"), key);
+        assert_eq!(store.name(&subject.value(number)).expect("name"), key);
+    }
+}
+
+/// `name` stores nothing.
+pub async fn name_stores_nothing<S: BlocksSubject>(subject: &S) {
+    let store = subject.open().await;
+    let key = store.name(&subject.value(0)).expect("name");
+    assert!(!store.mem(&key).await.expect("mem"), "a value that was only named");
+}
+
+/// `name` answers when the store is closed, too.
+pub async fn name_answers_after_close<S: BlocksSubject>(subject: &S) {
+    let store = subject.open().await;
+    let key = store.name(&subject.value(0)).expect("name");
+    store.close().await.expect("close");
+    assert_eq!(store.name(&subject.value(0)).expect("name of a closed store"), key);
+}
+
 /// Adding what is already there succeeds, with the same name.
 pub async fn adding_again_succeeds<S: BlocksSubject>(subject: &S) {
     let store = subject.open().await;

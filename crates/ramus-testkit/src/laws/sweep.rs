@@ -195,26 +195,47 @@ pub async fn a_later_collection_changes_nothing_for_an_earlier<S: StorageSubject
 /// `pinned` tells every name that is pinned, also of blocks that are not there.
 pub async fn pinned_tells_every_pin<S: StorageSubject>(subject: &S) {
     let (storage, sweep) = open(subject).await;
-    let mut keys = vec![add(&storage, 0).await, name(1)];
-    let pins = [
-        sweep.pin(vec![keys[0]]).await.expect("pin"),
-        sweep.pin(vec![keys[1]]).await.expect("pin"),
-    ];
-    let pinned = sweep.pinned().await.expect("pinned");
+    let mut keys = vec![add(&storage, 0).await, name(1), name(2)];
+    let before = sweep.pin(vec![keys[0], keys[1]]).await.expect("pin");
+    let epoch = sweep.begin().await.expect("begin");
+    let since = sweep.pin(vec![keys[2]]).await.expect("pin");
+    let pinned = sweep.pinned(epoch).await.expect("pinned");
     keys.retain(|key| !pinned.contains(key));
-    assert_eq!(keys, [], "names that are pinned");
-    drop(pins);
-    assert_eq!(sweep.pinned().await.expect("pinned"), [], "every pin was dropped");
+    assert_eq!(keys, [], "pinned names that `pinned` left out");
+    drop((before, since));
 }
 
-/// `pinned` gives a name once, however often it is pinned.
+/// `pinned` tells the names whose pins have dropped since `begin`, too.
+pub async fn pinned_tells_pins_that_dropped_since<S: StorageSubject>(subject: &S) {
+    let (_storage, sweep) = open(subject).await;
+    let before = sweep.pin(vec![name(0)]).await.expect("pin");
+    let epoch = sweep.begin().await.expect("begin");
+    drop(before);
+    drop(sweep.pin(vec![name(1)]).await.expect("pin"));
+    let pinned = sweep.pinned(epoch).await.expect("pinned");
+    assert!(pinned.contains(&name(0)), "pinned at `begin`");
+    assert!(pinned.contains(&name(1)), "pinned since `begin`");
+}
+
+/// `pinned` tells nothing of a pin that had dropped before `begin`.
+pub async fn pinned_forgets_pins_that_dropped_before<S: StorageSubject>(subject: &S) {
+    let (_storage, sweep) = open(subject).await;
+    sweep.begin().await.expect("begin");
+    drop(sweep.pin(vec![name(0)]).await.expect("pin"));
+    let epoch = sweep.begin().await.expect("begin");
+    assert_eq!(sweep.pinned(epoch).await.expect("pinned"), []);
+}
+
+/// `pinned` gives a name once, however often it is and was pinned.
 pub async fn pinned_gives_each_name_once<S: StorageSubject>(subject: &S) {
     let (_storage, sweep) = open(subject).await;
+    let epoch = sweep.begin().await.expect("begin");
+    drop(sweep.pin(vec![name(0)]).await.expect("pin"));
     let pins = [
         sweep.pin(vec![name(0), name(0)]).await.expect("pin"),
         sweep.pin(vec![name(0)]).await.expect("pin"),
     ];
-    assert_eq!(sweep.pinned().await.expect("pinned"), [name(0)]);
+    assert_eq!(sweep.pinned(epoch).await.expect("pinned"), [name(0)]);
     drop(pins);
 }
 
@@ -247,8 +268,7 @@ pub async fn a_pinned_block_stays_beside_collections<S: StorageSubject>(subject:
     adder.await.expect("no pinned block is removed");
 }
 
-/// A collection beside writers never removes the block of a ref: neither one that was added since
-/// it began, nor one of a `write` that had not answered.
+/// A collection beside writers removes no block of a `write`, also of one that had not answered.
 pub async fn a_collection_beside_writers_breaks_no_ref<S: StorageSubject>(subject: &S) {
     const ROUNDS: usize = 300;
     const BLOCKS: usize = 4;
@@ -270,7 +290,7 @@ pub async fn a_collection_beside_writers_breaks_no_ref<S: StorageSubject>(subjec
     while !writer.is_finished() {
         let epoch = sweep.begin().await.expect("begin");
         let held = storage.refs().find(&sample_ref(0)).await.expect("find");
-        let pinned = sweep.pinned().await.expect("pinned");
+        let pinned = sweep.pinned(epoch).await.expect("pinned");
         let keys: Vec<_> = sweep.keys().try_collect().await.expect("keys");
         let reached = |key: &_| held.as_ref() == Some(key) || pinned.contains(key);
         let rest = keys.into_iter().filter(|key| !reached(key)).collect();
@@ -286,7 +306,7 @@ pub async fn a_closed_sweep_refuses<S: StorageSubject>(subject: &S) {
     let epoch = sweep.begin().await.expect("begin");
     storage.close().await.expect("close");
     assert_closed(sweep.begin().await, "begin");
-    assert_closed(sweep.pinned().await, "pinned");
+    assert_closed(sweep.pinned(epoch).await, "pinned");
     assert_closed(sweep.remove_many(epoch, vec![name(0)]).await, "remove_many");
     assert_closed(sweep.pin(vec![name(0)]).await, "pin");
     let first = sweep.keys().next().await.expect("`keys` of a closed store says so");
