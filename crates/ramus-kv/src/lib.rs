@@ -1,4 +1,19 @@
-//! Under construction.
+//! The versioned key-value store of Ramus: trees, commits, branches, merges and watches.
+
+mod repo;
+mod store;
+mod transaction;
+
+mod branch;
+mod commit;
+mod conflicts;
+mod history;
+mod objects;
+mod tree;
+mod watch;
+
+mod clock;
+mod options;
 
 mod conflict;
 mod contents;
@@ -19,3 +34,16 @@ pub use format::{Format, Native};
 pub use info::Info;
 pub use metadata::Metadata;
 pub use schema::{Kv, Schema};
+
+pub use clock::{Clock, SystemClock};
+pub use commit::Commit;
+pub use conflicts::Conflicts;
+pub use history::Log;
+pub use options::RepoOptions;
+pub use repo::Repo;
+pub use store::{MergeOptions, Merged, Resolution, Status, Store, Unmerged};
+pub use transaction::{OnRace, Transaction, TransactionOptions};
+pub use tree::{Diff, Difference, Kind, Listing, PathConflict, Side, Tree};
+pub use watch::{
+    BranchChange, BranchEvent, BranchWatch, BranchesEvent, BranchesWatch, EventStream, WatchStart,
+};

@@ -4,3 +4,4 @@ mod contents;
 mod format;
 mod laws;
 mod metadata;
+mod smoke;

@@ -1,0 +1,109 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use ramus_core::erased::Backend;
+use ramus_core::hash::DigestHash;
+use ramus_core::{Error, Pin, ReadOnly as _, Result, Storage as _, Sweep as _};
+
+use crate::Format as _;
+use crate::block::{CommitBlock, Directory};
+use crate::{Contents as _, Schema};
+
+/// Reads what a schema's blocks mean, with a cache of decoded directories.
+///
+/// The cache lies above the erased backend, so that its boxed calls are paid for on a miss only. A
+/// block never changes, so nothing in it is ever stale.
+pub(crate) struct Objects<S: Schema> {
+    backend: Backend<S::Hash>,
+    directories: Cache<S::Hash, Arc<Directory<S::Hash>>, ByBytes, DigestHash>,
+}
+
+#[derive(Clone)]
+struct ByBytes;
+
+impl<H: ramus_core::Hash> Weighter<H, Arc<Directory<H>>> for ByBytes {
+    fn weight(&self, _key: &H, directory: &Arc<Directory<H>>) -> u64 {
+        // A step, a hash and their bookkeeping.
+        128 * (1 + directory.len() as u64)
+    }
+}
+
+impl<S: Schema> Objects<S> {
+    pub(crate) fn new(backend: Backend<S::Hash>, cache_bytes: u64) -> Self {
+        let items = usize::try_from(cache_bytes / 1024).unwrap_or(usize::MAX);
+        let lifecycle = quick_cache::sync::DefaultLifecycle::default();
+        let hasher = DigestHash::default();
+        let directories = Cache::with(items, cache_bytes, ByBytes, hasher, lifecycle);
+        Self { backend, directories }
+    }
+
+    pub(crate) fn backend(&self) -> &Backend<S::Hash> {
+        &self.backend
+    }
+
+    /// Returns how large a block may be, in bytes.
+    pub(crate) fn block_bytes_max(&self) -> usize {
+        self.backend.blocks().limits().block_bytes_max
+    }
+
+    /// Returns a directory that something names.
+    pub(crate) async fn directory(&self, hash: &S::Hash) -> Result<Arc<Directory<S::Hash>>> {
+        if let Some(directory) = self.directories.get(hash) {
+            return Ok(directory);
+        }
+        let block = self.block(hash).await?;
+        let directory = Arc::new(S::Format::decode_directory(&block).map_err(|fault| {
+            fault.context(format!("block {hash} cannot be read as a directory"))
+        })?);
+        self.directories.insert(*hash, Arc::clone(&directory));
+        Ok(directory)
+    }
+
+    /// Returns contents that something names.
+    pub(crate) async fn contents(&self, hash: &S::Hash) -> Result<S::Contents> {
+        decode_contents::<S>(&self.block(hash).await?)
+            .map_err(|fault| fault.context(format!("block {hash} cannot be read as contents")))
+    }
+
+    /// Returns a commit, or nothing if there is no such block.
+    pub(crate) async fn commit(&self, hash: &S::Hash) -> Result<Option<CommitBlock<S::Hash>>> {
+        let Some(block) = self.backend.blocks().find(hash).await? else { return Ok(None) };
+        let commit = S::Format::decode_commit(&block)
+            .map_err(|fault| fault.context(format!("block {hash} cannot be read as a commit")))?;
+        Ok(Some(commit))
+    }
+
+    /// Protects a block, and whatever it reaches, from collection for as long as the pin lives;
+    /// nothing to do in a storage that collects nothing.
+    pub(crate) async fn pin(&self, hash: S::Hash) -> Result<Option<Arc<Pin>>> {
+        match self.backend.sweep() {
+            Some(sweep) => Ok(Some(Arc::new(sweep.pin(vec![hash]).await?))),
+            None => Ok(None),
+        }
+    }
+
+    /// Protects blocks that are about to be added.
+    pub(crate) async fn pin_all(&self, hashes: Vec<S::Hash>) -> Result<Option<Pin>> {
+        match self.backend.sweep() {
+            Some(sweep) => Ok(Some(sweep.pin(hashes).await?)),
+            None => Ok(None),
+        }
+    }
+
+    async fn block(&self, hash: &S::Hash) -> Result<Bytes> {
+        self.backend.blocks().find(hash).await?.ok_or_else(|| Error::missing(hash))
+    }
+}
+
+/// Returns the contents that a block holds.
+pub(crate) fn decode_contents<S: Schema>(block: &Bytes) -> Result<S::Contents> {
+    S::Contents::decode(&S::Format::decode_contents(block)?)
+}
+
+impl<S: Schema> std::fmt::Debug for Objects<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Objects").field("backend", &self.backend).finish_non_exhaustive()
+    }
+}

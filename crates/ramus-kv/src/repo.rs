@@ -1,0 +1,265 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use ramus_core::erased::Backend;
+use ramus_core::{
+    AtomicWrite as _, AtomicWriteExt as _, IdSource, Namespace, OsRandom, ReadOnly as _, RefName,
+    Result, Storage as _, Update,
+};
+
+use crate::branch::Branch;
+use crate::objects::Objects;
+use crate::watch::{BranchesWatch, WatchStart};
+use crate::{Clock, Commit, RepoOptions, Schema, Store, SystemClock, Tree, history};
+
+/// A storage and a schema: branches of commits of trees.
+///
+/// Cloning is cheap and shares the repository.
+///
+/// # Errors
+///
+/// Every call answers what the backend answers; [`Closed`](ramus_core::ErrorKind::Closed) after
+/// `close`. A branch name that is none is [`InvalidInput`](ramus_core::ErrorKind::InvalidInput).
+///
+/// # Runtime
+///
+/// A write that meets another process's waits, and a transaction that runs again has a deadline: so
+/// a Tokio runtime with its timer enabled has to be there.
+///
+/// ```
+/// use ramus_core::erased::Backend;
+/// use ramus_kv::{Kv, Repo};
+/// use ramus_mem::Mem;
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+/// # runtime.block_on(async {
+/// let repo = Repo::<Kv<String>>::new(Backend::new(Mem::default()));
+/// let main = repo.main().await?;
+/// main.set("users/ada", "mathematician", "add Ada").await?;
+/// assert_eq!(main.find("users/ada").await?.as_deref(), Some("mathematician"));
+/// # Ok::<(), ramus_core::Error>(())
+/// # }).unwrap();
+/// ```
+pub struct Repo<S: Schema>(Arc<Shared<S>>);
+
+struct Shared<S: Schema> {
+    objects: Arc<Objects<S>>,
+    options: RepoOptions,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
+    /// The branches that handles are out for, so that those of one branch share its turns.
+    branches: Mutex<HashMap<RefName, Weak<Branch<S>>>>,
+}
+
+impl<S: Schema> Repo<S> {
+    /// Returns the repository on a storage, set up as usual.
+    pub fn new(backend: Backend<S::Hash>) -> Self {
+        Self::with_options(backend, RepoOptions::default())
+    }
+
+    /// Returns the repository on a storage.
+    pub fn with_options(backend: Backend<S::Hash>, options: RepoOptions) -> Self {
+        Self::with_parts(backend, options, SystemClock, OsRandom)
+    }
+
+    /// Returns the repository on a storage, with a clock and a source of update ids of one's own.
+    pub fn with_parts(
+        backend: Backend<S::Hash>,
+        options: RepoOptions,
+        clock: impl Clock,
+        ids: impl IdSource + 'static,
+    ) -> Self {
+        let objects = Arc::new(Objects::new(backend, options.cache_bytes));
+        let (clock, ids) = (Arc::new(clock), Arc::new(ids));
+        Self(Arc::new(Shared { objects, options, clock, ids, branches: Mutex::default() }))
+    }
+
+    /// Returns a handle on the branch `main`, which need not exist yet.
+    pub async fn main(&self) -> Result<Store<S>> {
+        self.branch("main").await
+    }
+
+    /// Returns a handle on a branch, which need not exist yet: its first commit makes it.
+    #[expect(clippy::unused_async, reason = "a store that is far away may have to be asked")]
+    pub async fn branch(&self, name: &str) -> Result<Store<S>> {
+        let name = RefName::branch(name)?;
+        Ok(Store::on_branch(self.clone(), self.shared_branch(name)))
+    }
+
+    /// Returns a handle on a commit that no branch follows: its own commits move this handle alone.
+    pub fn detached(&self, commit: &Commit<S>) -> Store<S> {
+        Store::detached(self.clone(), Some(commit.clone()))
+    }
+
+    /// Returns a detached handle on nothing yet.
+    pub fn empty(&self) -> Store<S> {
+        Store::detached(self.clone(), None)
+    }
+
+    /// Returns the names of the branches, in order.
+    pub async fn branches(&self) -> Result<Vec<String>> {
+        let names = self.refs().list(Namespace::Branch.prefix().as_bytes()).await?;
+        Ok(names.iter().map(|name| name.name().to_owned()).collect())
+    }
+
+    /// Removes a branch, whatever it holds; returns whether it was there. Its commits stay for as
+    /// long as something else reaches them.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future has removed the branch or not.
+    pub async fn remove_branch(&self, name: &str) -> Result<bool> {
+        let name = RefName::branch(name)?;
+        loop {
+            let Some(holds) = self.refs().find(&name).await? else { return Ok(false) };
+            let update = self.update("remove branch").await?;
+            let update = update.test_and_set(name.clone(), Some(holds), None);
+            if self.refs().update(update).await?.is_applied() {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Returns a commit, or nothing if there is no such block.
+    pub async fn commit(&self, hash: &S::Hash) -> Result<Option<Commit<S>>> {
+        Commit::load(self.objects(), *hash).await
+    }
+
+    /// Returns the tree whose root directory has this name, unchecked: whether its blocks are there
+    /// shows when they are read, and when a tree with it is committed to be read.
+    pub async fn tree(&self, root: &S::Hash) -> Result<Tree<S>> {
+        let pin = self.objects().pin(*root).await?;
+        Ok(Tree::stored(Arc::clone(self.objects()), *root, pin))
+    }
+
+    /// Returns a tree of nothing, to be filled and put into a branch.
+    pub fn empty_tree(&self) -> Tree<S> {
+        Tree::empty(Arc::clone(self.objects()))
+    }
+
+    /// Returns the lowest common ancestors of two commits: those common ancestors that are no
+    /// ancestors of another one. There are none if their histories have nothing in common, and
+    /// several after merges that crossed.
+    ///
+    /// # Errors
+    ///
+    /// [`Missing`](ramus_core::ErrorKind::Missing) for a commit that a history names and that is not
+    /// there.
+    pub async fn lcas(&self, one: &Commit<S>, other: &Commit<S>) -> Result<Vec<Commit<S>>> {
+        let hashes = history::lcas(self.objects(), &[one.hash()], &[other.hash()]).await?;
+        let mut commits = Vec::with_capacity(hashes.len());
+        for hash in hashes {
+            commits.push(self.existing(hash).await?);
+        }
+        Ok(commits)
+    }
+
+    /// Returns whether one can get from `commit` to `ancestor` by parents. A commit is its own
+    /// ancestor.
+    pub async fn is_ancestor(&self, ancestor: &Commit<S>, commit: &Commit<S>) -> Result<bool> {
+        history::is_ancestor(self.objects(), &ancestor.hash(), &commit.hash()).await
+    }
+
+    /// Returns a watch of every branch whose name begins with `prefix`; one event for every update
+    /// of the storage, however many branches it moved.
+    pub async fn watch(&self, prefix: &str) -> Result<BranchesWatch<S>> {
+        self.watch_from(prefix, WatchStart::Now).await
+    }
+
+    /// Returns a watch of branches that starts somewhere else than now.
+    pub async fn watch_from(&self, prefix: &str, start: WatchStart) -> Result<BranchesWatch<S>> {
+        BranchesWatch::open(self, prefix, start).await
+    }
+
+    /// Returns the storage that the repository stands on.
+    pub fn backend(&self) -> &Backend<S::Hash> {
+        self.objects().backend()
+    }
+
+    /// Closes the storage, for all handles: every operation answers `Closed` then. Closing again is
+    /// fine.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future has closed the storage, or a part of it, or nothing.
+    pub async fn close(&self) -> Result<()> {
+        self.backend().close().await
+    }
+
+    pub(crate) fn objects(&self) -> &Arc<Objects<S>> {
+        &self.0.objects
+    }
+
+    pub(crate) fn options(&self) -> &RepoOptions {
+        &self.0.options
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.0.clock.now_ms()
+    }
+
+    pub(crate) fn refs(&self) -> &ramus_core::erased::Refs<S::Hash> {
+        self.backend().refs()
+    }
+
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Returns a random number below `bound`, which is not zero.
+    pub(crate) fn random_below(&self, bound: u64) -> u64 {
+        let random = u128::from_le_bytes(*self.0.ids.next_id().as_bytes());
+        u64::try_from(random % u128::from(bound)).unwrap_or_default()
+    }
+
+    /// Returns an update of nothing yet that says why.
+    pub(crate) async fn update(&self, note: &str) -> Result<Update<RefName, S::Hash>> {
+        let seen = self.refs().position().await?;
+        Ok(Update::with_id(self.0.ids.next_id(), seen).with_note(note.to_owned()))
+    }
+
+    /// Returns a commit that something names.
+    pub(crate) async fn existing(&self, hash: S::Hash) -> Result<Commit<S>> {
+        self.commit(&hash).await?.ok_or_else(|| ramus_core::Error::missing(hash))
+    }
+
+    /// Returns a commit that something names, if it names one.
+    pub(crate) async fn existing_or_none(
+        &self,
+        hash: Option<S::Hash>,
+    ) -> Result<Option<Commit<S>>> {
+        match hash {
+            Some(hash) => Ok(Some(self.existing(hash).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Returns what the handles of a branch share.
+    fn shared_branch(&self, name: RefName) -> Arc<Branch<S>> {
+        let mut branches = self.0.branches.lock();
+        if let Some(branch) = branches.get(&name).and_then(Weak::upgrade) {
+            return branch;
+        }
+        // Those that nobody holds any more go when the map would grow.
+        if branches.len() == branches.capacity() {
+            branches.retain(|_, branch| branch.strong_count() > 0);
+        }
+        let branch = Arc::new(Branch::new(name.clone()));
+        branches.insert(name, Arc::downgrade(&branch));
+        branch
+    }
+}
+
+impl<S: Schema> Clone for Repo<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<S: Schema> fmt::Debug for Repo<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Repo").field("backend", self.backend()).finish_non_exhaustive()
+    }
+}

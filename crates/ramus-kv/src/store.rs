@@ -1,0 +1,133 @@
+//! Handles: a branch, a detached commit, or nothing yet.
+
+mod edit;
+mod head;
+mod merge;
+mod read;
+mod write;
+
+use std::fmt;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use ramus_core::RefName;
+
+pub use self::merge::{MergeOptions, Merged, Resolution, Unmerged};
+use crate::branch::{Branch, Turn};
+use crate::{Commit, Repo, Schema};
+
+/// A handle on a branch, or on a commit that no branch follows, or on nothing yet.
+///
+/// Reads and writes speak of the head at the time of the call. Cloning is cheap; clones of a
+/// detached handle share its head.
+///
+/// # What is promised
+///
+/// - A read sees one commit, whole. Two reads may see two commits; [`tree`](Store::tree) and
+///   [`begin`](Store::begin) give one to read from as long as one likes.
+/// - A write is one commit, made whole or not at all, with the head as its parent. None is lost
+///   because others write at the same time.
+/// - A write that changes nothing makes no commit, unless
+///   [`allow_empty`](crate::TransactionOptions::allow_empty) says so, on a branch without commits,
+///   too.
+/// - Writers of one branch in one process take turns, first come, first served.
+///
+/// # Errors
+///
+/// Those of [`Tree`](crate::Tree) and [`Repo`]; [`Missing`](ramus_core::ErrorKind::Missing) if the
+/// branch names a commit that is not there (never the answer that there is no head);
+/// [`Contention`](ramus_core::ErrorKind::Contention) for a write that other processes preceded again
+/// and again.
+///
+/// # Cancel safety
+///
+/// A dropped write has made its whole commit or none.
+pub struct Store<S: Schema>(Arc<Shared<S>>);
+
+struct Shared<S: Schema> {
+    repo: Repo<S>,
+    place: Place<S>,
+}
+
+enum Place<S: Schema> {
+    Branch(Arc<Branch<S>>),
+    Detached { head: Mutex<Option<Commit<S>>>, turn: Turn },
+}
+
+/// What a [`Store`] is a handle on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Status<S: Schema> {
+    /// The branch of this name, which may not exist yet.
+    Branch(String),
+    /// This commit, which no branch follows.
+    Commit(Commit<S>),
+    /// Nothing yet.
+    Empty,
+}
+
+impl<S: Schema> Store<S> {
+    pub(crate) fn on_branch(repo: Repo<S>, branch: Arc<Branch<S>>) -> Self {
+        Self(Arc::new(Shared { repo, place: Place::Branch(branch) }))
+    }
+
+    pub(crate) fn detached(repo: Repo<S>, head: Option<Commit<S>>) -> Self {
+        let place = Place::Detached { head: Mutex::new(head), turn: Turn::new() };
+        Self(Arc::new(Shared { repo, place }))
+    }
+
+    /// Returns the repository.
+    pub fn repo(&self) -> &Repo<S> {
+        &self.0.repo
+    }
+
+    /// Returns what this is a handle on.
+    pub fn status(&self) -> Status<S> {
+        match &self.0.place {
+            Place::Branch(branch) => Status::Branch(branch.name.name().to_owned()),
+            Place::Detached { head, .. } => {
+                head.lock().clone().map_or(Status::Empty, Status::Commit)
+            }
+        }
+    }
+
+    /// Returns the name of the branch, or nothing for a detached handle.
+    pub fn branch_name(&self) -> Option<&str> {
+        self.branch_ref().map(RefName::name)
+    }
+
+    pub(crate) fn branch_ref(&self) -> Option<&RefName> {
+        match &self.0.place {
+            Place::Branch(branch) => Some(&branch.name),
+            Place::Detached { .. } => None,
+        }
+    }
+
+    fn turn(&self) -> &Turn {
+        match &self.0.place {
+            Place::Branch(branch) => branch.turn(),
+            Place::Detached { turn, .. } => turn,
+        }
+    }
+
+    /// Returns whether the two are handles on the same head.
+    fn is_same(&self, other: &Self) -> bool {
+        match (&self.0.place, &other.0.place) {
+            (Place::Branch(a), Place::Branch(b)) => {
+                self.repo().is_same(other.repo()) && a.name == b.name
+            }
+            _ => Arc::ptr_eq(&self.0, &other.0),
+        }
+    }
+}
+
+impl<S: Schema> Clone for Store<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<S: Schema> fmt::Debug for Store<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Store({:?})", self.status())
+    }
+}

@@ -1,0 +1,148 @@
+use std::sync::Arc;
+
+use ramus_core::{AtomicWrite as _, Error, ErrorKind, ReadOnly as _, RefName, Result};
+
+use super::{Place, Store};
+use crate::branch::Branch;
+use crate::{Commit, Schema, history};
+
+impl<S: Schema> Store<S> {
+    /// Returns the commit that the handle is on, or nothing if there is none yet.
+    pub async fn head(&self) -> Result<Option<Commit<S>>> {
+        match &self.0.place {
+            Place::Branch(branch) => self.head_of(branch).await,
+            Place::Detached { head, .. } => Ok(head.lock().clone()),
+        }
+    }
+
+    /// Moves the handle to a commit, whatever it is on.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ramus_core::ErrorKind::InvalidInput) for a commit of another repository.
+    pub async fn set_head(&self, commit: &Commit<S>) -> Result<()> {
+        self.check_commit(commit)?;
+        match &self.0.place {
+            Place::Branch(branch) => {
+                let update = self.repo().update("set head").await?;
+                let update = update.set(branch.name.clone(), commit.hash());
+                // It tests nothing, so it is not refused.
+                drop(self.repo().refs().update(update).await?);
+            }
+            Place::Detached { head, .. } => *head.lock() = Some(commit.clone()),
+        }
+        Ok(())
+    }
+
+    /// Moves the handle to `set` if it is on `test`; returns whether it was. Nothing stands for no
+    /// head: as the test that there is none, and to remove the branch.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ramus_core::ErrorKind::InvalidInput) for a commit of another repository.
+    pub async fn test_and_set_head(
+        &self,
+        test: Option<&Commit<S>>,
+        set: Option<&Commit<S>>,
+    ) -> Result<bool> {
+        set.map_or(Ok(()), |commit| self.check_commit(commit))?;
+        match &self.0.place {
+            Place::Branch(branch) => {
+                let (test, set) = (test.map(Commit::hash), set.map(Commit::hash));
+                let update = self.repo().update("test and set head").await?;
+                let update = update.test_and_set(branch.name.clone(), test, set);
+                Ok(self.repo().refs().update(update).await?.is_applied())
+            }
+            Place::Detached { .. } => Ok(self.test_and_set_detached(test, set.cloned())),
+        }
+    }
+
+    /// Moves the handle to a commit that its head is an ancestor of; returns whether it is. A handle
+    /// on nothing moves to any commit, and one that is on the commit already stays there.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ramus_core::ErrorKind::InvalidInput) for a commit of another repository.
+    pub async fn fast_forward(&self, commit: &Commit<S>) -> Result<bool> {
+        self.check_commit(commit)?;
+        loop {
+            let head = self.head().await?;
+            if let Some(head) = &head
+                && !history::is_ancestor(self.repo().objects(), &head.hash(), &commit.hash())
+                    .await?
+            {
+                return Ok(false);
+            }
+            if self.test_and_set_head(head.as_ref(), Some(commit)).await? {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Makes a branch that is where this handle is, and returns a handle on it.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ramus_core::ErrorKind::InvalidInput) if a branch of that name exists: open
+    /// it with [`Repo::branch`](crate::Repo::branch) and move it with [`set_head`](Store::set_head)
+    /// if that is meant.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future has made the branch or not.
+    pub async fn fork(&self, name: &str) -> Result<Self> {
+        let fork = self.repo().branch(name).await?;
+        let head = self.head().await?;
+        if fork.test_and_set_head(None, head.as_ref()).await? {
+            return Ok(fork);
+        }
+        Err(Error::invalid_input(format!(
+            "branch `{name}` exists; take another name, or open it and set its head"
+        )))
+    }
+
+    /// Refuses a commit that is not in this repository.
+    pub(super) fn check_commit(&self, commit: &Commit<S>) -> Result<()> {
+        if commit.is_of(self.repo().objects()) {
+            return Ok(());
+        }
+        let hash = commit.hash();
+        Err(Error::invalid_input(format!("commit {hash} is of another repository")))
+    }
+
+    pub(super) fn test_and_set_detached(
+        &self,
+        test: Option<&Commit<S>>,
+        set: Option<Commit<S>>,
+    ) -> bool {
+        let Place::Detached { head, .. } = &self.0.place else { return false };
+        let mut head = head.lock();
+        let holds = head.as_ref() == test;
+        if holds {
+            *head = set;
+        }
+        holds
+    }
+
+    async fn head_of(&self, branch: &Branch<S>) -> Result<Option<Commit<S>>> {
+        let Some(hash) = self.repo().refs().find(&branch.name).await? else { return Ok(None) };
+        if let Some(head) = &*branch.head.lock()
+            && head.hash() == hash
+        {
+            return Ok(Some(head.clone()));
+        }
+        let head = self.read_head(&branch.name, hash).await?;
+        *branch.head.lock() = Some(head.clone());
+        Ok(Some(head))
+    }
+
+    async fn read_head(&self, name: &RefName, hash: S::Hash) -> Result<Commit<S>> {
+        let objects: &Arc<_> = self.repo().objects();
+        if let Some(head) = Commit::load(objects, hash).await? {
+            Ok(head)
+        } else {
+            let message = format!("commit {hash}, the head of {name}, is not in the store");
+            Err(Error::new(ErrorKind::Missing, message))
+        }
+    }
+}

@@ -1,0 +1,90 @@
+use std::sync::Arc;
+
+use ramus_core::{IntoPath, Result};
+
+use super::Store;
+use crate::watch::{BranchWatch, WatchStart};
+use crate::{Commit, Kind, Listing, Log, Schema, Transaction, TransactionOptions, Tree};
+
+impl<S: Schema> Store<S> {
+    /// Returns the tree of the head; an empty one if there is no head.
+    pub async fn tree(&self) -> Result<Tree<S>> {
+        Ok(self.tree_of(self.head().await?.as_ref()))
+    }
+
+    /// Returns the value at a path, as [`Tree::find`] does.
+    pub async fn find(&self, path: impl IntoPath) -> Result<Option<S::Contents>> {
+        let path = path.into_path()?;
+        self.tree().await?.find(path).await
+    }
+
+    /// Returns whether there is a value at a path.
+    pub async fn mem(&self, path: impl IntoPath) -> Result<bool> {
+        let path = path.into_path()?;
+        self.tree().await?.mem(path).await
+    }
+
+    /// Returns what a path leads to, or nothing. The root is a directory.
+    pub async fn kind(&self, path: impl IntoPath) -> Result<Option<Kind>> {
+        let path = path.into_path()?;
+        self.tree().await?.kind(path).await
+    }
+
+    /// Returns the entries of the directory at a path, as [`Tree::list`] does.
+    pub async fn list(&self, path: impl IntoPath) -> Result<Vec<Listing>> {
+        let path = path.into_path()?;
+        self.tree().await?.list(path).await
+    }
+
+    /// Returns the directory at a path as a tree, as [`Tree::find_tree`] does.
+    pub async fn find_tree(&self, path: impl IntoPath) -> Result<Option<Tree<S>>> {
+        let path = path.into_path()?;
+        self.tree().await?.find_tree(path).await
+    }
+
+    /// Returns the commits that led to the head, newest first.
+    pub async fn log(&self) -> Result<Log<S>> {
+        let head = self.head().await?;
+        Ok(Log::new(Arc::clone(self.repo().objects()), head))
+    }
+
+    /// Begins a transaction on the head.
+    pub async fn begin(&self) -> Result<Transaction<S>> {
+        self.begin_with(TransactionOptions::default()).await
+    }
+
+    /// Begins a transaction on the head, with another answer to a lost race or to empty commits.
+    pub async fn begin_with(&self, options: TransactionOptions) -> Result<Transaction<S>> {
+        let base = self.head().await?;
+        let tree = self.tree_of(base.as_ref());
+        Ok(Transaction { store: self.clone(), base, tree, options })
+    }
+
+    /// Returns a watch of what lies at a path and below it, from now; the root is the whole branch.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](ramus_core::ErrorKind::Unsupported) for a detached handle.
+    pub async fn watch(&self, path: impl IntoPath) -> Result<BranchWatch<S>> {
+        self.watch_from(path, WatchStart::Now).await
+    }
+
+    /// Returns a watch that starts somewhere else than now.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`watch`](Store::watch).
+    pub async fn watch_from(
+        &self,
+        path: impl IntoPath,
+        start: WatchStart,
+    ) -> Result<BranchWatch<S>> {
+        let path = path.into_path()?;
+        BranchWatch::open(self, path, start).await
+    }
+
+    /// Returns the tree of a commit; an empty one if there is none.
+    pub(super) fn tree_of(&self, commit: Option<&Commit<S>>) -> Tree<S> {
+        commit.map_or_else(|| self.repo().empty_tree(), Commit::tree)
+    }
+}

@@ -1,0 +1,118 @@
+//! Trees: immutable values that are read when they are needed and saved when they are committed.
+
+mod diff;
+pub(crate) mod dir;
+mod edit;
+mod entry;
+pub(crate) mod merge;
+mod read;
+pub(crate) mod save;
+
+use std::fmt;
+use std::sync::Arc;
+
+use ramus_core::{Pin, Result};
+
+pub use self::diff::{Diff, Difference};
+pub use self::entry::{Kind, Listing};
+pub use self::merge::{PathConflict, Side};
+use crate::Schema;
+use crate::objects::Objects;
+use dir::Dir;
+
+/// A directory with everything below it: a value that is edited in place and cloned for free.
+///
+/// A tree reads what it needs when it needs it. Edits are kept beside what they change, and become
+/// blocks when the tree is committed. A clone is a tree of its own: what is done to one is not seen
+/// in the other.
+///
+/// # What is promised
+///
+/// - Trees of the same entries have the same [`hash`](Tree::hash), whatever edits made them.
+/// - Empty directories are never part of a tree, but for the root itself.
+/// - `set` never replaces a directory by contents, nor contents by a directory: that is
+///   [`InvalidInput`](ramus_core::ErrorKind::InvalidInput), naming the path in the way, and
+///   [`remove`](Tree::remove) first says that it is meant.
+/// - After an error the tree is as it was before.
+/// - What a tree was read from is not collected while it lives.
+///
+/// # Errors
+///
+/// Every call that reads can answer [`Missing`](ramus_core::ErrorKind::Missing) for a block that is
+/// not in the store (never an empty directory in its place),
+/// [`Corrupt`](ramus_core::ErrorKind::Corrupt) for one that cannot be read, and what the backend
+/// answers. A path that is none is [`InvalidInput`](ramus_core::ErrorKind::InvalidInput).
+///
+/// # Cancel safety
+///
+/// A dropped future leaves the tree as it was.
+///
+/// ```
+/// # use ramus_kv::{Kv, Repo};
+/// # use ramus_core::erased::Backend;
+/// # async fn example(repo: Repo<Kv<String>>) -> ramus_core::Result<()> {
+/// let mut tree = repo.empty_tree();
+/// tree.set("users/ada", "mathematician").await?;
+/// let before = tree.clone();
+/// tree.rename("users", "people").await?;
+/// assert_eq!(tree.find("people/ada").await?.as_deref(), Some("mathematician"));
+/// assert!(before.mem("users/ada").await?);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Tree<S: Schema> {
+    pub(crate) objects: Arc<Objects<S>>,
+    pub(crate) root: Dir<S>,
+    /// What the tree was read from. Grafts bring their own.
+    pins: Vec<Arc<Pin>>,
+}
+
+impl<S: Schema> Tree<S> {
+    pub(crate) fn empty(objects: Arc<Objects<S>>) -> Self {
+        Self { objects, root: Dir::empty(), pins: Vec::new() }
+    }
+
+    pub(crate) fn stored(objects: Arc<Objects<S>>, root: S::Hash, pin: Option<Arc<Pin>>) -> Self {
+        Self { objects, root: Dir::Stored(root), pins: pin.into_iter().collect() }
+    }
+
+    /// Returns the hash that the root directory has when the tree is saved.
+    ///
+    /// Nothing is stored by it.
+    ///
+    /// # Errors
+    ///
+    /// [`Limit`](ramus_core::ErrorKind::Limit) for a tree that is too deep to be saved.
+    pub fn hash(&self) -> Result<S::Hash> {
+        Ok(save::save(&self.root)?.root)
+    }
+
+    /// Returns a tree of another directory that was found in this one.
+    fn below(&self, root: Dir<S>) -> Self {
+        Self { objects: Arc::clone(&self.objects), root, pins: self.pins.clone() }
+    }
+
+    /// Takes over what keeps another tree from being collected.
+    fn share_pins(&mut self, other: &Self) {
+        for pin in &other.pins {
+            if !self.pins.iter().any(|known| Arc::ptr_eq(known, pin)) {
+                self.pins.push(Arc::clone(pin));
+            }
+        }
+    }
+}
+
+impl<S: Schema> Clone for Tree<S> {
+    fn clone(&self) -> Self {
+        self.below(self.root.clone())
+    }
+}
+
+impl<S: Schema> fmt::Debug for Tree<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.root.known_hash() {
+            Some(hash) => write!(f, "Tree({hash})"),
+            None => f.write_str("Tree(edited)"),
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Edits: what is needed is read first, then everything changes at once.
+
+use std::sync::Arc;
+
+use ramus_core::{Error, ErrorKind, IntoPath, Path, Result, Step};
+
+use super::Tree;
+use super::dir::{DEPTH_MAX, Dir, Leaf, Node};
+use crate::Format as _;
+use crate::block::Directory;
+use crate::{Contents as _, Metadata as _, Schema};
+
+impl<S: Schema> Tree<S> {
+    /// Sets the value at a path; metadata that are there stay, new contents have the default.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput) at the root, at a directory, and below other
+    /// contents, naming the path that is in the way;
+    /// [`Limit`](ErrorKind::Limit) for a path of more than 1024 steps.
+    pub async fn set(&mut self, path: impl IntoPath, value: impl Into<S::Contents>) -> Result<()> {
+        let (path, value) = (path.into_path()?, value.into());
+        self.put_contents(&path, &value, None).await
+    }
+
+    /// Sets the value at a path and its metadata.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`set`](Tree::set), and [`Limit`](ErrorKind::Limit) for metadata that are too long.
+    pub async fn set_with_metadata(
+        &mut self,
+        path: impl IntoPath,
+        value: impl Into<S::Contents>,
+        metadata: S::Metadata,
+    ) -> Result<()> {
+        let (path, value) = (path.into_path()?, value.into());
+        self.put_contents(&path, &value, Some(&metadata)).await
+    }
+
+    /// Puts a whole tree at a path, in place of the directory that is there; at the root it replaces
+    /// everything. An empty tree removes what is there.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput) at contents and below contents, naming the path, and
+    /// for a tree of another repository.
+    pub async fn set_tree(&mut self, path: impl IntoPath, tree: &Self) -> Result<()> {
+        let path = path.into_path()?;
+        if !Arc::ptr_eq(&self.objects, &tree.objects) {
+            return Err(Error::invalid_input(format!(
+                "the tree for `{path}` is of another repository; its blocks are not in this one"
+            )));
+        }
+        if path.is_root() {
+            self.share_pins(tree);
+            self.root = tree.root.clone();
+            return Ok(());
+        }
+        let found = self.locate(&path).await?;
+        found.refuse_contents_in_the_way(&path)?;
+        if let Some(Node::Contents(_)) = found.node {
+            return Err(refuse_kind(&path, "contents", "a directory"));
+        }
+        if tree.is_empty().await? {
+            self.cut(found);
+        } else {
+            self.share_pins(tree);
+            self.put(found, Node::Directory(tree.root.clone()));
+        }
+        Ok(())
+    }
+
+    /// Removes what is at a path, contents or a whole directory, and every directory that is empty
+    /// then; returns whether anything was there. Removing the root empties the tree.
+    pub async fn remove(&mut self, path: impl IntoPath) -> Result<bool> {
+        let path = path.into_path()?;
+        if path.is_root() {
+            let had_entries = !self.is_empty().await?;
+            self.root = Dir::empty();
+            return Ok(had_entries);
+        }
+        let found = self.locate(&path).await?;
+        let was_there = found.node.is_some();
+        if was_there {
+            self.cut(found);
+        }
+        Ok(was_there)
+    }
+
+    /// Moves contents or a directory to another path.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if nothing is at `from`, if something is at `to`, if
+    /// contents are in the way of `to`, or if one of the two lies below the other.
+    pub async fn rename(&mut self, from: impl IntoPath, to: impl IntoPath) -> Result<()> {
+        let (from, to) = (from.into_path()?, to.into_path()?);
+        if from == to && self.node(&from).await?.is_some() {
+            return Ok(());
+        }
+        let refuse =
+            |why: &str| Error::invalid_input(format!("cannot rename `{from}` to `{to}`: {why}"));
+        if from.starts_with(&to) || to.starts_with(&from) {
+            return Err(refuse("one lies below the other"));
+        }
+        let Some(node) = self.node(&from).await? else {
+            return Err(refuse("nothing is there to be renamed"));
+        };
+        if self.node(&to).await?.is_some() {
+            return Err(refuse("something has that name already; remove it first"));
+        }
+        // Edited beside, so that an error in the middle leaves this tree as it was.
+        let mut renamed = self.clone();
+        renamed.remove(&from).await?;
+        let found = renamed.locate(&to).await?;
+        found.refuse_contents_in_the_way(&to)?;
+        renamed.put(found, node);
+        *self = renamed;
+        Ok(())
+    }
+
+    async fn put_contents(
+        &mut self,
+        path: &Path,
+        value: &S::Contents,
+        metadata: Option<&S::Metadata>,
+    ) -> Result<()> {
+        if path.is_root() {
+            return Err(Error::invalid_input(
+                "contents cannot be set at the root; give a path of at least one step",
+            ));
+        }
+        let found = self.locate(path).await?;
+        found.refuse_contents_in_the_way(path)?;
+        let kept = match &found.node {
+            Some(Node::Contents(leaf)) => Some(leaf.metadata.clone()),
+            Some(Node::Directory(_)) => return Err(refuse_kind(path, "a directory", "contents")),
+            None => None,
+        };
+        let given = metadata.map(S::Metadata::encode);
+        let metadata = given.or(kept).unwrap_or_else(|| S::Metadata::default().encode());
+        let block = S::Format::encode_contents(&value.encode()?);
+        self.check_block(path, block.len())?;
+        self.put(found, Node::Contents(Leaf::unsaved(block, metadata)));
+        Ok(())
+    }
+
+    fn check_block(&self, path: &Path, size: usize) -> Result<()> {
+        let max = self.objects.block_bytes_max();
+        if size <= max {
+            return Ok(());
+        }
+        let message = format!("the value at `{path}` has {size} bytes; at most {max} are taken");
+        Err(Error::new(ErrorKind::Limit, message))
+    }
+
+    /// Finds what is at a path, and loads every directory that an edit there changes.
+    async fn locate(&self, path: &Path) -> Result<Located<S>> {
+        let steps: Vec<Step> = path.steps().collect();
+        if steps.len() > DEPTH_MAX {
+            let (has, max) = (steps.len(), DEPTH_MAX);
+            let message = format!("a path of {has} steps is too deep; at most {max} are taken");
+            return Err(Error::new(ErrorKind::Limit, message));
+        }
+        let mut loaded = Vec::with_capacity(steps.len());
+        let mut node = Some(Node::Directory(self.root.clone()));
+        let mut depth = 0;
+        for step in &steps {
+            let Some(Node::Directory(dir)) = &node else { break };
+            let (directory, child) = match dir {
+                Dir::Stored(hash) => {
+                    let directory = self.objects.directory(hash).await?;
+                    let child = directory.get(step.as_bytes()).map(Node::of_entry);
+                    (Some(directory), child)
+                }
+                Dir::Edited(edited) => (None, edited.get(step.as_bytes())),
+            };
+            loaded.push(directory);
+            node = child;
+            depth += 1;
+        }
+        let blocked_at = (depth < steps.len() && node.is_some()).then_some(depth);
+        let node = if depth == steps.len() { node } else { None };
+        Ok(Located { steps, loaded, node, blocked_at })
+    }
+
+    fn put(&mut self, found: Located<S>, node: Node<S>) {
+        // Nothing else may hold what is edited, or it would have to be copied.
+        let Located { steps, mut loaded, node: replaced, blocked_at: _ } = found;
+        drop(replaced);
+        apply(&mut self.root, &steps, &mut loaded, Some(node));
+    }
+
+    fn cut(&mut self, found: Located<S>) {
+        let Located { steps, mut loaded, node: removed, blocked_at: _ } = found;
+        drop(removed);
+        apply(&mut self.root, &steps, &mut loaded, None);
+    }
+}
+
+/// A path, what is there, and what has to be at hand to edit it.
+struct Located<S: Schema> {
+    steps: Vec<Step>,
+    /// For each directory on the way, the block of one that has no edits yet.
+    loaded: Vec<Option<Arc<Directory<S::Hash>>>>,
+    /// What is at the path.
+    node: Option<Node<S>>,
+    /// How many steps lead to contents, if those are in the way.
+    blocked_at: Option<usize>,
+}
+
+impl<S: Schema> Located<S> {
+    fn refuse_contents_in_the_way(&self, path: &Path) -> Result<()> {
+        let Some(depth) = self.blocked_at else { return Ok(()) };
+        let in_the_way: Path = self.steps[..depth].iter().cloned().collect();
+        Err(Error::invalid_input(format!(
+            "cannot set `{path}`: `{in_the_way}` holds contents; remove it first if that is meant"
+        )))
+    }
+}
+
+fn refuse_kind(path: &Path, holds: &str, wanted: &str) -> Error {
+    Error::invalid_input(format!(
+        "cannot put {wanted} at `{path}`, which holds {holds}; remove it first if that is meant"
+    ))
+}
+
+/// Puts a node below a directory, or removes what is there; returns whether that left it empty.
+///
+/// `loaded` is what [`Tree::locate`] found on the way.
+fn apply<S: Schema>(
+    dir: &mut Dir<S>,
+    steps: &[Step],
+    loaded: &mut [Option<Arc<Directory<S::Hash>>>],
+    node: Option<Node<S>>,
+) -> bool {
+    let (here, below) = match loaded {
+        [here, below @ ..] => (here.take(), below),
+        [] => (None, &mut [][..]),
+    };
+    let edited = dir.edit(|| here.expect("every stored directory on the way was loaded"));
+    match (steps, node) {
+        ([], _) => {}
+        ([step], Some(node)) => edited.put(step.clone(), node),
+        ([step], None) => edited.remove(step),
+        ([step, rest @ ..], node) => {
+            let mut child = edited.take_directory(step.as_bytes()).unwrap_or_else(Dir::empty);
+            if apply(&mut child, rest, below, node) {
+                edited.remove(step);
+            } else {
+                edited.put(step.clone(), Node::Directory(child));
+            }
+        }
+    }
+    edited.is_empty()
+}
