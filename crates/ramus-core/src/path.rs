@@ -267,7 +267,8 @@ mod tests {
     #[test]
     fn the_root_is_the_path_of_no_steps() {
         let root = path("");
-        assert!(root.is_root() && root.iter().next().is_none() && root.len() == 0);
+        assert!(root.is_root() && root.is_empty() && root.iter().next().is_none());
+        assert_eq!(root.len(), 0);
         assert_eq!((root.parent(), root.to_string()), (None, String::new()));
         assert_eq!(path("a").parent(), Some(root));
     }
