@@ -31,6 +31,7 @@ mod store {
     pub(crate) mod sweep;
 }
 pub mod erased;
+pub mod open;
 pub mod wrap;
 
 pub use change::{Change, KeyChange};
