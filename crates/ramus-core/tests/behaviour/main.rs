@@ -2,6 +2,7 @@
 
 mod cached;
 mod frozen;
+mod laws;
 mod metered;
 mod opening;
 mod prefixed;
