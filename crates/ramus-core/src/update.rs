@@ -5,7 +5,7 @@ use std::str::FromStr;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{Cursor, Error, ErrorKind, Key, Limits, Result, Value};
+use crate::{Change, Cursor, Error, ErrorKind, Key, Limits, Result, Value};
 
 /// What the refs must hold, and what they will hold then: of all the keys together, or of none.
 ///
@@ -155,6 +155,25 @@ impl<K: Key, V: Value> Update<K, V> {
             return Err(over("bytes of note", self.note.len(), Limits::NOTE_MAX));
         }
         Ok(())
+    }
+
+    /// Returns the place of `record`, which has the id of this update, as the answer to it.
+    ///
+    /// For stores that find the id in their log.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if this update cannot have made the record, because
+    /// it would not have set a key to what is recorded: its id was used for another update.
+    pub fn place_of(&self, record: &Change<K, V>) -> Result<Cursor> {
+        let made = |key, new: &Option<V>| self.edits.get(key).is_some_and(|edit| edit.set == *new);
+        if record.keys.iter().all(|change| made(&change.key, &change.new)) {
+            return Ok(record.cursor);
+        }
+        let (id, at) = (self.id, record.cursor);
+        Err(Error::invalid_input(format!(
+            "update id {id} was used for another update, which is at {at}; an update that differs needs an id of its own"
+        )))
     }
 }
 

@@ -111,7 +111,7 @@ impl<K: Key, V: Value> State<K, V> {
     }
 
     fn update(&mut self, update: Update<K, V>) -> Result<Decided<K, V>> {
-        if let Some(place) = self.log.recall(update.id, update.seen)? {
+        if let Some(place) = self.log.recall(&update)? {
             return Ok((Outcome::Applied(place), None));
         }
         if let Some(refusal) = self.first_refusal(&update) {

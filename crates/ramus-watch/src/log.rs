@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ramus_core::{
-    Change, Changes, Cursor, Error, ErrorKind, Incarnation, Key, KeyChange, Page, Result, UpdateId,
-    Value,
+    Change, Changes, Cursor, Error, ErrorKind, Incarnation, Key, KeyChange, Page, Result, Update,
+    UpdateId, Value,
 };
 
 /// A change log that keeps the newest changes and knows their ids: plain data, for a backend without
@@ -52,16 +52,18 @@ impl<K: Key, V: Value> Log<K, V> {
         self.at(self.floor)
     }
 
-    /// Returns the place of the update that has this id, or nothing if it was never applied.
+    /// Returns the place of this update, or nothing if it was never applied.
     ///
     /// # Errors
     ///
     /// - [`Ambiguous`](ErrorKind::Ambiguous) if the id is unknown, and `seen` is older than what is
     ///   kept or of another incarnation: it may have been applied and forgotten.
-    /// - [`InvalidInput`](ErrorKind::InvalidInput) if `seen` lies beyond the end.
-    pub fn recall(&self, id: UpdateId, seen: Cursor) -> Result<Option<Cursor>> {
-        if let Some(sequence) = self.sequences.get(&id) {
-            return Ok(Some(self.at(*sequence)));
+    /// - [`InvalidInput`](ErrorKind::InvalidInput) if `seen` lies beyond the end, or if the id was
+    ///   used for another update.
+    pub fn recall(&self, update: &Update<K, V>) -> Result<Option<Cursor>> {
+        let (id, seen) = (update.id, update.seen);
+        if let Some(record) = self.record(id) {
+            return update.place_of(record).map(Some);
         }
         if seen.incarnation != self.incarnation || seen.sequence < self.floor {
             let oldest = self.oldest();
@@ -117,6 +119,12 @@ impl<K: Key, V: Value> Log<K, V> {
         Changes::Page(Page { changes, next, end })
     }
 
+    fn record(&self, id: UpdateId) -> Option<&Change<K, V>> {
+        let index = self.sequences.get(&id)? - self.floor - 1;
+        // An index of the deque fits a usize.
+        self.changes.get(usize::try_from(index).ok()?).map(|change| &**change)
+    }
+
     fn at(&self, sequence: u64) -> Cursor {
         Cursor { incarnation: self.incarnation, sequence }
     }
@@ -125,6 +133,54 @@ impl<K: Key, V: Value> Log<K, V> {
         if let Some(oldest) = self.changes.pop_front() {
             self.floor = oldest.cursor.sequence;
             self.sequences.remove(&oldest.id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Entry = KeyChange<String, u64>;
+
+    fn set(update: Update<String, u64>, key: &str, value: u64) -> Update<String, u64> {
+        update.set(key.to_owned(), value)
+    }
+
+    fn entry(key: &str, new: Option<u64>) -> Entry {
+        KeyChange { key: key.to_owned(), old: Some(0), new }
+    }
+
+    #[test]
+    fn an_id_that_was_used_for_another_update_is_refused() {
+        let mut log = Log::new(8);
+        let update = Update::new(log.end());
+        let sent = set(set(update.clone(), "a", 1), "unchanged", 2).remove("b".to_owned());
+        log.append(update.id, Bytes::new(), vec![entry("a", Some(1)), entry("b", None)]);
+        assert_eq!(log.recall(&sent).unwrap(), Some(log.end()));
+
+        let others =
+            [set(sent.clone(), "a", 7), set(sent, "b", 7), set(update.clone(), "a", 1), update];
+        for other in others {
+            let error = log.recall(&other).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(error.to_string().contains("was used for another update"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_known_for_as_long_as_its_record_is_kept() {
+        let mut log = Log::new(2);
+        let updates: Vec<_> = (0..5).map(|_| set(Update::new(log.end()), "a", 1)).collect();
+        for update in &updates {
+            log.append(update.id, Bytes::new(), vec![entry("a", Some(1))]);
+        }
+        for (update, place) in updates.iter().zip(1..) {
+            match log.recall(update) {
+                Ok(found) if place > 3 => assert_eq!(found.unwrap().sequence, place),
+                Err(error) if place <= 3 => assert_eq!(error.kind(), ErrorKind::Ambiguous),
+                other => panic!("update {place}: {other:?}"),
+            }
         }
     }
 }

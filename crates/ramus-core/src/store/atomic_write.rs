@@ -35,7 +35,8 @@ use crate::{Changes, Cursor, Outcome, ReadOnly, Result, Snapshot, Subscription, 
 /// Those of [`ReadOnly`], and
 /// - [`Limit`](crate::ErrorKind::Limit) for too many keys or too long a note ([`Update::check`]);
 /// - [`Ambiguous`](crate::ErrorKind::Ambiguous) when it is not known whether the update was applied;
-/// - [`InvalidInput`](crate::ErrorKind::InvalidInput) when `seen` lies beyond the end of the log;
+/// - [`InvalidInput`](crate::ErrorKind::InvalidInput) when `seen` lies beyond the end of the log, or
+///   when the id is known to be that of another update;
 /// - [`Missing`](crate::ErrorKind::Missing) when a new value names a block that is not in the
 ///   storage, where the storage can tell.
 ///
