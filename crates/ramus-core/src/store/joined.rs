@@ -1,8 +1,9 @@
 use bytes::Bytes;
 
 use crate::{
-    AtomicWrite, Changes, ContentAddressable, Cursor, Error, Hash, Limits, NoSweep, Outcome,
-    ReadOnly, RefName, RefOutcome, RefUpdate, Result, Snapshot, Storage, Subscription,
+    AtomicWrite, Changes, ContentAddressable, Cursor, Error, ErrorKind, Hash, Limits, NoSweep,
+    Outcome, ReadOnly, RefName, RefOutcome, RefUpdate, Result, Snapshot, Storage, Subscription,
+    Update,
 };
 
 /// A storage made of any blocks and any refs.
@@ -148,18 +149,38 @@ where
 {
     /// Answers an update one of whose blocks is missing: with its place, if it was applied before
     /// and the block was collected since; else with `missing`.
+    ///
+    /// It reads no further than the end that the first page tells: what is applied later was not
+    /// applied before.
     async fn recall(&self, update: &RefUpdate<H>, missing: Error) -> Result<RefOutcome<H>> {
         const PAGE: usize = 256;
         let mut cursor = update.seen;
-        while let Changes::Page(page) = self.refs.changes(cursor, PAGE).await? {
-            if let Some(change) = page.changes.iter().find(|change| change.id == update.id) {
-                return Ok(Outcome::Applied(change.cursor));
+        let mut end = None;
+        loop {
+            let Changes::Page(page) = self.refs.changes(cursor, PAGE).await? else {
+                return Err(unknown(update, missing));
+            };
+            if let Some(record) = page.changes.iter().find(|change| change.id == update.id) {
+                return update.place_of(record).map(Outcome::Applied);
             }
-            if page.is_last() {
-                break;
+            let end = end.get_or_insert(page.end).sequence;
+            if page.next.sequence >= end {
+                return Err(missing);
+            }
+            if page.next.sequence <= cursor.sequence {
+                let fault = format!("the log ends at {end} and does not go on after {cursor}");
+                return Err(Error::corrupt(fault));
             }
             cursor = page.next;
         }
-        Err(missing)
     }
+}
+
+/// Returns the error for an update that names a missing block and may have been applied before.
+fn unknown<H: Hash>(update: &RefUpdate<H>, missing: Error) -> Error {
+    let Update { id, seen, .. } = update;
+    let message = format!(
+        "cannot tell whether update {id}, last seen at {seen}, was applied: the log is not kept from there, and a block that it names is gone"
+    );
+    Error::new(ErrorKind::Ambiguous, message).with_source(missing)
 }
