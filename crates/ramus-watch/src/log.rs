@@ -15,12 +15,13 @@ use ramus_core::{
 ///
 /// # What is promised
 ///
-/// - At most `capacity` changes are kept; the memory is bounded by them.
+/// - At most `capacity` changes are kept, and at least one; the memory is bounded by them.
 /// - `recall` never takes an id that it may have forgotten for a new one.
 /// - `after` gives every change after the cursor, in order, or says that it cannot.
 #[derive(Debug)]
 pub struct Log<K, V> {
     incarnation: Incarnation,
+    /// At least 1.
     capacity: usize,
     /// Without a gap: the first has the sequence `floor + 1`.
     changes: VecDeque<Arc<Change<K, V>>>,
@@ -31,7 +32,11 @@ pub struct Log<K, V> {
 }
 
 impl<K: Key, V: Value> Log<K, V> {
-    /// Returns an empty log of a new incarnation that keeps the newest `capacity` changes.
+    /// The most changes that one page holds.
+    pub const PAGE_MAX: usize = 4096;
+
+    /// Returns an empty log of a new incarnation that keeps the newest `capacity` changes, or one
+    /// if that is 0.
     pub fn new(capacity: usize) -> Self {
         Self::of_incarnation(Incarnation::random(), capacity)
     }
@@ -39,7 +44,7 @@ impl<K: Key, V: Value> Log<K, V> {
     /// Returns an empty log of this incarnation, which must be new.
     pub fn of_incarnation(incarnation: Incarnation, capacity: usize) -> Self {
         let (changes, sequences) = (VecDeque::new(), HashMap::new());
-        Self { incarnation, capacity, changes, sequences, floor: 0 }
+        Self { incarnation, capacity: capacity.max(1), changes, sequences, floor: 0 }
     }
 
     /// Returns the end of the log.
@@ -104,7 +109,8 @@ impl<K: Key, V: Value> Log<K, V> {
         change
     }
 
-    /// Returns what was changed after `after`, at most `limit` changes of it.
+    /// Returns what was changed after `after`, at most `limit` changes of it and never more than
+    /// [`PAGE_MAX`](Log::PAGE_MAX), so that a page is made in a short time under a lock.
     pub fn after(&self, after: Cursor, limit: usize) -> Changes<K, V> {
         let end = self.end();
         let known = after.incarnation == self.incarnation
@@ -114,7 +120,8 @@ impl<K: Key, V: Value> Log<K, V> {
         }
         // The range fits the deque, whose length is a usize.
         let start = usize::try_from(after.sequence - self.floor).unwrap_or(usize::MAX);
-        let changes: Vec<_> = self.changes.iter().skip(start).take(limit).cloned().collect();
+        let changes: Vec<_> =
+            self.changes.iter().skip(start).take(limit.min(Self::PAGE_MAX)).cloned().collect();
         let next = changes.last().map_or(after, |change| change.cursor);
         Changes::Page(Page { changes, next, end })
     }
@@ -182,5 +189,29 @@ mod tests {
                 other => panic!("update {place}: {other:?}"),
             }
         }
+    }
+
+    fn filled(capacity: usize, changes: usize) -> Log<String, u64> {
+        let mut log = Log::new(capacity);
+        for _ in 0..changes {
+            log.append(UpdateId::random(), Bytes::new(), vec![entry("a", Some(1))]);
+        }
+        log
+    }
+
+    #[test]
+    fn a_log_keeps_at_least_one_change() {
+        let log = filled(0, 3);
+        assert_eq!((log.oldest().sequence, log.end().sequence), (2, 3));
+    }
+
+    #[test]
+    fn a_page_is_bounded_whatever_its_limit() {
+        let log = filled(10_000, 5_000);
+        let Changes::Page(page) = log.after(log.oldest(), usize::MAX) else {
+            panic!("the log is kept from there");
+        };
+        assert_eq!((page.changes.len(), page.next.sequence), (Log::<String, u64>::PAGE_MAX, 4096));
+        assert!(!page.is_last());
     }
 }
