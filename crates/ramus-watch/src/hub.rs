@@ -18,9 +18,15 @@ pub struct Hub<K, V> {
 type Sender<K, V> = broadcast::Sender<Arc<Change<K, V>>>;
 
 impl<K: Key, V: Value> Hub<K, V> {
-    /// Returns a hub that keeps at least `capacity` changes for receivers that are behind.
+    /// The most changes that a hub keeps. Whoever is further behind reads the log faster.
+    pub const CAPACITY_MAX: usize = 65_536;
+
+    /// Returns a hub that keeps at least `capacity` changes for receivers that are behind: 1 to
+    /// [`CAPACITY_MAX`](Hub::CAPACITY_MAX), and what lies outside is taken for the nearest of these.
+    /// The room for them is taken at once.
     pub fn new(capacity: usize) -> Self {
-        Self { sender: RwLock::new(Some(broadcast::Sender::new(capacity.max(1)))) }
+        let capacity = capacity.clamp(1, Self::CAPACITY_MAX);
+        Self { sender: RwLock::new(Some(broadcast::Sender::new(capacity))) }
     }
 
     /// Tells every subscriber of a change, which has to be visible already.
@@ -44,5 +50,31 @@ impl<K: Key, V: Value> Hub<K, V> {
     /// Ends every subscription, after what it still holds.
     pub fn close(&self) {
         drop(self.sender.write().take());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use futures::{FutureExt as _, StreamExt as _};
+    use ramus_core::{Cursor, Incarnation, Notice, UpdateId};
+
+    use super::*;
+
+    fn change(sequence: u64) -> Arc<Change<String, u64>> {
+        let cursor = Cursor { incarnation: Incarnation::from_bytes([0; 16]), sequence };
+        let (id, note, keys) = (UpdateId::random(), Bytes::new(), Vec::new());
+        Arc::new(Change { cursor, previous: sequence - 1, id, note, keys })
+    }
+
+    #[test]
+    fn every_capacity_gives_a_hub() {
+        for capacity in [0, usize::MAX] {
+            let hub = Hub::new(capacity);
+            let mut subscription = hub.subscribe();
+            hub.publish(change(1));
+            let notice = subscription.next().now_or_never().flatten();
+            assert!(matches!(notice, Some(Notice::Change(_))), "{notice:?}");
+        }
     }
 }

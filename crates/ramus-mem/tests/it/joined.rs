@@ -90,8 +90,8 @@ async fn storage(
     paging: Paging,
 ) -> (Joined<MemBlocks, Refs>, RefUpdate<Sha1>) {
     let refs = Refs { inner: MemRefs::new(options), paging, pages: Arc::default() };
-    let update = Update::new(refs.position().await.unwrap());
-    let update = update.set(branch("main").unwrap(), Sha1::of(b"absent"));
+    let update = Update::new(refs.position().await.expect("position"));
+    let update = update.set(branch("main").expect("a name"), Sha1::of(b"absent"));
     (Joined::new(MemBlocks::new(), refs), update)
 }
 
