@@ -33,7 +33,9 @@ impl<K: Key, V: Value> Hub<K, V> {
     ///
     /// Call it after the lock on the refs is released.
     pub fn publish(&self, change: Arc<Change<K, V>>) {
-        if let Some(sender) = &*self.sender.read() {
+        // Sending wakes receivers, and what they do then is not done under the lock.
+        let sender = self.sender.read().clone();
+        if let Some(sender) = sender {
             // Nobody listening is no failure.
             drop(sender.send(change));
         }
@@ -55,6 +57,9 @@ impl<K: Key, V: Value> Hub<K, V> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::{Context, Wake, Waker};
+
     use bytes::Bytes;
     use futures::{FutureExt as _, StreamExt as _};
     use ramus_core::{Cursor, Incarnation, Notice, UpdateId};
@@ -76,5 +81,30 @@ mod tests {
             let notice = subscription.next().now_or_never().flatten();
             assert!(matches!(notice, Some(Notice::Change(_))), "{notice:?}");
         }
+    }
+
+    /// Notes whether the hub can be closed by what is woken.
+    struct Reentrant {
+        hub: Arc<Hub<String, u64>>,
+        could_close: AtomicBool,
+    }
+
+    impl Wake for Reentrant {
+        fn wake(self: Arc<Self>) {
+            let free = self.hub.sender.try_write().is_some();
+            self.could_close.store(free, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn what_a_notice_wakes_may_call_the_hub() {
+        let hub = Arc::new(Hub::new(4));
+        let mut subscription = hub.subscribe();
+        let could_close = AtomicBool::new(false);
+        let woken = Arc::new(Reentrant { hub: Arc::clone(&hub), could_close });
+        let waker = Waker::from(Arc::clone(&woken));
+        assert!(subscription.poll_next_unpin(&mut Context::from_waker(&waker)).is_pending());
+        hub.publish(change(1));
+        assert!(woken.could_close.load(Ordering::Relaxed), "the hub was locked while it woke");
     }
 }
