@@ -58,11 +58,12 @@ pub trait Storage: Clone + std::fmt::Debug + Send + Sync + 'static {
         update: RefUpdate<Self::Hash>,
     ) -> impl Future<Output = Result<RefOutcome<Self::Hash>>> + Send;
 
-    /// Closes refs and blocks, for all clones of the handle.
+    /// Closes refs and blocks, for all clones of the handle; both, also when one of them fails.
     fn close(&self) -> impl Future<Output = Result<()>> + Send {
         async {
-            self.refs().close().await?;
-            self.blocks().close().await
+            let refs = self.refs().close().await;
+            let blocks = self.blocks().close().await;
+            refs.and(blocks)
         }
     }
 }

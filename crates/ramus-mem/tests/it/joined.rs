@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ramus_core::{
-    AtomicWrite, AtomicWriteExt as _, Changes, ContentAddressable as _, Cursor, ErrorKind,
+    AtomicWrite, AtomicWriteExt as _, Changes, ContentAddressable as _, Cursor, Error, ErrorKind,
     Hash as _, Joined, Limits, Outcome, Page, ReadOnly, RefName, RefOutcome, RefUpdate, Result,
     Sha1, Snapshot, Storage as _, Subscription, Update,
 };
@@ -40,7 +40,8 @@ impl ReadOnly for Refs {
     }
 
     async fn close(&self) -> Result<()> {
-        self.inner.close().await
+        self.inner.close().await?;
+        Err(Error::new(ErrorKind::Permission, "the last write of the refs was not allowed"))
     }
 }
 
@@ -138,4 +139,13 @@ async fn an_update_that_was_applied_is_known_after_its_block_is_gone() {
     let other = update.set(branch("other").unwrap(), block).remove(branch("main").unwrap());
     let error = without_blocks.refs().update(other).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+}
+
+#[tokio::test]
+async fn both_halves_are_closed_before_a_failure_is_told() {
+    let (storage, _) = storage(&MemOptions::default(), Paging::Plain).await;
+    let error = storage.close().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Permission, "{error}");
+    let error = storage.blocks().flush().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
 }
