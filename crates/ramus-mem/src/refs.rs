@@ -75,8 +75,10 @@ impl<K: Key, V: Value> ReadOnly for MemRefs<K, V> {
 
 impl<K: Key, V: Value> AtomicWrite for MemRefs<K, V> {
     async fn update(&self, update: Update<K, V>) -> Result<Outcome<K, V>> {
-        update.check(&self.limits())?;
-        let (outcome, change) = self.with_state(|state| state.update(update))??;
+        let (outcome, change) = self.with_state(|state| {
+            update.check(&self.limits())?;
+            state.update(update)
+        })??;
         if let Some(change) = change {
             self.0.hub.publish(change);
         }

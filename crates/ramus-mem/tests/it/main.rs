@@ -2,5 +2,6 @@
 
 mod blocks;
 mod joined;
+mod refs;
 mod sweep;
 mod verified;
