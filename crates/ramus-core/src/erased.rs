@@ -7,13 +7,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt as _, StreamExt as _};
 
 use crate::{
-    AtomicWrite, Changes, ContentAddressable, Cursor, Epoch, Hash, Limits, Pin, ReadOnly, RefName,
-    RefOutcome, RefUpdate, Result, Snapshot, Storage, Subscription, Sweep,
+    AtomicWrite, Changes, ContentAddressable, Cursor, Epoch, Error, ErrorKind, Hash, Limits, Pin,
+    ReadOnly, RefName, RefOutcome, RefUpdate, Result, Snapshot, Storage, Subscription, Sweep,
 };
 
 /// A storage whose type is forgotten. Cloning shares it.
@@ -226,7 +226,8 @@ impl<H: Hash> Sweep for Sweeper<H> {
 
 /// The object-safe companion of [`Storage`].
 ///
-/// The `sweep_` methods are called only when `can_sweep` has said yes.
+/// The `sweep_` methods are called only when `can_sweep` has said yes; should the storage say no by
+/// then, they answer `Unsupported`.
 trait Erased<H: Hash>: fmt::Debug + Send + Sync {
     fn write(
         &self,
@@ -385,29 +386,35 @@ impl<S: Storage> Erased<S::Hash> for S {
 
     fn sweep_begin(&self) -> BoxFuture<'_, Result<Epoch>> {
         let sweep = offered(self);
-        async move { sweep.begin().await }.boxed()
+        async move { sweep?.begin().await }.boxed()
     }
 
     fn sweep_keys(&self) -> BoxStream<'static, Result<S::Hash>> {
-        offered(self).keys()
+        match offered(self) {
+            Ok(sweep) => sweep.keys(),
+            Err(unsupported) => stream::iter([Err(unsupported)]).boxed(),
+        }
     }
 
     fn sweep_pinned(&self, epoch: Epoch) -> BoxFuture<'_, Result<Vec<S::Hash>>> {
         let sweep = offered(self);
-        async move { sweep.pinned(epoch).await }.boxed()
+        async move { sweep?.pinned(epoch).await }.boxed()
     }
 
     fn sweep_remove_many(&self, epoch: Epoch, keys: Vec<S::Hash>) -> BoxFuture<'_, Result<usize>> {
         let sweep = offered(self);
-        async move { sweep.remove_many(epoch, keys).await }.boxed()
+        async move { sweep?.remove_many(epoch, keys).await }.boxed()
     }
 
     fn sweep_pin(&self, keys: Vec<S::Hash>) -> BoxFuture<'_, Result<Pin>> {
         let sweep = offered(self);
-        async move { sweep.pin(keys).await }.boxed()
+        async move { sweep?.pin(keys).await }.boxed()
     }
 }
 
-fn offered<S: Storage>(storage: &S) -> S::Sweep {
-    storage.sweep().expect("a Sweeper is made only of a storage that offers a sweep")
+/// Asks again for the sweep that a `Sweeper` was made of.
+fn offered<S: Storage>(storage: &S) -> Result<S::Sweep> {
+    storage.sweep().ok_or_else(|| {
+        Error::new(ErrorKind::Unsupported, "the storage does not offer its sweep any more")
+    })
 }
