@@ -3,7 +3,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::step::Excerpt;
+use crate::{Error, Result, id_bytes};
 
 /// A place in a change log, which can be kept and come back to, also in a later process.
 ///
@@ -30,7 +31,7 @@ pub struct Cursor {
 /// memory store, with an open that lost changes that were not yet durable, and with a restored
 /// backup.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Incarnation([u8; 16]);
+pub struct Incarnation(#[serde(with = "crate::id_bytes")] [u8; 16]);
 
 impl Incarnation {
     /// Returns a new one, from the operating system's randomness.
@@ -51,7 +52,7 @@ impl Incarnation {
 
 impl fmt::Display for Incarnation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+        f.write_str(&id_bytes::to_hex(&self.0))
     }
 }
 
@@ -78,14 +79,13 @@ impl FromStr for Cursor {
 
     fn from_str(text: &str) -> Result<Self> {
         let parsed = text.split_once(':').and_then(|(incarnation, sequence)| {
-            let hex = incarnation.len() == 32 && incarnation.bytes().all(|b| b.is_ascii_hexdigit());
-            let bits = hex.then(|| u128::from_str_radix(incarnation, 16).ok())??;
+            let incarnation = Incarnation(id_bytes::from_hex(incarnation)?);
             let digits = sequence.bytes().all(|byte| byte.is_ascii_digit());
             let sequence = digits.then(|| sequence.parse().ok())??;
-            Some(Self { incarnation: Incarnation(bits.to_be_bytes()), sequence })
+            Some(Self { incarnation, sequence })
         });
         parsed.ok_or_else(|| {
-            let text = text.escape_debug();
+            let text = Excerpt(text.as_bytes());
             Error::invalid_input(format!(
                 "`{text}` is no cursor: 32 hex digits, a colon and a number are"
             ))
@@ -103,6 +103,8 @@ mod tests {
         for text in ["", "1:2", &zeros, &format!("{zeros}:"), &format!("{zeros}:+1"), "x:1"] {
             assert!(text.parse::<Cursor>().is_err(), "{text}");
         }
+        let long = "x".repeat(10_000).parse::<Cursor>().unwrap_err().to_string();
+        assert!(long.len() < 200, "{long}");
         assert_eq!(format!("{zeros}:7").parse::<Cursor>().unwrap().sequence, 7);
     }
 }

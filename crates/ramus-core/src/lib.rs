@@ -61,6 +61,7 @@
 mod digest_hasher;
 mod error;
 pub mod hash;
+mod id_bytes;
 mod key;
 mod random;
 

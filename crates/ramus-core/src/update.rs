@@ -5,7 +5,8 @@ use std::str::FromStr;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{Change, Cursor, Error, ErrorKind, Key, Limits, Result, Value};
+use crate::step::Excerpt;
+use crate::{Change, Cursor, Error, ErrorKind, Key, Limits, Result, Value, id_bytes};
 
 /// What the refs must hold, and what they will hold then: of all the keys together, or of none.
 ///
@@ -212,7 +213,7 @@ impl<K, V> Outcome<K, V> {
 
 /// What a store knows an update by: 128 random bits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct UpdateId([u8; 16]);
+pub struct UpdateId(#[serde(with = "crate::id_bytes")] [u8; 16]);
 
 impl UpdateId {
     /// Returns a new one, from the operating system's randomness.
@@ -233,7 +234,7 @@ impl UpdateId {
 
 impl fmt::Display for UpdateId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+        f.write_str(&id_bytes::to_hex(&self.0))
     }
 }
 
@@ -247,11 +248,23 @@ impl FromStr for UpdateId {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let bits = hex.then(|| u128::from_str_radix(text, 16).ok()).flatten();
-        bits.map(|bits| Self(bits.to_be_bytes())).ok_or_else(|| {
-            let text = text.escape_debug();
+        id_bytes::from_hex(text).map(Self).ok_or_else(|| {
+            let text = Excerpt(text.as_bytes());
             Error::invalid_input(format!("`{text}` is no update id: 32 hex digits are"))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_malformed_update_id_is_refused() {
+        let error = "x".repeat(10_000).parse::<UpdateId>().unwrap_err().to_string();
+        assert!(error.ends_with("is no update id: 32 hex digits are"), "{error}");
+        assert!(error.len() < 200, "{error}");
+        let id = UpdateId::random();
+        assert_eq!(id.to_string().parse::<UpdateId>().unwrap(), id);
     }
 }
