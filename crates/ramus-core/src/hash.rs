@@ -200,6 +200,7 @@ mod support {
     use serde::{Deserializer, Serializer};
 
     use super::Hash;
+    use crate::step::Excerpt;
     use crate::{Error, Result};
 
     pub fn from_digest<const N: usize>(bytes: &[u8], name: &str) -> Result<[u8; N]> {
@@ -211,6 +212,7 @@ mod support {
 
     pub fn from_hex<const N: usize>(text: &str, name: &str) -> Result<[u8; N]> {
         let refuse = |what: &dyn Display| {
+            let text = Excerpt(text.as_bytes());
             Error::invalid_input(format!("`{text}` is no {name} hash: {what}"))
         };
         if text.len() != 2 * N {
@@ -304,6 +306,7 @@ mod tests {
         let bad = "g9993e364706816aba3e25717850c26c9cd0d89d";
         assert!(message(bad).ends_with("a character is not a hex digit"));
         assert!(message("é9993e364706816aba3e25717850c26c9cd0d89").ends_with("digit"));
+        assert!(message(&"\u{1b}".repeat(10_000)).len() < 1000, "the message is bounded");
         let short = Sha1::from_bytes(&[0; 19]).unwrap_err();
         assert_eq!(short.to_string(), "a sha1 digest has 20 bytes, not 19");
     }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::step::Excerpt;
 use crate::{Error, Key, Result};
 
 /// The name of a ref: a namespace and a name in it, written `branch/main`.
 ///
 /// A name has 1 to 255 bytes of `[A-Za-z0-9._/-]`. None of the parts between its slashes is empty,
-/// `.` or `..`, and the whole does not end in `.lock`; so it can be a file name, a part of a URL,
-/// and a Git ref. Cloning is cheap.
+/// `.` or `..`, and the whole does not end in `.lock`; so it can stand in the path of a URL as it is.
+/// Cloning is cheap.
 ///
 /// ```
 /// use ramus_core::{Namespace, RefName};
@@ -73,7 +74,7 @@ impl RefName {
     pub fn new(namespace: Namespace, name: &str) -> Result<Self> {
         check(name).map_err(|fault| {
             let noun = namespace.noun();
-            Error::invalid_input(format!("{noun} `{}` {fault}", name.escape_debug()))
+            Error::invalid_input(format!("{noun} `{}` {fault}", Excerpt(name.as_bytes())))
         })?;
         Ok(Self([namespace.prefix(), name].concat().into()))
     }
@@ -157,7 +158,7 @@ impl FromStr for RefName {
 
     fn from_str(text: &str) -> Result<Self> {
         let Some((namespace, name)) = parts(text) else {
-            let text = text.escape_debug();
+            let text = Excerpt(text.as_bytes());
             return Err(Error::invalid_input(format!(
                 "ref name `{text}` has to begin with `branch/`, `tag/` or `internal/`"
             )));
@@ -207,6 +208,9 @@ mod tests {
         assert!(message("./a").contains("the part `.`"));
         assert!(message("a.lock").contains("`.lock`"));
         assert!(message(&"x".repeat(256)).contains("has 256 bytes"));
+        assert!(message(&"x".repeat(10_000)).len() < 200, "the message is bounded");
+        let foreign = "x".repeat(10_000).parse::<RefName>().unwrap_err().to_string();
+        assert!(foreign.len() < 200, "{foreign}");
         assert!(RefName::branch(&"x".repeat(255)).is_ok());
     }
 
