@@ -19,6 +19,7 @@
 //! stores know nothing of one another, clones of one are the same store.
 
 mod blocks;
+mod open;
 mod options;
 mod protection;
 mod refs;
@@ -26,6 +27,7 @@ mod storage;
 mod sweep;
 
 pub use blocks::MemBlocks;
+pub use open::open;
 pub use options::MemOptions;
 pub use refs::MemRefs;
 pub use storage::Mem;

@@ -3,6 +3,7 @@
 mod blocks;
 mod erased;
 mod joined;
+mod open;
 mod refs;
 mod sweep;
 mod verified;
