@@ -1,1 +1,384 @@
-//! Under construction.
+//! Versioned storage for async services: a key-value tree with branches, commits, three-way merges
+//! and live watch streams, inside your program, on Tokio.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> ramus::Result<()> {
+//! use ramus::Kv;
+//!
+//! let repo = ramus::open::<Kv<String>>("mem:").await?;
+//! let main = repo.main().await?;
+//! main.set("users/ada", "mathematician", "add Ada").await?;
+//! assert_eq!(main.find("users/ada").await?.as_deref(), Some("mathematician"));
+//!
+//! let draft = main.fork("draft").await?;
+//! let mut edit = draft.begin().await?;                  // one snapshot; sees its own writes
+//! edit.rename("users/ada", "people/ada").await?;
+//! draft.commit(edit, "people, not users").await?;
+//!
+//! let mut changes = main.watch("people").await?;        // a stream
+//! main.merge(&draft, "merge draft").await?.clean()?;    // a conflict is a value, or an error here
+//! let change = changes.next().await;                    // both commits, and what differs between them
+//! # assert!(change.unwrap()?.new.is_some());
+//! # Ok(()) }
+//! ```
+//!
+//! It wants `tokio` beside it (with the features `macros`, `rt-multi-thread` and `time`), and `serde`
+//! (with `derive`) for types of your own.
+//!
+//! 1. [What there is](#what-there-is)
+//! 2. [Reading and writing](#reading-and-writing)
+//! 3. [Transactions and races](#transactions-and-races)
+//! 4. [Branches and history](#branches-and-history)
+//! 5. [Merges and conflicts](#merges-and-conflicts)
+//! 6. [Contents of your own](#contents-of-your-own)
+//! 7. [Watching](#watching)
+//! 8. [Opening, and backends](#opening-and-backends)
+//! 9. [Errors](#errors)
+//! 10. [Where to go on](#where-to-go-on)
+//!
+//! # What there is
+//!
+//! - A **repository**, [`Repo`], is one place with everything in it. It is generic over its *schema*,
+//!   which says what is kept there: [`Kv<String>`](Kv) keeps text.
+//! - A **store**, [`Store`], is a handle on a branch of it. What you read and write goes through it.
+//! - A **path** such as `users/ada` leads to a value. What lies between are directories: they are
+//!   there when something lies in them, and nobody makes or removes them. A step of a path has 1 to
+//!   1024 bytes.
+//! - A **commit**, [`Commit`], is one state of the whole tree, the commits it was made from, and who
+//!   made it, when and why. It never changes, so whoever holds one can read it in peace.
+//! - A **tree**, [`Tree`], is such a state as a value: cheap to clone, editable, on no branch.
+//!
+//! All of these are handles. Cloning one is cheap and shares what it stands for, so give every task a
+//! clone of its own.
+//!
+//! # Reading and writing
+//!
+//! A write to a store is one commit, and its last argument says why it is made: a message, or a whole
+//! [`Info`] with author and headers. It answers with the commit, or with nothing if nothing changed.
+//! What is absent is `None`, and never an error.
+//!
+//! ```
+//! use ramus::{Info, Kind, Kv};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> ramus::Result<()> {
+//! let main = ramus::open::<Kv<String>>("mem:").await?.main().await?;
+//!
+//! let info = Info::new("add Ada").with_author("Charles").with_header("ticket", "17");
+//! let commit = main.set("users/ada", "mathematician", info).await?;
+//! assert!(commit.is_some());
+//! assert!(main.set("users/ada", "mathematician", "once more").await?.is_none());
+//!
+//! assert_eq!(main.find("users/bob").await?, None);
+//! assert_eq!(main.kind("users").await?, Some(Kind::Directory));
+//! let steps: Vec<_> = main.list("users").await?.into_iter().map(|entry| entry.step).collect();
+//! assert_eq!(steps[0].as_str(), Some("ada"));
+//!
+//! // Only if it is still what we think it is; `None` stands for absent.
+//! let (test, set) = (Some("mathematician".to_owned()), Some("countess".to_owned()));
+//! assert!(main.test_and_set("users/ada", test, set, "promote Ada").await?);
+//!
+//! // A directory goes as a whole, or moves as a whole.
+//! main.rename("users", "people", "people, not users").await?;
+//! main.remove("people", "nobody is left").await?;
+//! assert_eq!(main.list("").await?, []);
+//! # Ok(()) }
+//! ```
+//!
+//! Every read of a store sees the head of the branch at that moment. To read several paths of one
+//! moment, take its [`tree`](Store::tree), and read from that.
+//!
+//! A value cannot be set where a directory is, nor below another value: that is an error that names
+//! the path in the way. Remove it first if that is meant.
+//!
+//! # Transactions and races
+//!
+//! Several edits become one commit in a transaction. It works on a snapshot of the branch, sees its
+//! own writes, and shows nothing to others before it is committed. Dropping it forgets it.
+//!
+//! What if another writer came first? The default merges the two by the rules below: the edits are
+//! applied on top of what the other one did, and only if both changed the same thing, that is an error
+//! of kind [`Conflict`](ErrorKind::Conflict). A transaction that decides by what it has read should
+//! rather run again, which is [`transact_again`](Store::transact_again): as if the writers had come
+//! one after the other.
+//!
+//! ```
+//! use ramus::{Counter, Kv};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> ramus::Result<()> {
+//! let main = ramus::open::<Kv<Counter>>("mem:").await?.main().await?;
+//!
+//! // Merged if need be: both transactions began from nothing.
+//! let (mut one, mut other) = (main.begin().await?, main.begin().await?);
+//! one.set("stock/apples", 7).await?;
+//! other.set("stock/pears", 5).await?;
+//! main.commit(one, "apples").await?;
+//! main.commit(other, "pears").await?;
+//! assert_eq!(main.list("stock").await?.len(), 2);
+//!
+//! // Run again if need be: an apple is sold only if there is one.
+//! let sold = main
+//!     .transact_again("sell an apple", async |edit| {
+//!         let Counter(apples) = edit.find("stock/apples").await?.unwrap_or_default();
+//!         if apples > 0 {
+//!             edit.set("stock/apples", apples - 1).await?;
+//!         }
+//!         Ok(apples > 0)
+//!     })
+//!     .await?;
+//! assert!(sold);
+//! # Ok(()) }
+//! ```
+//!
+//! The third way is to be refused: [`TransactionOptions`] with [`OnRace::Refuse`].
+//!
+//! # Branches and history
+//!
+//! A branch is a name for a commit, so making one costs nothing. It comes into being with its first
+//! commit, or by [`fork`](Store::fork). A handle can also be [detached](Repo::detached): on a commit
+//! that no branch follows.
+//!
+//! ```
+//! use ramus::Kv;
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> ramus::Result<()> {
+//! let repo = ramus::open::<Kv<String>>("mem:").await?;
+//! let main = repo.main().await?;
+//! let first = main.set("motto", "begin", "first").await?.unwrap();
+//! main.set("motto", "go on", "second").await?;
+//! let draft = main.fork("draft").await?;
+//! assert_eq!(repo.branches().await?, ["draft", "main"]);
+//!
+//! // The commits that led here, newest first.
+//! let mut log = main.log().await?;
+//! while let Some(commit) = log.next().await {
+//!     let commit = commit?;
+//!     println!("{} {}", commit.hash(), commit.info().message);
+//! }
+//!
+//! // An old state is read like any other, and one can go back to it.
+//! assert_eq!(first.tree().find("motto").await?.as_deref(), Some("begin"));
+//! draft.set_head(&first).await?;
+//! assert_eq!(draft.find("motto").await?.as_deref(), Some("begin"));
+//!
+//! // What differs between two states: paths, and the hashes of what they lead to.
+//! let differences = first.tree().diff(&main.tree().await?).collect().await?;
+//! assert_eq!(differences[0].path.to_string(), "motto");
+//! # Ok(()) }
+//! ```
+//!
+//! # Merges and conflicts
+//!
+//! A merge looks at three states: what both sides began from, and the two sides. What one side alone
+//! changed is taken over. What both changed is merged by the type of the contents: text and bytes
+//! [as a whole](merge::whole), [`Json`] key by key, a [`Counter`] by adding up. What is left is a
+//! conflict.
+//!
+//! A conflict is not an error but a value, [`Merged::Conflicts`], and nothing was written. It can be
+//! resolved path by path and then committed. Who expects none says [`clean`](Merged::clean), which
+//! makes an error of it.
+//!
+//! ```
+//! use ramus::{Kv, Merged, Resolution};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> ramus::Result<()> {
+//! let main = ramus::open::<Kv<String>>("mem:").await?.main().await?;
+//! main.set("motto", "begin", "first").await?;
+//! let draft = main.fork("draft").await?;
+//! draft.set("motto", "begin anew", "in the draft").await?;
+//! main.set("motto", "go on", "in the main line").await?;
+//!
+//! let Merged::Conflicts(mut unmerged) = main.merge(&draft, "merge draft").await? else {
+//!     panic!("both sides changed the motto");
+//! };
+//! for conflict in unmerged.conflicts() {
+//!     println!("{}: {}", conflict.path, conflict.conflict); // and all three sides
+//! }
+//! unmerged.resolve("motto", Resolution::Contents("go on anew".to_owned()))?;
+//! main.commit_merge(unmerged, "merge draft, by hand").await?;
+//! assert_eq!(main.find("motto").await?.as_deref(), Some("go on anew"));
+//! # Ok(()) }
+//! ```
+//!
+//! # Contents of your own
+//!
+//! `String`, [`Bytes`], [`Json`] and [`Counter`] are there, and [`Whole<T>`](Whole) keeps any serde
+//! type and merges it as a whole. A type whose parts merge implements [`Contents`]: its bytes come from
+//! [`codec`], and its merge is put together from the rules in [`merge`](mod@merge).
+//!
+//! ```
+//! use ramus::{Bytes, Conflict, Contents, Kv, codec, merge};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+//! struct Article {
+//!     title: String,
+//!     views: i64,
+//! }
+//!
+//! impl Contents for Article {
+//!     const MERGES_EQUAL_SIDES: bool = true; // two sides that count one view each: two views
+//!
+//!     fn encode(&self) -> ramus::Result<Bytes> {
+//!         codec::encode(self)
+//!     }
+//!
+//!     fn decode(bytes: &Bytes) -> ramus::Result<Self> {
+//!         codec::decode(bytes)
+//!     }
+//!
+//!     fn merge(
+//!         ancestor: Option<&Self>,
+//!         ours: Option<&Self>,
+//!         theirs: Option<&Self>,
+//!     ) -> Result<Option<Self>, Conflict> {
+//!         // A side that is absent or unchanged is dealt with; left is what both sides changed.
+//!         merge::both(ancestor, ours, theirs, |ancestor, ours, theirs| {
+//!             let title = merge::value(ancestor.map(|a| &a.title), &ours.title, &theirs.title)
+//!                 .map_err(|conflict| conflict.at("title"))?;
+//!             let views = merge::count(ancestor.map(|a| a.views), ours.views, theirs.views)
+//!                 .map_err(|conflict| conflict.at("views"))?;
+//!             Ok(Self { title, views })
+//!         })
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> ramus::Result<()> {
+//! let article = |title: &str, views| Article { title: title.to_owned(), views };
+//! let main = ramus::open::<Kv<Article>>("mem:").await?.main().await?;
+//! main.set("news/1", article("Hello", 10), "publish").await?;
+//! let draft = main.fork("draft").await?;
+//! draft.set("news/1", article("Hello, world", 11), "a better title").await?;
+//! main.set("news/1", article("Hello", 15), "five more views").await?;
+//! main.merge(&draft, "merge draft").await?.clean()?;
+//! assert_eq!(main.find("news/1").await?, Some(article("Hello, world", 16)));
+//! # Ok(()) }
+//! ```
+//!
+//! The feature `testkit` brings `ramus::laws`, which check such a type in a test: that it
+//! reads back what it wrote, that a side which did nothing changes nothing, and so on.
+//!
+//! A repository keeps one type of contents. Several kinds of values are an `enum`.
+//!
+//! # Watching
+//!
+//! A watch is a stream of what happens to a branch, to a path in it, or to all branches. Each change
+//! comes once and in order, whatever the pace of the reader; where the storage no longer knows what
+//! happened, the event says so ([`resync`](BranchEvent::resync)). No writer ever waits for a watch.
+//! An event has both commits, and tells the difference when it is asked.
+//!
+//! ```
+//! use ramus::{Kv, WatchStart};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> ramus::Result<()> {
+//! let main = ramus::open::<Kv<String>>("mem:").await?.main().await?;
+//! let mut watch = main.watch("users").await?;
+//! main.set("users/ada", "mathematician", "add Ada").await?;
+//! main.set("other", "is not seen", "beside the watched path").await?;
+//!
+//! let event = watch.next().await.unwrap()?;
+//! let mut diff = event.diff().await?;
+//! while let Some(difference) = diff.next().await {
+//!     assert_eq!(difference?.path.to_string(), "users/ada");
+//! }
+//!
+//! // Keep the cursor, and go on from there later: nothing in between is lost.
+//! let cursor = watch.cursor();
+//! drop(watch);
+//! main.set("users/bob", "carpenter", "add Bob").await?;
+//! let mut watch = main.watch_from("users", WatchStart::After(cursor)).await?;
+//! let missed = watch.next().await.unwrap()?;
+//! assert_eq!(missed.new.unwrap().info().message, "add Bob");
+//! # Ok(()) }
+//! ```
+//!
+//! A watch is also a `Stream` of the `futures` crate.
+//!
+//! # Opening, and backends
+//!
+//! [`open`] takes a location, `scheme:path?option=value&...`. Which schemes there are is decided by
+//! features, one for each backend:
+//!
+//! | feature | scheme | kept | options |
+//! |---|---|---|---|
+//! | `mem` (a default) | `mem:` | in memory, always new | `log_changes_max`, `notices_max` |
+//!
+//! A durable backend is planned. Everything above is the same on every backend.
+//!
+//! [`open_with`] takes openers of one's own, and [`RepoOptions`] such as the author. A storage that is
+//! there already becomes a repository without a location:
+//!
+//! ```
+//! use ramus::mem::{Mem, MemOptions};
+//! use ramus::{Backend, Kv, Repo};
+//!
+//! let storage: Mem = Mem::new(&MemOptions::default().with_log_changes_max(1000));
+//! let repo = Repo::<Kv<String>>::new(Backend::new(storage));
+//! # drop(repo);
+//! ```
+//!
+//! Blocks are named by SHA-1 unless the schema says otherwise. SHA-1 is not collision resistant: where
+//! contents come from people who do not trust each other, take `Kv<C, Sha256>`, or `Blake3` with the
+//! feature `blake3`.
+//!
+//! # Errors
+//!
+//! There is one [`Error`]. Its [`kind`](Error::kind) is what a caller can act on, its message says what
+//! was attempted and what would be right, and its source is the cause.
+//!
+//! ```
+//! use ramus::{ErrorKind, Kv};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> ramus::Result<()> {
+//! let main = ramus::open::<Kv<String>>("mem:").await?.main().await?;
+//! let error = main.set("users//ada", "mathematician", "add Ada").await.unwrap_err();
+//! assert_eq!(error.kind(), ErrorKind::InvalidInput);
+//! assert_eq!(error.to_string(), "step 2 of path `users//ada` is empty; a step has 1 to 1024 bytes");
+//! # Ok(()) }
+//! ```
+//!
+//! What is expected is no error: absence is `None`, a test that fails is `false`, a conflict of a merge
+//! is a value.
+//!
+//! | kind | what to do |
+//! |---|---|
+//! | `InvalidInput`, `Limit`, `Unsupported`, `Permission` | change what is asked for, as the message says |
+//! | `Conflict` | let somebody decide; the source, [`Conflicts`], has the paths |
+//! | `Contention`, `Unavailable` | try again |
+//! | `Ambiguous` | read what became of it, then decide |
+//! | `Aborted` | your own code refused or panicked; the source says why |
+//! | `Closed` | open it again |
+//! | `Missing`, `Corrupt`, `Unproven` | the data are damaged, or forged |
+//!
+//! A future that is dropped leaves nothing behind, or the whole commit.
+//!
+//! # Where to go on
+//!
+//! - The examples of the repository, one file and one lesson each: `quickstart` puts a whole directory
+//!   through everything above, `branch_and_merge` has conflicts, `watch_service` a service with many
+//!   readers and writers, `custom_backend` a backend from nothing.
+//! - [`Store`], [`Tree`], [`Transaction`] and [`Repo`] say in full what they promise.
+//! - Who writes a backend stands on `ramus-core` (the contracts) and `ramus-watch` (the log and the hub
+//!   of changes), and proves it by `ramus-testkit` (the laws).
+
+mod open;
+
+pub use open::{open, open_with, openers};
+
+pub use bytes::Bytes;
+#[cfg(feature = "blake3")]
+pub use ramus_core::Blake3;
+pub use ramus_core::erased::Backend;
+pub use ramus_core::open::{Location, Openers};
+pub use ramus_core::{Cursor, Error, ErrorKind, Hash, IntoPath, Path, Result, Sha1, Sha256, Step};
+#[cfg(feature = "testkit")]
+pub use ramus_kv::laws;
+pub use ramus_kv::{
+    BranchChange, BranchEvent, BranchWatch, BranchesEvent, BranchesWatch, Clock, Commit, Conflict,
+    Conflicts, Contents, Counter, Diff, Difference, EventStream, Info, Json, Kind, Kv, Listing,
+    Log, MergeOptions, Merged, Metadata, Native, OnRace, PathConflict, Repo, RepoOptions,
+    Resolution, Schema, Side, Status, Store, SystemClock, Transaction, TransactionOptions, Tree,
+    Unmerged, WatchStart, Whole,
+};
+pub use ramus_kv::{codec, merge};
+#[cfg(feature = "mem")]
+pub use ramus_mem as mem;
