@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use futures::FutureExt as _;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use ramus_core::{Changes, Cursor, Error, ErrorKind, KeyChange, Notice, Snapshot, UpdateId};
 use ramus_watch::{Event, Follower, Log, Mode, Next, WatchOptions, Watched};
 
 use crate::history::{Entries, History, Seen};
+use crate::random::number_from_env;
 
 #[derive(Clone, Debug)]
 enum Act {
@@ -203,8 +205,9 @@ fn options() -> impl Strategy<Value = WatchOptions<String>> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: u32::try_from(2000 * crate::random::number_from_env("RAMUS_SCALE", 1)).unwrap(),
+        cases: u32::try_from(2000 * number_from_env("RAMUS_SCALE", 1)).unwrap(),
         failure_persistence: None,
+        rng_seed: RngSeed::Fixed(number_from_env("RAMUS_SEED", 1)),
         ..ProptestConfig::default()
     })]
 
