@@ -255,33 +255,27 @@ impl<K: Key, V: Value> Follower<K, V> {
 }
 
 /// Refuses a page that does not go on, without a gap, from `after`.
-///
-/// In a filtered view a page may end after its last change, so that the next change does not
-/// follow the place but goes over it.
 fn check_page<K, V>(page: &Page<K, V>, after: Cursor) -> Result<()> {
     let mut at = after;
     for change in &page.changes {
-        let Change { cursor, previous, .. } = **change;
-        let goes_on = cursor.incarnation == at.incarnation
-            && previous <= at.sequence
-            && at.sequence < cursor.sequence;
-        if !goes_on {
+        if !change.follows(at) {
+            let (previous, cursor) = (change.previous, change.cursor);
             return Err(Error::corrupt(format!(
                 "the change log goes on from {at} with a change from {previous} to {cursor}"
             )));
         }
-        at = cursor;
+        at = change.cursor;
     }
-    let next = page.next;
+    let Page { next, end, .. } = *page;
+    // A page of a filtered view may end after its last change.
     if next.incarnation != at.incarnation || next.sequence < at.sequence {
         return Err(Error::corrupt(format!(
-            "a page of the change log ends at {at} and says {next}"
+            "a page of the change log goes up to {at} and is to be read on from {next}"
         )));
     }
     if next == after && !page.is_last() {
-        let end = page.end;
         return Err(Error::corrupt(format!(
-            "the change log has nothing after {after}, and says that it ends at {end}"
+            "the change log has nothing after {after} and claims to end at {end}"
         )));
     }
     Ok(())

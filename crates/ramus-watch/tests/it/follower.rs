@@ -473,8 +473,8 @@ fn a_page_with_a_gap_is_refused() {
     check_page(&[(1, 5, 6), (1, 7, 8)], (1, 8), (1, 8), Err("with a change from 7 to"));
     check_page(&[(2, 5, 6)], (2, 6), (2, 6), Err("with a change from 5 to"));
     check_page(&[(1, 4, 5)], (1, 5), (1, 5), Err("with a change from 4 to"));
-    check_page(&[(1, 5, 6)], (1, 5), (1, 6), Err("ends at"));
-    check_page(&[(1, 5, 6)], (2, 6), (2, 6), Err("ends at"));
+    check_page(&[(1, 5, 6)], (1, 5), (1, 6), Err("goes up to"));
+    check_page(&[(1, 5, 6)], (2, 6), (2, 6), Err("goes up to"));
     check_page(&[], (1, 5), (1, 9), Err("has nothing after"));
 }
 
