@@ -157,13 +157,9 @@ impl<'de> Deserializer<'de> for Text<'de> {
         visitor.visit_enum(variant).map_err(|fault| self.named(fault))
     }
 
-    /// Only what no field takes is ignored.
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Fault> {
-        Err(unknown(self.name, &[]))
-    }
-
     forward_to_deserialize_any! {
         char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier
+        ignored_any
     }
 }
 
