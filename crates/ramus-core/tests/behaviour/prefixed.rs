@@ -169,7 +169,7 @@ proptest! {
                 assert!(page.changes.len() <= limit);
                 let mut at = cursor;
                 for change in &page.changes {
-                    assert!(change.follows(at), "{change:?} does not follow {at}");
+                    assert_eq!(change.previous, at.sequence, "{change:?} is not linked to {at}");
                     at = change.cursor;
                     read.push((index(&places, at), keys(change)));
                 }
