@@ -150,6 +150,25 @@ fn quickstart_does_not_panic_when_nobody_reads_what_it_prints() {
     failed(&output, &["No space left"]);
 }
 
+#[test]
+fn custom_backend_walks_through_its_stores_and_a_repository() {
+    let output = run("custom_backend", [""; 0]);
+    succeeded(&output);
+    let printed = text(&output.stdout);
+    for part in [
+        "named by its hash: aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d",
+        "a new ref is told of: [KeyChange { key: \"branch/main\", old: None",
+        "refused (false); for what it holds, applied (true)",
+        "a block that is not there: block ",
+        "  merge draft\n",
+        "people/ada: Some(\"mathematician\")",
+        "closed: the store is closed",
+    ] {
+        assert!(printed.contains(part), "no `{part}` in\n{printed}");
+    }
+    assert!(!printed.contains("unexpected"), "{printed}");
+}
+
 /// Runs an example with these arguments.
 fn run<A: AsRef<OsStr>>(example: &str, arguments: impl IntoIterator<Item = A>) -> Output {
     command(example).args(arguments).output().expect("the example starts")
