@@ -169,6 +169,22 @@ fn custom_backend_walks_through_its_stores_and_a_repository() {
     assert!(!printed.contains("unexpected"), "{printed}");
 }
 
+#[test]
+fn watch_service_loses_nothing() {
+    let output = run("watch_service", [""; 0]);
+    succeeded(&output);
+    let printed = text(&output.stdout);
+    for part in [
+        "8 sensors made 100 readings each, and counted 800 together\n",
+        "the keen follower saw 1600 commits on 9 branches in 1 sittings\n",
+        "the slow follower saw 1600 commits on 9 branches in 1 sittings\n",
+        "the forgetful follower saw 1600 commits on 9 branches in 44 sittings\n",
+        "nothing is lost\n",
+    ] {
+        assert!(printed.contains(part), "no `{part}` in\n{printed}");
+    }
+}
+
 /// Runs an example with these arguments.
 fn run<A: AsRef<OsStr>>(example: &str, arguments: impl IntoIterator<Item = A>) -> Output {
     command(example).args(arguments).output().expect("the example starts")
