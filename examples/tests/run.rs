@@ -185,6 +185,24 @@ fn watch_service_loses_nothing() {
     }
 }
 
+#[test]
+fn branch_and_merge_merges_resolves_and_commits() {
+    let output = run("branch_and_merge", [""; 0]);
+    succeeded(&output);
+    let printed = text(&output.stdout);
+    for part in [
+        "merged by its fields: Vichyssoise for 4\n",
+        "{\"cream\": \"5 cl\", \"leeks\": \"3\", \"nutmeg\": \"a little\"}, cooked 2 times\n",
+        "breads/rye: at ingredients/salt: both sides changed it, and differently\n",
+        "cakes/apple: we changed it and they deleted it\n    resolved: Ours\n",
+        "\"merge the second guest, by hand\" has 2 parents\n",
+        "\"salt\": \"10 g\"",
+        "cakes/apple: Some(",
+    ] {
+        assert!(printed.contains(part), "no `{part}` in\n{printed}");
+    }
+}
+
 /// Runs an example with these arguments.
 fn run<A: AsRef<OsStr>>(example: &str, arguments: impl IntoIterator<Item = A>) -> Output {
     command(example).args(arguments).output().expect("the example starts")
