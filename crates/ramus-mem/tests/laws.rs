@@ -38,19 +38,20 @@ mod erased {
 }
 
 mod joined {
-    //! Blocks and refs that know nothing of one another.
+    //! Blocks and refs that know nothing of one another. The laws of each half run on `mem`, which is
+    //! joined of the same halves.
 
     use ramus_core::{Joined, Sha1};
     use ramus_mem::{MemBlocks, MemRefs};
-    use ramus_testkit::OpenStorage;
+    use ramus_testkit::{OpenStorage, StorageSubject};
 
-    ramus_testkit::storage_laws!(
-        OpenStorage::new(async || Joined::new(
-            MemBlocks::<Sha1>::new(),
-            MemRefs::new(&super::options())
-        ))
-        .with_log_capacity(super::LOG_CHANGES)
-    );
+    fn joined() -> impl StorageSubject {
+        OpenStorage::new(async || {
+            Joined::new(MemBlocks::<Sha1>::new(), MemRefs::new(&super::options()))
+        })
+    }
+
+    ramus_testkit::each_law!(storage, [ramus_testkit::law_tests], super::joined);
 }
 
 mod verified {

@@ -57,6 +57,7 @@ pub mod laws {
     mod support;
     pub mod sweep;
     pub mod update;
+    pub mod watch;
 }
 
 pub use run::run;

@@ -7,8 +7,8 @@
 #[doc(hidden)]
 #[macro_export]
 macro_rules! each_law {
-    (blocks, $then:path, $($argument:tt)*) => {
-        $then! {
+    (blocks, [$($then:tt)+], $($argument:tt)*) => {
+        $($then)+! {
             ($($argument)*) blocks:
             finds_what_was_added
             a_block_never_added_is_absent
@@ -29,9 +29,9 @@ macro_rules! each_law {
             stores_share_no_blocks
             flush_keeps_every_block
             an_empty_block_is_a_block
+            a_block_at_the_limit_is_taken
             blocks_come_back_whole
             a_block_over_the_limit_is_refused
-            a_block_at_the_limit_is_taken
             closed_blocks_refuse_to_read
             closed_blocks_refuse_to_write
             closing_one_clone_closes_all
@@ -42,8 +42,8 @@ macro_rules! each_law {
             a_block_stays_found_beside_writers
         }
     };
-    (refs, $then:path, $($argument:tt)*) => {
-        $then! {
+    (refs, [$($then:tt)+], $($argument:tt)*) => {
+        $($then)+! {
             ($($argument)*) refs:
             a_key_never_set_is_absent
             finds_what_was_set_last
@@ -62,8 +62,8 @@ macro_rules! each_law {
             limits_answer_after_close
         }
     };
-    (update, $then:path, $($argument:tt)*) => {
-        $then! {
+    (update, [$($then:tt)+], $($argument:tt)*) => {
+        $($then)+! {
             ($($argument)*) update:
             a_test_that_holds_lets_the_update_pass
             a_test_that_fails_refuses_the_update
@@ -86,9 +86,13 @@ macro_rules! each_law {
             a_dropped_update_is_whole_or_nothing
         }
     };
-    (log, $then:path, $($argument:tt)*) => {
-        $then! {
+    (log, [$($then:tt)+], $($argument:tt)*) => {
+        $($then)+! {
             ($($argument)*) log:
+            position_is_not_before_an_answer
+            position_is_not_beyond_the_end
+            changes_begin_after_the_cursor
+            changes_leave_nothing_out
             every_update_is_one_record
             a_record_tells_the_old_and_the_new_value
             a_removal_is_recorded
@@ -103,41 +107,37 @@ macro_rules! each_law {
             the_first_record_follows_zero
             sequences_rise
             nothing_lies_between_previous_and_the_record
-            changes_begin_after_the_cursor
-            changes_leave_nothing_out
             a_page_keeps_to_its_limit
             a_page_of_nothing_tells_the_end
             a_page_says_where_the_log_ends
             pages_make_the_whole_log
             another_incarnation_is_truncated
             a_cursor_beyond_the_end_is_truncated
+            the_log_keeps_its_capacity
             what_is_no_longer_kept_is_truncated
             truncation_tells_where_to_go_on
-            the_log_keeps_its_capacity
-            position_is_not_before_an_answer
-            position_is_not_beyond_the_end
             stores_share_no_incarnation
         }
     };
-    (once, $then:path, $($argument:tt)*) => {
-        $then! {
+    (once, [$($then:tt)+], $($argument:tt)*) => {
+        $($then)+! {
             ($($argument)*) once:
             an_update_sent_again_is_not_applied_again
             an_update_sent_again_is_answered_with_its_place
             an_update_sent_again_is_not_tested_again
+            another_id_is_another_update
             a_refused_update_is_judged_anew
             an_update_that_changed_nothing_is_judged_anew
-            another_id_is_another_update
             a_known_id_is_answered_whatever_was_seen
             an_id_is_known_while_its_record_is_kept
             a_seen_older_than_the_log_is_ambiguous
-            an_ambiguous_update_is_not_applied
             a_seen_of_another_incarnation_is_ambiguous
+            an_ambiguous_update_is_not_applied
             a_seen_that_the_log_goes_on_from_is_judged
         }
     };
-    (notices, $then:path, $($argument:tt)*) => {
-        $then! {
+    (notices, [$($then:tt)+], $($argument:tt)*) => {
+        $($then)+! {
             ($($argument)*) notices:
             a_change_is_noticed
             a_new_key_is_noticed
@@ -150,15 +150,15 @@ macro_rules! each_law {
             an_update_sent_again_is_not_noticed_again
             a_subscription_begins_now
             every_subscriber_is_told
-            a_slow_subscriber_misses_nothing_in_silence
             a_writer_waits_for_no_subscriber
+            a_slow_subscriber_misses_nothing_in_silence
             a_dropped_subscription_disturbs_nobody
             a_subscription_ends_when_the_store_closes
             a_subscription_of_a_closed_store_is_empty
         }
     };
-    (snapshot, $then:path, $($argument:tt)*) => {
-        $then! {
+    (snapshot, [$($then:tt)+], $($argument:tt)*) => {
+        $($then)+! {
             ($($argument)*) snapshot:
             a_snapshot_holds_every_entry
             a_snapshot_is_in_key_order
@@ -170,23 +170,43 @@ macro_rules! each_law {
             the_log_goes_on_where_a_snapshot_ends
         }
     };
-    (races, $then:path, $($argument:tt)*) => {
-        $then! {
+    (races, [$($then:tt)+], $($argument:tt)*) => {
+        $($then)+! {
             ($($argument)*) races:
             one_of_racing_tests_wins
             racing_copies_of_an_update_apply_once
-            two_reads_in_a_row_never_go_back
             a_reader_never_goes_back
+            two_reads_in_a_row_never_go_back
+            what_a_read_shows_is_in_the_log
             a_snapshot_sees_updates_whole
             a_snapshot_is_as_of_its_cursor
-            what_a_read_shows_is_in_the_log
             the_log_is_the_order_of_updates
             a_follower_of_the_log_misses_nothing
             racing_changes_are_all_noticed
         }
     };
-    (storage, $then:path, $($argument:tt)*) => {
-        $then! {
+    (watch, [$($then:tt)+], $($argument:tt)*) => {
+        $($then)+! {
+            ($($argument)*) watch:
+            a_watch_gives_a_change
+            a_watch_goes_on_after_a_cursor
+            a_watch_gives_a_removal
+            an_update_of_many_keys_is_one_event
+            a_tested_key_is_no_event
+            a_refused_update_is_no_event
+            an_update_sent_again_is_no_second_event
+            a_snapshot_and_its_watch_leave_no_gap
+            a_slow_watch_misses_nothing
+            a_watch_of_what_is_truncated_resyncs
+            a_watch_of_another_incarnation_resyncs
+            what_a_watch_gives_is_visible
+            the_latest_state_is_never_skipped
+            a_watch_beside_writers_gives_the_log
+            a_watch_of_a_closed_store_ends
+        }
+    };
+    (storage, [$($then:tt)+], $($argument:tt)*) => {
+        $($then)+! {
             ($($argument)*) storage:
             a_ref_can_name_an_added_block
             a_ref_to_an_absent_block_is_refused
@@ -207,17 +227,17 @@ macro_rules! each_law {
             a_closed_storage_refuses_to_write
         }
     };
-    (sweep, $then:path, $($argument:tt)*) => {
-        $then! {
+    (sweep, [$($then:tt)+], $($argument:tt)*) => {
+        $($then)+! {
             ($($argument)*) sweep:
             what_nothing_protects_is_removed
             what_was_removed_is_absent
             what_was_not_named_stays
+            a_pinned_block_stays
             remove_many_counts_what_it_removed
             a_removed_block_can_be_added_again
             a_ref_to_a_removed_block_is_refused
             keys_give_every_block
-            a_pinned_block_stays
             a_block_stays_until_its_last_pin_drops
             a_dropped_pin_protects_no_more
             a_block_can_be_pinned_before_it_is_added
@@ -279,7 +299,7 @@ macro_rules! blocks_laws {
             $subject
         }
 
-        $crate::each_law!(blocks, $crate::law_tests, super::blocks_subject);
+        $crate::each_law!(blocks, [$crate::law_tests], super::blocks_subject);
     };
 }
 
@@ -310,13 +330,14 @@ macro_rules! refs_laws {
             $subject
         }
 
-        $crate::each_law!(refs, $crate::law_tests, super::refs_subject);
-        $crate::each_law!(update, $crate::law_tests, super::refs_subject);
-        $crate::each_law!(log, $crate::law_tests, super::refs_subject);
-        $crate::each_law!(once, $crate::law_tests, super::refs_subject);
-        $crate::each_law!(notices, $crate::law_tests, super::refs_subject);
-        $crate::each_law!(snapshot, $crate::law_tests, super::refs_subject);
-        $crate::each_law!(races, $crate::law_tests, super::refs_subject);
+        $crate::each_law!(refs, [$crate::law_tests], super::refs_subject);
+        $crate::each_law!(update, [$crate::law_tests], super::refs_subject);
+        $crate::each_law!(log, [$crate::law_tests], super::refs_subject);
+        $crate::each_law!(once, [$crate::law_tests], super::refs_subject);
+        $crate::each_law!(notices, [$crate::law_tests], super::refs_subject);
+        $crate::each_law!(snapshot, [$crate::law_tests], super::refs_subject);
+        $crate::each_law!(races, [$crate::law_tests], super::refs_subject);
+        $crate::each_law!(watch, [$crate::law_tests], super::refs_subject);
     };
 }
 
@@ -343,7 +364,7 @@ macro_rules! storage_laws {
 
         $crate::blocks_laws!($crate::BlocksOf(storage_subject()));
         $crate::refs_laws!($crate::RefsOf(storage_subject()));
-        $crate::each_law!(storage, $crate::law_tests, super::storage_subject);
+        $crate::each_law!(storage, [$crate::law_tests], super::storage_subject);
     };
 }
 
@@ -366,6 +387,6 @@ macro_rules! sweep_laws {
             $subject
         }
 
-        $crate::each_law!(sweep, $crate::law_tests, super::sweep_subject);
+        $crate::each_law!(sweep, [$crate::law_tests], super::sweep_subject);
     };
 }

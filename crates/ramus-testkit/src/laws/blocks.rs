@@ -181,6 +181,16 @@ pub async fn an_empty_block_is_a_block<S: BlocksSubject>(subject: &S) {
     assert!(store.mem(&key).await.expect("mem"), "the empty block is there");
 }
 
+/// A block of exactly `block_bytes_max` is taken.
+pub async fn a_block_at_the_limit_is_taken<S: BlocksSubject>(subject: &S) {
+    let store = subject.open().await;
+    let max = store.limits().block_bytes_max;
+    let tried = (max <= TRIED_BYTES_MAX).then(|| subject.value_of_size(max)).flatten();
+    let Some(value) = tried else { return };
+    let key = store.add(value).await.expect("add of the largest block");
+    assert!(store.mem(&key).await.expect("mem"));
+}
+
 /// Blocks of every size within the limit come back whole.
 pub async fn blocks_come_back_whole<S: BlocksSubject>(subject: &S) {
     let store = subject.open().await;
@@ -208,16 +218,6 @@ pub async fn a_block_over_the_limit_is_refused<S: BlocksSubject>(subject: &S) {
     let added = store.unsafe_add_many(vec![(key, value)]).await;
     assert_eq!(refusal_kind(added, "unsafe_add_many of too large a block"), ErrorKind::Limit);
     assert!(!store.mem(&key).await.expect("mem"), "a refused block is not stored");
-}
-
-/// A block of exactly `block_bytes_max` is taken.
-pub async fn a_block_at_the_limit_is_taken<S: BlocksSubject>(subject: &S) {
-    let store = subject.open().await;
-    let max = store.limits().block_bytes_max;
-    let tried = (max <= TRIED_BYTES_MAX).then(|| subject.value_of_size(max)).flatten();
-    let Some(value) = tried else { return };
-    let key = store.add(value).await.expect("add of the largest block");
-    assert!(store.mem(&key).await.expect("mem"));
 }
 
 /// After `close` every call that reads answers `Closed`.
@@ -311,14 +311,16 @@ pub async fn a_block_stays_found_beside_writers<S: BlocksSubject>(subject: &S) {
                     let last = keys.last().expect("a key");
                     assert_eq!(store.find(last).await.expect("find"), Some(value));
                 }
-                let found = store.find_many(&keys).await.expect("find_many");
-                assert!(found.iter().all(Option::is_some), "a block was lost");
+                keys
             })
         })
         .collect();
+    let mut keys = Vec::new();
     for task in tasks {
-        task.await.expect("no block is lost");
+        keys.extend(task.await.expect("what was added is found at once"));
     }
+    let found = store.find_many(&keys).await.expect("find_many");
+    assert!(found.iter().all(Option::is_some), "a block was lost");
 }
 
 /// Returns the name of the value of a number.

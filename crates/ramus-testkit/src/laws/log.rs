@@ -1,10 +1,53 @@
 //! The laws of the change log: [`changes`](ramus_core::AtomicWrite::changes) and
 //! [`position`](ramus_core::AtomicWrite::position).
 
-use ramus_core::{AtomicWrite, Changes, Cursor, Incarnation, KeyChange, ReadOnly as _};
+use ramus_core::{AtomicWrite, Changes, Cursor, Incarnation, KeyChange};
 
-use super::support::{apply, begin, changes, last_change, page, refuse, remove, set};
-use crate::{RefsSubject, SAMPLES};
+use super::support::{apply, begin, changes, last_change, page, refuse, remove, set, write};
+use crate::RefsSubject;
+
+/// `position` is at or after every answer that the store gave.
+pub async fn position_is_not_before_an_answer<S: RefsSubject>(subject: &S) {
+    let store = subject.open().await;
+    for number in 0..4 {
+        let at = set(&store, subject.key(0), subject.value(number)).await;
+        let position = store.position().await.expect("position");
+        assert_eq!(position.incarnation, at.incarnation);
+        assert!(position.sequence >= at.sequence, "{position} after the answer {at}");
+    }
+}
+
+/// `position` is never beyond the end of the log.
+pub async fn position_is_not_beyond_the_end<S: RefsSubject>(subject: &S) {
+    let store = subject.open().await;
+    for number in 0..4 {
+        let position = store.position().await.expect("position");
+        let end = page(&store, position, 0).await.end;
+        assert!(position.sequence <= end.sequence, "{position} beyond {end}");
+        set(&store, subject.key(0), subject.value(number)).await;
+    }
+}
+
+/// What comes after a cursor does not hold the record of the cursor, nor one before it.
+pub async fn changes_begin_after_the_cursor<S: RefsSubject>(subject: &S) {
+    let (store, start) = open(subject).await;
+    write(&store, subject, 0, 8).await;
+    for cursor in changes(&store, start).await.iter().map(|change| change.cursor) {
+        let later = changes(&store, cursor).await;
+        assert!(later.iter().all(|change| change.cursor.sequence > cursor.sequence));
+    }
+}
+
+/// What comes after a cursor begins with its successor: nothing is left out.
+pub async fn changes_leave_nothing_out<S: RefsSubject>(subject: &S) {
+    let (store, start) = open(subject).await;
+    write(&store, subject, 0, 8).await;
+    let all = changes(&store, start).await;
+    assert_eq!(all.len(), 8);
+    for (number, change) in all.iter().enumerate() {
+        assert_eq!(changes(&store, change.cursor).await, all[number + 1..]);
+    }
+}
 
 /// Every update that changed something is one record, however many keys it has.
 pub async fn every_update_is_one_record<S: RefsSubject>(subject: &S) {
@@ -144,7 +187,7 @@ pub async fn sequences_rise<S: RefsSubject>(subject: &S) {
 /// Between the `previous` of a record and the record lies no other one.
 pub async fn nothing_lies_between_previous_and_the_record<S: RefsSubject>(subject: &S) {
     let (store, start) = open(subject).await;
-    write(&store, subject, 12).await;
+    write(&store, subject, 0, 12).await;
     let mut before = start.sequence;
     for change in changes(&store, start).await {
         let (previous, place) = (change.previous, change.cursor.sequence);
@@ -154,31 +197,10 @@ pub async fn nothing_lies_between_previous_and_the_record<S: RefsSubject>(subjec
     }
 }
 
-/// What comes after a cursor does not hold the record of the cursor, nor one before it.
-pub async fn changes_begin_after_the_cursor<S: RefsSubject>(subject: &S) {
-    let (store, start) = open(subject).await;
-    write(&store, subject, 8).await;
-    for cursor in changes(&store, start).await.iter().map(|change| change.cursor) {
-        let later = changes(&store, cursor).await;
-        assert!(later.iter().all(|change| change.cursor.sequence > cursor.sequence));
-    }
-}
-
-/// What comes after a cursor begins with its successor: nothing is left out.
-pub async fn changes_leave_nothing_out<S: RefsSubject>(subject: &S) {
-    let (store, start) = open(subject).await;
-    write(&store, subject, 8).await;
-    let all = changes(&store, start).await;
-    assert_eq!(all.len(), 8);
-    for (number, change) in all.iter().enumerate() {
-        assert_eq!(changes(&store, change.cursor).await, all[number + 1..]);
-    }
-}
-
 /// A page holds at most as many changes as were asked for.
 pub async fn a_page_keeps_to_its_limit<S: RefsSubject>(subject: &S) {
     let (store, start) = open(subject).await;
-    write(&store, subject, 8).await;
+    write(&store, subject, 0, 8).await;
     for limit in 0..10 {
         let held = page(&store, start, limit).await.changes.len();
         assert!(held <= limit, "{held} changes where {limit} were asked for");
@@ -188,7 +210,7 @@ pub async fn a_page_keeps_to_its_limit<S: RefsSubject>(subject: &S) {
 /// A page of no changes says where the log ends, and that one goes on where one was.
 pub async fn a_page_of_nothing_tells_the_end<S: RefsSubject>(subject: &S) {
     let (store, start) = open(subject).await;
-    write(&store, subject, 8).await;
+    write(&store, subject, 0, 8).await;
     let page = page(&store, start, 0).await;
     assert_eq!((page.changes.len(), page.next), (0, start));
     assert_eq!(page.end, store.position().await.expect("position"));
@@ -197,7 +219,7 @@ pub async fn a_page_of_nothing_tells_the_end<S: RefsSubject>(subject: &S) {
 /// A page that is cut says where the log ends, and is not the last.
 pub async fn a_page_says_where_the_log_ends<S: RefsSubject>(subject: &S) {
     let (store, start) = open(subject).await;
-    write(&store, subject, 8).await;
+    write(&store, subject, 0, 8).await;
     let end = store.position().await.expect("position");
     for limit in 1..8 {
         let page = page(&store, start, limit).await;
@@ -210,7 +232,7 @@ pub async fn a_page_says_where_the_log_ends<S: RefsSubject>(subject: &S) {
 /// Reading on from each page's `next` gives the whole log.
 pub async fn pages_make_the_whole_log<S: RefsSubject>(subject: &S) {
     let (store, start) = open(subject).await;
-    write(&store, subject, 10).await;
+    write(&store, subject, 0, 10).await;
     let all = changes(&store, start).await;
     for limit in 1..5 {
         let (mut cursor, mut read) = (start, Vec::new());
@@ -226,7 +248,7 @@ pub async fn pages_make_the_whole_log<S: RefsSubject>(subject: &S) {
 /// A cursor of another incarnation cannot be gone on from.
 pub async fn another_incarnation_is_truncated<S: RefsSubject>(subject: &S) {
     let (store, start) = open(subject).await;
-    write(&store, subject, 4).await;
+    write(&store, subject, 0, 4).await;
     let cursor = Cursor { incarnation: Incarnation::random(), ..start };
     assert_truncated(&store, cursor).await;
     let end = store.position().await.expect("position");
@@ -240,10 +262,18 @@ pub async fn a_cursor_beyond_the_end_is_truncated<S: RefsSubject>(subject: &S) {
     assert_truncated(&store, Cursor { sequence: end.sequence + 1000, ..end }).await;
 }
 
+/// The log keeps as many changes as it should.
+pub async fn the_log_keeps_its_capacity<S: RefsSubject>(subject: &S) {
+    let (store, _) = open(subject).await;
+    let start = *write(&store, subject, 0, 3).await.last().expect("a place");
+    write(&store, subject, 0, subject.log_capacity()).await;
+    assert_eq!(changes(&store, start).await.len(), subject.log_capacity());
+}
+
 /// Where the log can no longer go on from a cursor, it says so: never a page with a gap.
 pub async fn what_is_no_longer_kept_is_truncated<S: RefsSubject>(subject: &S) {
     let (store, start) = open(subject).await;
-    let written = write(&store, subject, subject.log_capacity() * 2 + 1).await;
+    let written = write(&store, subject, 0, subject.log_capacity() * 2 + 1).await;
     for (number, cursor) in [start, written[0], written[1]].into_iter().enumerate() {
         if let Changes::Page(_) = store.changes(cursor, 1).await.expect("changes") {
             let places = places(&store, cursor).await;
@@ -255,7 +285,7 @@ pub async fn what_is_no_longer_kept_is_truncated<S: RefsSubject>(subject: &S) {
 /// A truncated log tells the oldest cursor that it goes on from.
 pub async fn truncation_tells_where_to_go_on<S: RefsSubject>(subject: &S) {
     let (store, _) = open(subject).await;
-    let written = write(&store, subject, subject.log_capacity() * 2 + 1).await;
+    let written = write(&store, subject, 0, subject.log_capacity() * 2 + 1).await;
     let elsewhere = Cursor { incarnation: Incarnation::random(), sequence: 0 };
     let Changes::Truncated { oldest } = store.changes(elsewhere, 1).await.expect("changes") else {
         panic!("a cursor of another incarnation cannot be gone on from");
@@ -263,36 +293,6 @@ pub async fn truncation_tells_where_to_go_on<S: RefsSubject>(subject: &S) {
     let places = places(&store, oldest).await;
     assert!(places.len() >= subject.log_capacity(), "only {} are kept", places.len());
     assert!(written.ends_with(&places), "a gap after {oldest}");
-}
-
-/// The log keeps as many changes as it should.
-pub async fn the_log_keeps_its_capacity<S: RefsSubject>(subject: &S) {
-    let (store, _) = open(subject).await;
-    let start = *write(&store, subject, 3).await.last().expect("a place");
-    write(&store, subject, subject.log_capacity()).await;
-    assert_eq!(changes(&store, start).await.len(), subject.log_capacity());
-}
-
-/// `position` is at or after every answer that the store gave.
-pub async fn position_is_not_before_an_answer<S: RefsSubject>(subject: &S) {
-    let store = subject.open().await;
-    for number in 0..4 {
-        let at = set(&store, subject.key(0), subject.value(number)).await;
-        let position = store.position().await.expect("position");
-        assert_eq!(position.incarnation, at.incarnation);
-        assert!(position.sequence >= at.sequence, "{position} after the answer {at}");
-    }
-}
-
-/// `position` is never beyond the end of the log.
-pub async fn position_is_not_beyond_the_end<S: RefsSubject>(subject: &S) {
-    let store = subject.open().await;
-    for number in 0..4 {
-        let position = store.position().await.expect("position");
-        let end = page(&store, position, 0).await.end;
-        assert!(position.sequence <= end.sequence, "{position} beyond {end}");
-        set(&store, subject.key(0), subject.value(number)).await;
-    }
 }
 
 /// Stores that were opened apart are of different incarnations.
@@ -307,19 +307,6 @@ async fn open<S: RefsSubject>(subject: &S) -> (S::Refs, Cursor) {
     let store = subject.open().await;
     let start = store.position().await.expect("position");
     (store, start)
-}
-
-/// Makes as many changes, and returns their places.
-async fn write<S: RefsSubject>(store: &S::Refs, subject: &S, changes: usize) -> Vec<Cursor> {
-    let mut places = Vec::with_capacity(changes);
-    for number in 0..changes {
-        // The values of one key differ from change to change, also across calls.
-        let found = store.find(&subject.key(0)).await.expect("find");
-        let [one, other] = [0, 1].map(|at| subject.value((number + at) % SAMPLES));
-        let value = if found.as_ref() == Some(&one) { other } else { one };
-        places.push(set(store, subject.key(0), value).await);
-    }
-    places
 }
 
 /// Returns the places of all changes after a cursor.

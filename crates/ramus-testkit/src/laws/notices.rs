@@ -153,20 +153,6 @@ pub async fn every_subscriber_is_told<S: RefsSubject>(subject: &S) {
     }
 }
 
-/// A subscriber that reads nothing is told every change later, or that it lagged.
-pub async fn a_slow_subscriber_misses_nothing_in_silence<S: RefsSubject>(subject: &S) {
-    const CHANGES: usize = 5000;
-    let store = subject.open().await;
-    let mut subscription = store.subscribe();
-    let mut places = Vec::new();
-    for number in 0..CHANGES {
-        let value = subject.value(number % SAMPLES);
-        places.push(set(&store, subject.key(0), value).await);
-    }
-    let Some(told) = told(&mut subscription, CHANGES).await else { return };
-    assert!(told.iter().map(|change| change.cursor).eq(places), "a change was left out");
-}
-
 /// A writer does not wait for a subscriber that reads nothing.
 pub async fn a_writer_waits_for_no_subscriber<S: RefsSubject>(subject: &S) {
     const CHANGES: usize = 2000;
@@ -179,6 +165,20 @@ pub async fn a_writer_waits_for_no_subscriber<S: RefsSubject>(subject: &S) {
     };
     comes("the end of the writer", writing).await;
     drop(subscription);
+}
+
+/// A subscriber that reads nothing is told every change later, or that it lagged.
+pub async fn a_slow_subscriber_misses_nothing_in_silence<S: RefsSubject>(subject: &S) {
+    const CHANGES: usize = 5000;
+    let store = subject.open().await;
+    let mut subscription = store.subscribe();
+    let mut places = Vec::new();
+    for number in 0..CHANGES {
+        let value = subject.value(number % SAMPLES);
+        places.push(set(&store, subject.key(0), value).await);
+    }
+    let Some(told) = told(&mut subscription, CHANGES).await else { return };
+    assert!(told.iter().map(|change| change.cursor).eq(places), "a change was left out");
 }
 
 /// A subscription that was dropped disturbs nobody.

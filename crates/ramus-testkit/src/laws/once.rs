@@ -7,8 +7,8 @@ use ramus_core::{
     UpdateId,
 };
 
-use super::support::{apply, begin, changes, refusal_kind, refuse, set};
-use crate::{RefsSubject, SAMPLES};
+use super::support::{apply, begin, changes, refusal_kind, refuse, set, write};
+use crate::RefsSubject;
 
 /// An update that is sent again is not applied again, also when others came between.
 pub async fn an_update_sent_again_is_not_applied_again<S: RefsSubject>(subject: &S) {
@@ -40,6 +40,18 @@ pub async fn an_update_sent_again_is_not_tested_again<S: RefsSubject>(subject: &
     assert_eq!(apply(&store, update).await, at);
 }
 
+/// Another id is another update, though it asks for the same.
+pub async fn another_id_is_another_update<S: RefsSubject>(subject: &S) {
+    let store = subject.open().await;
+    let seen = store.position().await.expect("position");
+    for number in [0, 1, 0, 1] {
+        let update = Update::new(seen).set(subject.key(0), subject.value(number));
+        apply(&store, update).await;
+        let found = store.find(&subject.key(0)).await.expect("find");
+        assert_eq!(found, Some(subject.value(number)));
+    }
+}
+
 /// An update that was refused is judged anew when it is sent again.
 pub async fn a_refused_update_is_judged_anew<S: RefsSubject>(subject: &S) {
     let store = subject.open().await;
@@ -63,18 +75,6 @@ pub async fn an_update_that_changed_nothing_is_judged_anew<S: RefsSubject>(subje
     assert!(at.sequence > end.sequence, "{at} after {end}");
 }
 
-/// Another id is another update, though it asks for the same.
-pub async fn another_id_is_another_update<S: RefsSubject>(subject: &S) {
-    let store = subject.open().await;
-    let seen = store.position().await.expect("position");
-    for number in [0, 1, 0, 1] {
-        let update = Update::new(seen).set(subject.key(0), subject.value(number));
-        apply(&store, update).await;
-        let found = store.find(&subject.key(0)).await.expect("find");
-        assert_eq!(found, Some(subject.value(number)));
-    }
-}
-
 /// An id that is known is answered with its place, whatever the update says to have seen.
 pub async fn a_known_id_is_answered_whatever_was_seen<S: RefsSubject>(subject: &S) {
     let store = subject.open().await;
@@ -89,7 +89,7 @@ pub async fn an_id_is_known_while_its_record_is_kept<S: RefsSubject>(subject: &S
     let store = subject.open().await;
     let update = begin(&store).await.set(subject.key(0), subject.value(0));
     let at = apply(&store, update.clone()).await;
-    fill(&store, subject, subject.log_capacity() - 1).await;
+    write(&store, subject, 2, subject.log_capacity() - 1).await;
     assert_eq!(apply(&store, update).await, at);
 }
 
@@ -99,7 +99,7 @@ pub async fn a_seen_older_than_the_log_is_ambiguous<S: RefsSubject>(subject: &S)
     let seen = store.position().await.expect("position");
     let update = begin(&store).await.set(subject.key(0), subject.value(0));
     apply(&store, update.clone()).await;
-    fill(&store, subject, subject.log_capacity() * 2).await;
+    write(&store, subject, 2, subject.log_capacity() * 2).await;
     if let Changes::Page(_) = store.changes(seen, 1).await.expect("changes") {
         // The log keeps more than it said; it then knows the update.
         apply(&store, update).await;
@@ -108,6 +108,17 @@ pub async fn a_seen_older_than_the_log_is_ambiguous<S: RefsSubject>(subject: &S)
     assert_ambiguous(store.update(update.clone()).await);
     let update = Update { id: UpdateId::random(), ..update };
     assert_ambiguous(store.update(update).await);
+}
+
+/// An unknown id whose `seen` is of another incarnation answers `Ambiguous`.
+pub async fn a_seen_of_another_incarnation_is_ambiguous<S: RefsSubject>(subject: &S) {
+    let store = subject.open().await;
+    set(&store, subject.key(0), subject.value(0)).await;
+    for sequence in [0, 1, 1 << 40] {
+        let mut update = begin(&store).await.set(subject.key(0), subject.value(1));
+        update.seen = Cursor { incarnation: Incarnation::random(), sequence };
+        assert_ambiguous(store.update(update).await);
+    }
 }
 
 /// An update that is answered with `Ambiguous` is not applied.
@@ -122,33 +133,15 @@ pub async fn an_ambiguous_update_is_not_applied<S: RefsSubject>(subject: &S) {
     assert_eq!(store.find(&subject.key(0)).await.expect("find"), Some(subject.value(0)));
 }
 
-/// An unknown id whose `seen` is of another incarnation answers `Ambiguous`.
-pub async fn a_seen_of_another_incarnation_is_ambiguous<S: RefsSubject>(subject: &S) {
-    let store = subject.open().await;
-    set(&store, subject.key(0), subject.value(0)).await;
-    for sequence in [0, 1, 1 << 40] {
-        let mut update = begin(&store).await.set(subject.key(0), subject.value(1));
-        update.seen = Cursor { incarnation: Incarnation::random(), sequence };
-        assert_ambiguous(store.update(update).await);
-    }
-}
-
 /// An unknown id whose `seen` the log goes on from is judged: the oldest such place, too.
 pub async fn a_seen_that_the_log_goes_on_from_is_judged<S: RefsSubject>(subject: &S) {
     let store = subject.open().await;
-    fill(&store, subject, 2).await;
+    write(&store, subject, 2, 2).await;
     let seen = store.position().await.expect("position");
-    fill(&store, subject, subject.log_capacity()).await;
+    write(&store, subject, 2, subject.log_capacity()).await;
     let update = Update::new(seen).set(subject.key(1), subject.value(0));
     apply(&store, update).await;
     assert_eq!(store.find(&subject.key(1)).await.expect("find"), Some(subject.value(0)));
-}
-
-/// Makes as many changes, of a key that no law here looks at.
-async fn fill<S: RefsSubject>(store: &S::Refs, subject: &S, changes: usize) {
-    for number in 0..changes {
-        set(store, subject.key(2 + number % 2), subject.value(number / 2 % SAMPLES)).await;
-    }
 }
 
 fn assert_ambiguous<T: Debug>(answer: Result<T>) {

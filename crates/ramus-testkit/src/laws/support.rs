@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use ramus_core::{
-    AtomicWrite, Change, Changes, Cursor, ErrorKind, Key, Notice, Outcome, Page, Refusal, Result,
-    Subscription, Update, Value,
+    AtomicWrite, Change, Changes, Cursor, ErrorKind, Key, Notice, Outcome, Page, ReadOnly as _,
+    Refusal, Result, Subscription, Update, Value,
 };
+
+use crate::{RefsSubject, SAMPLES};
 
 /// How long a law waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -66,6 +68,24 @@ pub(super) async fn set<S: AtomicWrite>(store: &S, key: S::Key, value: S::Value)
 pub(super) async fn remove<S: AtomicWrite>(store: &S, key: S::Key) -> Cursor {
     let update = begin(store).await.remove(key);
     apply(store, update).await
+}
+
+/// Makes as many changes of one key, and returns their places.
+pub(super) async fn write<S: RefsSubject>(
+    store: &S::Refs,
+    subject: &S,
+    key: usize,
+    changes: usize,
+) -> Vec<Cursor> {
+    let mut places = Vec::with_capacity(changes);
+    for number in 0..changes {
+        // The values of one key differ from change to change, also across calls.
+        let found = store.find(&subject.key(key)).await.expect("find");
+        let [one, other] = [0, 1].map(|at| subject.value((number + at) % SAMPLES));
+        let value = if found.as_ref() == Some(&one) { other } else { one };
+        places.push(set(store, subject.key(key), value).await);
+    }
+    places
 }
 
 /// Returns the page after a cursor that the log goes on from.
