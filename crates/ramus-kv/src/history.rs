@@ -1,15 +1,14 @@
 //! Questions about the graph of commits, answered by walking it.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashSet, VecDeque};
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
-use futures::{FutureExt as _, Stream, StreamExt as _};
+use futures::{Stream, StreamExt as _};
 use ramus_core::hash::DigestHash;
 use ramus_core::{Error, Result};
 
@@ -68,25 +67,71 @@ pub(crate) async fn is_ancestor<S: Schema>(
 
 /// Returns what commits that share these lowest common ancestors began from: several ones are merged
 /// into one, in memory.
-pub(crate) fn ancestor<S: Schema>(
+///
+/// Those that are merged have common ancestors of their own, and so on, for as long as branches have
+/// crossed: so there is no recursion here, and the same ones are merged once. They are sorted, so
+/// that ours and theirs begin from the same whoever merges.
+pub(crate) async fn ancestor<S: Schema>(
     objects: &Arc<Objects<S>>,
     lcas: Vec<S::Hash>,
-) -> BoxFuture<'_, Result<Ancestor<S>>> {
-    async move {
-        let Some((first, rest)) = lcas.split_first() else {
-            return Ok(Ancestor::certain(Tree::empty(Arc::clone(objects))));
+) -> Result<Ancestor<S>> {
+    let mut known: HashMap<Vec<S::Hash>, Ancestor<S>> = HashMap::new();
+    let mut joint = Joint::begin(objects, lcas).await?;
+    let mut above = Vec::new();
+    loop {
+        let Some(shared) = joint.shared(objects).await? else {
+            let Some(waiting) = above.pop() else { return Ok(joint.joined) };
+            known.insert(joint.commits, joint.joined);
+            joint = waiting;
+            continue;
         };
-        let mut merged = Ancestor::certain(tree(objects, first).await?);
-        for (index, next) in rest.iter().enumerate() {
-            let shared = self::lcas(objects, &lcas[..=index], &[*next]).await?;
-            let base = ancestor(objects, shared).await?;
-            let step = merge(&base, &merged.tree, &tree(objects, next).await?).await?;
-            merged.tree = step.tree;
-            merged.doubtful.extend(step.conflicts.into_iter().map(|conflict| conflict.path));
+        if let Some(base) = known.get(&shared) {
+            joint.join_next(objects, base).await?;
+        } else {
+            let below = Joint::begin(objects, shared).await?;
+            above.push(std::mem::replace(&mut joint, below));
         }
-        Ok(merged)
     }
-    .boxed()
+}
+
+/// Several commits that are made one.
+struct Joint<S: Schema> {
+    /// Sorted.
+    commits: Vec<S::Hash>,
+    /// How many of them are joined.
+    count: usize,
+    joined: Ancestor<S>,
+}
+
+impl<S: Schema> Joint<S> {
+    async fn begin(objects: &Arc<Objects<S>>, mut commits: Vec<S::Hash>) -> Result<Self> {
+        commits.sort_unstable();
+        let joined = match commits.first() {
+            Some(first) => tree(objects, first).await?,
+            None => Tree::empty(Arc::clone(objects)),
+        };
+        let count = commits.len().min(1);
+        Ok(Self { commits, count, joined: Ancestor::certain(joined) })
+    }
+
+    /// Returns what the next commit shares with those that are joined, or nothing if all are.
+    async fn shared(&self, objects: &Arc<Objects<S>>) -> Result<Option<Vec<S::Hash>>> {
+        let (joined, rest) = self.commits.split_at(self.count);
+        let Some(next) = rest.first() else { return Ok(None) };
+        let mut shared = lcas(objects, joined, &[*next]).await?;
+        shared.sort_unstable();
+        Ok(Some(shared))
+    }
+
+    async fn join_next(&mut self, objects: &Arc<Objects<S>>, base: &Ancestor<S>) -> Result<()> {
+        let next = tree(objects, &self.commits[self.count]).await?;
+        let merged = merge(base, &self.joined.tree, &next).await?;
+        self.joined.tree = merged.tree;
+        let doubtful = merged.conflicts.into_iter().map(|conflict| conflict.path);
+        self.joined.doubtful.extend(doubtful);
+        self.count += 1;
+        Ok(())
+    }
 }
 
 /// Walks back from some commits, to each commit once; `enter` is asked whether to go on behind one.

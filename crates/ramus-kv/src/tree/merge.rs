@@ -12,8 +12,7 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
+use bytes::Bytes;
 use ramus_core::{Error, ErrorKind, Path, Result, Step};
 
 use super::Tree;
@@ -79,7 +78,7 @@ pub(crate) async fn merge<S: Schema>(
         ours: ours.root.clone(),
         theirs: theirs.root.clone(),
     };
-    let root = merger.directories(Path::root(), 0, dirs).await?;
+    let root = merger.root(dirs).await?;
     let conflicts = merger.conflicts;
     let mut tree = ours.below(root);
     tree.share_pins(theirs);
@@ -100,83 +99,95 @@ struct Three<T> {
     theirs: T,
 }
 
-/// What a path holds after the merge.
-enum Kept<S: Schema> {
+/// What becomes of a path.
+enum Fate<S: Schema> {
     Ours,
     Theirs,
     Node(Option<Node<S>>),
+    /// What lies in these directories is merged.
+    Below(Three<Dir<S>>),
+}
+
+/// A directory that is being merged.
+struct Level<S: Schema> {
+    path: Path,
+    /// What it has become so far; it began as ours.
+    merged: Arc<Edited<S>>,
+    todo: std::vec::IntoIter<(Step, Three<Option<Node<S>>>)>,
+}
+
+impl<S: Schema> Level<S> {
+    fn put(&mut self, step: Step, node: Option<Node<S>>) {
+        match node {
+            Some(node) => Arc::make_mut(&mut self.merged).put(step, node),
+            None => Arc::make_mut(&mut self.merged).remove(&step),
+        }
+    }
 }
 
 impl<S: Schema> Merger<'_, S> {
-    /// Boxed, since directories lie in one another.
-    fn directories(
-        &mut self,
-        path: Path,
-        depth: usize,
-        dirs: Three<Dir<S>>,
-    ) -> BoxFuture<'_, Result<Dir<S>>> {
-        async move {
-            check_depth(depth)?;
-            let ancestor = self.ancestor.tree.entries(&dirs.ancestor).await?;
-            let ours = self.ours.entries(&dirs.ours).await?;
-            let theirs = self.theirs.entries(&dirs.theirs).await?;
-            let mut merged: Arc<Edited<S>> = self.ours.loaded(&dirs.ours).await?;
-            for (step, nodes) in three_by_three(ancestor, ours, theirs) {
-                let theirs = nodes.theirs.clone();
-                let kept = match self.node(path.child(&step), depth, nodes).await? {
-                    Kept::Ours => continue,
-                    Kept::Theirs => theirs,
-                    Kept::Node(node) => node,
-                };
-                match kept {
-                    Some(node) => Arc::make_mut(&mut merged).put(step, node),
-                    None => Arc::make_mut(&mut merged).remove(&step),
+    /// Merges the roots and everything below, without recursion: a stack is short, and trees are
+    /// deep.
+    async fn root(&mut self, dirs: Three<Dir<S>>) -> Result<Dir<S>> {
+        let mut level = self.level(Path::root(), dirs).await?;
+        let mut above: Vec<(Level<S>, Step)> = Vec::new();
+        loop {
+            let Some((step, nodes)) = level.todo.next() else {
+                let merged = Dir::Edited(level.merged);
+                let Some((parent, step)) = above.pop() else { return Ok(merged) };
+                level = parent;
+                level.put(step, unless_empty(merged));
+                continue;
+            };
+            let path = level.path.child(&step);
+            let theirs = nodes.theirs.clone();
+            match self.node(&path, nodes).await? {
+                Fate::Ours => {}
+                Fate::Theirs => level.put(step, theirs),
+                Fate::Node(node) => level.put(step, node),
+                Fate::Below(dirs) => {
+                    check_depth(above.len() + 1)?;
+                    let below = self.level(path, dirs).await?;
+                    above.push((std::mem::replace(&mut level, below), step));
                 }
             }
-            Ok(Dir::Edited(merged))
         }
-        .boxed()
     }
 
-    async fn node(
-        &mut self,
-        path: Path,
-        depth: usize,
-        nodes: Three<Option<Node<S>>>,
-    ) -> Result<Kept<S>> {
-        if let Some(kept) = self.unless_both_changed(&path, &nodes) {
-            return Ok(kept);
+    async fn level(&self, path: Path, dirs: Three<Dir<S>>) -> Result<Level<S>> {
+        let ancestor = self.ancestor.tree.entries(&dirs.ancestor).await?;
+        let ours = self.ours.entries(&dirs.ours).await?;
+        let theirs = self.theirs.entries(&dirs.theirs).await?;
+        let merged = self.ours.loaded(&dirs.ours).await?;
+        Ok(Level { path, merged, todo: three_by_three(ancestor, ours, theirs).into_iter() })
+    }
+
+    async fn node(&mut self, path: &Path, nodes: Three<Option<Node<S>>>) -> Result<Fate<S>> {
+        if let Some(fate) = self.unless_both_changed(path, &nodes) {
+            return Ok(fate);
         }
-        match (&nodes.ours, &nodes.theirs) {
-            (Some(Node::Contents(_)), Some(Node::Contents(_))) => self.contents(path, nodes).await,
-            (Some(Node::Contents(_)), None) | (None, Some(Node::Contents(_)))
-                if !matches!(nodes.ancestor, Some(Node::Directory(_))) =>
-            {
-                self.contents(path, nodes).await
+        let is_contents = |node: &Option<Node<S>>| matches!(node, Some(Node::Contents(_)));
+        let is_directory = |node: &Option<Node<S>>| matches!(node, Some(Node::Directory(_)));
+        let Three { ancestor, ours, theirs } = &nodes;
+        let one_is_gone = ours.is_none() || theirs.is_none();
+        if is_directory(ours) || is_directory(theirs) {
+            if is_contents(ours) || is_contents(theirs) || (is_contents(ancestor) && one_is_gone) {
+                return self.kinds(path, nodes).await;
             }
-            (Some(Node::Contents(_)), _) | (_, Some(Node::Contents(_))) => {
-                self.kinds(path, nodes).await
-            }
-            // One of them a directory, the other one too or gone.
-            _ if matches!(nodes.ancestor, Some(Node::Contents(_)))
-                && (nodes.ours.is_none() || nodes.theirs.is_none()) =>
-            {
-                self.kinds(path, nodes).await
-            }
-            _ => {
-                let dirs = Three {
-                    ancestor: directory_or_empty(nodes.ancestor),
-                    ours: directory_or_empty(nodes.ours),
-                    theirs: directory_or_empty(nodes.theirs),
-                };
-                let merged = self.directories(path, depth + 1, dirs).await?;
-                Ok(Kept::Node(unless_empty(merged)))
-            }
+            return Ok(Fate::Below(Three {
+                ancestor: directory_or_empty(nodes.ancestor),
+                ours: directory_or_empty(nodes.ours),
+                theirs: directory_or_empty(nodes.theirs),
+            }));
         }
+        if is_directory(ancestor) && one_is_gone {
+            return self.kinds(path, nodes).await;
+        }
+        self.contents(path, nodes).await
     }
 
     /// Takes the side that changed, if only one did or both did the same.
-    fn unless_both_changed(&self, path: &Path, nodes: &Three<Option<Node<S>>>) -> Option<Kept<S>> {
+    fn unless_both_changed(&self, path: &Path, nodes: &Three<Option<Node<S>>>) -> Option<Fate<S>> {
         let same = |a: &Option<Node<S>>, b: &Option<Node<S>>| match (a, b) {
             (Some(a), Some(b)) => a.is_known_same(b),
             (None, None) => true,
@@ -184,13 +195,13 @@ impl<S: Schema> Merger<'_, S> {
         };
         let certain = !self.is_doubtful(path) && !self.lies_in_doubt(path);
         if certain && same(&nodes.theirs, &nodes.ancestor) {
-            Some(Kept::Ours)
+            Some(Fate::Ours)
         } else if certain && same(&nodes.ours, &nodes.ancestor) {
-            Some(Kept::Theirs)
+            Some(Fate::Theirs)
         } else if same(&nodes.ours, &nodes.theirs)
             && (!S::Contents::MERGES_EQUAL_SIDES || nodes.ours.is_none())
         {
-            Some(Kept::Ours)
+            Some(Fate::Ours)
         } else {
             None
         }
@@ -209,8 +220,8 @@ impl<S: Schema> Merger<'_, S> {
         !doubtful.is_empty() && above.any(|path| doubtful.contains(&path))
     }
 
-    async fn contents(&mut self, path: Path, nodes: Three<Option<Node<S>>>) -> Result<Kept<S>> {
-        if self.lies_in_doubt(&path) {
+    async fn contents(&mut self, path: &Path, nodes: Three<Option<Node<S>>>) -> Result<Fate<S>> {
+        if self.lies_in_doubt(path) {
             let conflict = Conflict::new("both sides changed it, and so did their ancestors");
             return self.conflict(path, conflict, nodes).await;
         }
@@ -219,15 +230,20 @@ impl<S: Schema> Merger<'_, S> {
             ours: value(self.ours, nodes.ours.as_ref()).await?,
             theirs: value(self.theirs, nodes.theirs.as_ref()).await?,
         };
-        let merged = match merge_values::<S>(&path, &values)? {
+        let merged = match merge_values::<S>(path, &values)? {
             Ok(Some(merged)) => merged,
-            Ok(None) => return Ok(Kept::Node(None)),
+            Ok(None) if one_says_something_new(&nodes) => {
+                let conflict =
+                    Conflict::new("one side deleted it and the other changed its metadata");
+                return self.conflict(path, conflict, nodes).await;
+            }
+            Ok(None) => return Ok(Fate::Node(None)),
             Err(conflict) => return self.conflict(path, conflict, nodes).await,
         };
-        match merge_metadata::<S>(&nodes)? {
+        match merge_metadata(path, &nodes)? {
             Ok(metadata) => {
                 let block = S::Format::encode_contents(&merged.encode()?);
-                Ok(Kept::Node(Some(Node::Contents(Leaf::unsaved(block, metadata)))))
+                Ok(Fate::Node(Some(Node::Contents(Leaf::unsaved(block, metadata)))))
             }
             Err(conflict) => self.conflict(path, conflict, nodes).await,
         }
@@ -238,14 +254,14 @@ impl<S: Schema> Merger<'_, S> {
     ///
     /// An edited directory may be equal to a stored one without being known to be: it is hashed
     /// before anything is called a conflict.
-    async fn kinds(&mut self, path: Path, nodes: Three<Option<Node<S>>>) -> Result<Kept<S>> {
+    async fn kinds(&mut self, path: &Path, nodes: Three<Option<Node<S>>>) -> Result<Fate<S>> {
         let ancestor = exact(nodes.ancestor.as_ref())?;
-        if !self.is_doubtful(&path) && !self.lies_in_doubt(&path) {
+        if !self.is_doubtful(path) && !self.lies_in_doubt(path) {
             if exact(nodes.theirs.as_ref())? == ancestor {
-                return Ok(Kept::Ours);
+                return Ok(Fate::Ours);
             }
             if exact(nodes.ours.as_ref())? == ancestor {
-                return Ok(Kept::Theirs);
+                return Ok(Fate::Theirs);
             }
         }
         let reason = match (&nodes.ours, &nodes.theirs) {
@@ -259,48 +275,69 @@ impl<S: Schema> Merger<'_, S> {
 
     async fn conflict(
         &mut self,
-        path: Path,
+        path: &Path,
         conflict: Conflict,
         nodes: Three<Option<Node<S>>>,
-    ) -> Result<Kept<S>> {
+    ) -> Result<Fate<S>> {
+        let path = path.clone();
         let ancestor = side(&self.ancestor.tree, nodes.ancestor).await?;
         let ours = side(self.ours, nodes.ours).await?;
         let theirs = side(self.theirs, nodes.theirs).await?;
         self.conflicts.push(PathConflict { path, conflict, ancestor, ours, theirs });
-        Ok(Kept::Ours)
+        Ok(Fate::Ours)
     }
 }
 
-/// Merges values by their type. A merge that panics aborts, and disturbs nobody else.
+/// Merges values by their type.
 fn merge_values<S: Schema>(
     path: &Path,
     values: &Three<Option<S::Contents>>,
 ) -> Result<Result<Option<S::Contents>, Conflict>> {
     let Three { ancestor, ours, theirs } = values;
     let merge = || S::Contents::merge(ancestor.as_ref(), ours.as_ref(), theirs.as_ref());
+    catch("contents", path, merge)
+}
+
+fn merge_metadata<S: Schema>(
+    path: &Path,
+    nodes: &Three<Option<Node<S>>>,
+) -> Result<Result<Bytes, Conflict>> {
+    let read =
+        |node: &Option<Node<S>>| metadata(node.as_ref()).map(S::Metadata::decode).transpose();
+    let ancestor = read(&nodes.ancestor)?;
+    Ok(match (read(&nodes.ours)?, read(&nodes.theirs)?) {
+        (Some(ours), Some(theirs)) => {
+            let merge = || S::Metadata::merge(ancestor.as_ref(), &ours, &theirs);
+            catch("metadata", path, merge)?.map(|merged| merged.encode())
+        }
+        (Some(one), None) | (None, Some(one)) => Ok(one.encode()),
+        (None, None) => Ok(S::Metadata::default().encode()),
+    })
+}
+
+/// Returns whether a side that is alone has other metadata than the ancestor had.
+fn one_says_something_new<S: Schema>(nodes: &Three<Option<Node<S>>>) -> bool {
+    let [ancestor, ours, theirs] =
+        [&nodes.ancestor, &nodes.ours, &nodes.theirs].map(|node| metadata(node.as_ref()));
+    let alone = ours.xor(theirs);
+    alone.is_some() && ancestor.is_some() && alone != ancestor
+}
+
+fn metadata<S: Schema>(node: Option<&Node<S>>) -> Option<&Bytes> {
+    match node {
+        Some(Node::Contents(leaf)) => Some(&leaf.metadata),
+        Some(Node::Directory(_)) | None => None,
+    }
+}
+
+/// Runs a merge that others wrote. One that panics aborts, and disturbs nobody else.
+fn catch<T>(what: &str, path: &Path, merge: impl FnOnce() -> T) -> Result<T> {
     catch_unwind(AssertUnwindSafe(merge)).map_err(|panic| {
         let said = panic.downcast_ref::<&str>().map(ToString::to_string);
         let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
         let said = said.unwrap_or_else(|| "without a message".to_owned());
-        let message = format!("the merge of the contents at `{path}` panicked");
+        let message = format!("the merge of the {what} at `{path}` panicked");
         Error::new(ErrorKind::Aborted, message).with_source(said)
-    })
-}
-
-fn merge_metadata<S: Schema>(
-    nodes: &Three<Option<Node<S>>>,
-) -> Result<Result<bytes::Bytes, Conflict>> {
-    let read = |node: &Option<Node<S>>| match node {
-        Some(Node::Contents(leaf)) => S::Metadata::decode(&leaf.metadata).map(Some),
-        Some(Node::Directory(_)) | None => Ok(None),
-    };
-    let ancestor = read(&nodes.ancestor)?;
-    Ok(match (read(&nodes.ours)?, read(&nodes.theirs)?) {
-        (Some(ours), Some(theirs)) => {
-            S::Metadata::merge(ancestor.as_ref(), &ours, &theirs).map(|merged| merged.encode())
-        }
-        (Some(one), None) | (None, Some(one)) => Ok(one.encode()),
-        (None, None) => Ok(S::Metadata::default().encode()),
     })
 }
 
@@ -320,10 +357,10 @@ async fn side<S: Schema>(tree: &Tree<S>, node: Option<Node<S>>) -> Result<Option
 }
 
 /// Returns what tells a node from every other: kind, hash, metadata.
-fn exact<S: Schema>(node: Option<&Node<S>>) -> Result<Option<(bool, S::Hash, bytes::Bytes)>> {
+fn exact<S: Schema>(node: Option<&Node<S>>) -> Result<Option<(bool, S::Hash, Bytes)>> {
     Ok(match node {
         Some(Node::Contents(leaf)) => Some((true, leaf.hash, leaf.metadata.clone())),
-        Some(Node::Directory(dir)) => Some((false, save(dir)?.root, bytes::Bytes::new())),
+        Some(Node::Directory(dir)) => Some((false, save(dir)?.root, Bytes::new())),
         None => None,
     })
 }
