@@ -53,12 +53,22 @@ impl<S: Schema> Objects<S> {
         if let Some(directory) = self.directories.get(hash) {
             return Ok(directory);
         }
-        let block = self.block(hash).await?;
-        let directory = Arc::new(S::Format::decode_directory(&block).map_err(|fault| {
-            fault.context(format!("block {hash} cannot be read as a directory"))
-        })?);
+        let directory = self.read_directory(hash).await?;
         self.directories.insert(*hash, Arc::clone(&directory));
         Ok(directory)
+    }
+
+    /// Refuses a name that no directory in the store has; one that is only cached does not count.
+    pub(crate) async fn check_directory(&self, hash: &S::Hash) -> Result<()> {
+        self.read_directory(hash).await.map(drop)
+    }
+
+    async fn read_directory(&self, hash: &S::Hash) -> Result<Arc<Directory<S::Hash>>> {
+        let block = self.block(hash).await?;
+        let directory = S::Format::decode_directory(&block).map_err(|fault| {
+            fault.context(format!("block {hash} cannot be read as a directory"))
+        })?;
+        Ok(Arc::new(directory))
     }
 
     /// Returns contents that something names.

@@ -127,11 +127,14 @@ impl<S: Schema> Repo<S> {
         Commit::load(self.objects(), *hash).await
     }
 
-    /// Returns the tree whose root directory has this name, unchecked: whether its blocks are there
-    /// shows when they are read, and when a tree with it is committed to be read.
+    /// Returns the tree whose root directory has this name, unchecked until it is committed.
+    ///
+    /// Reading it answers [`Missing`](ramus_core::ErrorKind::Missing) where a block is not there.
+    /// Hashing it, and putting it into another tree, reads nothing. A commit that it is part of looks
+    /// for that root directory, and is refused if it is not there; for what lies below, nobody looks.
     pub async fn tree(&self, root: &S::Hash) -> Result<Tree<S>> {
         let pin = self.objects().pin(*root).await?;
-        Ok(Tree::stored(Arc::clone(self.objects()), *root, pin))
+        Ok(Tree::unchecked(Arc::clone(self.objects()), *root, pin))
     }
 
     /// Returns a tree of nothing, to be filled and put into a branch.

@@ -76,6 +76,20 @@ impl<S: Schema> Tree<S> {
         Self { objects, root: Dir::Stored(root), pins: pin.into_iter().collect() }
     }
 
+    /// Returns the tree of a directory that need not be there.
+    pub(crate) fn unchecked(
+        objects: Arc<Objects<S>>,
+        root: S::Hash,
+        pin: Option<Arc<Pin>>,
+    ) -> Self {
+        Self { objects, root: Dir::Unchecked(root), pins: pin.into_iter().collect() }
+    }
+
+    /// Returns whether the tree is read from there.
+    pub(crate) fn is_of(&self, objects: &Arc<Objects<S>>) -> bool {
+        Arc::ptr_eq(&self.objects, objects)
+    }
+
     /// Returns the hash that the root directory has when the tree is saved.
     ///
     /// Nothing is stored by it.

@@ -13,7 +13,7 @@ use super::edit::Edit;
 use super::{Place, Store};
 use crate::block::CommitBlock;
 use crate::tree::merge::{Ancestor, merge};
-use crate::tree::save::{Saved, save};
+use crate::tree::save::Saved;
 use crate::{
     Commit, Conflicts, Format as _, Info, OnRace, Schema, Transaction, TransactionOptions, Tree,
 };
@@ -100,6 +100,12 @@ impl<S: Schema> Store<S> {
             let message =
                 format!("a transaction of {:?} cannot be committed to {self:?}", transaction.store);
             return Err(Error::invalid_input(message));
+        }
+        if !transaction.tree.is_of(self.repo().objects()) {
+            return Err(Error::invalid_input(
+                "the tree of the transaction was replaced by one of another repository; its blocks \
+                 are not in this one",
+            ));
         }
         let _turn = self.turn().wait().await?;
         self.commit_in_turn(transaction, &info).await
@@ -295,7 +301,7 @@ impl<S: Schema> Store<S> {
         advance: Advance<S>,
     ) -> Result<Advanced<S>> {
         let Advance { allow_empty, parents } = advance;
-        let Saved { root, mut blocks } = save(&tree.root)?;
+        let Saved { root, mut blocks, .. } = tree.save().await?;
         let unchanged = match head {
             Some(head) => head.root() == root,
             None => tree.is_empty().await?,

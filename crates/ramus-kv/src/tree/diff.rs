@@ -8,7 +8,7 @@ use futures::{Stream, StreamExt as _};
 use ramus_core::{IntoPath, Path, Result, Step};
 
 use super::Tree;
-use super::dir::{Dir, Node, check_depth};
+use super::dir::{Dir, Node};
 use crate::Schema;
 
 /// What differs between two trees, in the order of the paths: a stream.
@@ -54,7 +54,7 @@ impl<S: Schema> Tree<S> {
         old: Option<Node<S>>,
         new: Option<Node<S>>,
     ) -> Diff<S> {
-        let todo = VecDeque::from([Pair { path, depth: 0, old, new }]);
+        let todo = VecDeque::from([Pair { path, old, new }]);
         let walk = Walk { old: self.clone(), new: newer.clone(), todo };
         Diff(stream::try_unfold(walk, Walk::next).boxed())
     }
@@ -99,7 +99,6 @@ struct Walk<S: Schema> {
 /// What the two trees hold at one path.
 struct Pair<S: Schema> {
     path: Path,
-    depth: usize,
     old: Option<Node<S>>,
     new: Option<Node<S>>,
 }
@@ -107,7 +106,7 @@ struct Pair<S: Schema> {
 impl<S: Schema> Walk<S> {
     async fn next(mut self) -> Result<Option<(Difference<S>, Self)>> {
         while let Some(pair) = self.todo.pop_front() {
-            let Pair { path, depth, old, new } = pair;
+            let Pair { path, old, new } = pair;
             if let (Some(old), Some(new)) = (&old, &new)
                 && old.is_known_same(new)
             {
@@ -115,7 +114,7 @@ impl<S: Schema> Walk<S> {
             }
             let (old_leaf, old_dir) = split(old);
             let (new_leaf, new_dir) = split(new);
-            self.descend(&path, depth, old_dir, new_dir).await?;
+            self.descend(&path, old_dir, new_dir).await?;
             if old_leaf.is_some() || new_leaf.is_some() {
                 return Ok(Some((Difference { path, old: old_leaf, new: new_leaf }, self)));
             }
@@ -127,16 +126,14 @@ impl<S: Schema> Walk<S> {
     async fn descend(
         &mut self,
         path: &Path,
-        depth: usize,
         old: Option<Dir<S>>,
         new: Option<Dir<S>>,
     ) -> Result<()> {
-        check_depth(depth)?;
         let old = entries(&self.old, old).await?;
         let new = entries(&self.new, new).await?;
         for (step, old, new) in side_by_side(old, new).into_iter().rev() {
             let path = path.child(&step);
-            self.todo.push_front(Pair { path, depth: depth + 1, old, new });
+            self.todo.push_front(Pair { path, old, new });
         }
         Ok(())
     }

@@ -15,6 +15,8 @@ use crate::block::{Directory, Entry};
 pub(crate) enum Dir<S: Schema> {
     /// Exactly what this block holds.
     Stored(S::Hash),
+    /// The same, but nobody has seen yet whether there is such a block.
+    Unchecked(S::Hash),
     /// What a block holds, if there is one, and edits over it.
     Edited(Arc<Edited<S>>),
 }
@@ -28,6 +30,8 @@ pub(crate) struct Edited<S: Schema> {
     edits: BTreeMap<Step, Option<Node<S>>>,
     /// How many entries there are with the edits.
     len: usize,
+    /// How many edited directories lie in one another from here on, or less.
+    height_max: usize,
 }
 
 /// A stored directory: its name, and what its block holds.
@@ -62,13 +66,13 @@ impl<S: Schema> Leaf<S> {
 impl<S: Schema> Dir<S> {
     /// Returns a directory of nothing.
     pub(crate) fn empty() -> Self {
-        Self::Edited(Arc::new(Edited { base: None, edits: BTreeMap::new(), len: 0 }))
+        Self::Edited(Arc::new(Edited::new(None, 0)))
     }
 
     /// Returns the block that holds exactly this, if it is known without hashing.
     pub(crate) fn known_hash(&self) -> Option<S::Hash> {
         match self {
-            Self::Stored(hash) => Some(*hash),
+            Self::Stored(hash) | Self::Unchecked(hash) => Some(*hash),
             Self::Edited(edited) if edited.edits.is_empty() => {
                 edited.base.as_ref().map(|(h, _)| *h)
             }
@@ -89,12 +93,24 @@ impl<S: Schema> Dir<S> {
         &mut self,
         loaded: impl FnOnce() -> Arc<Directory<S::Hash>>,
     ) -> &mut Edited<S> {
-        if let Self::Stored(hash) = *self {
+        if let Self::Stored(hash) | Self::Unchecked(hash) = *self {
             *self = Self::Edited(Arc::new(Edited::over(hash, loaded())));
         }
         match self {
             Self::Edited(edited) => Arc::make_mut(edited),
-            Self::Stored(_) => unreachable!("it was just made an edited one"),
+            Self::Stored(_) | Self::Unchecked(_) => unreachable!("it was just made an edited one"),
+        }
+    }
+
+    /// Refuses a directory that cannot be put below so many steps without lying too deep.
+    ///
+    /// What is stored below it is not looked at, nor does it lie on anybody's stack.
+    pub(crate) fn check_height(&self, depth: usize) -> Result<()> {
+        match self {
+            Self::Edited(edited) if depth + edited.height_max > DEPTH_MAX => {
+                check_depth(depth + edited.height() - 1)
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -102,7 +118,11 @@ impl<S: Schema> Dir<S> {
 impl<S: Schema> Edited<S> {
     pub(crate) fn over(hash: S::Hash, directory: Arc<Directory<S::Hash>>) -> Self {
         let len = directory.len();
-        Self { base: Some((hash, directory)), edits: BTreeMap::new(), len }
+        Self::new(Some((hash, directory)), len)
+    }
+
+    fn new(base: Option<Base<S>>, len: usize) -> Self {
+        Self { base, edits: BTreeMap::new(), len, height_max: 1 }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -111,6 +131,11 @@ impl<S: Schema> Edited<S> {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Returns what the block below the edits holds.
+    pub(crate) fn loaded(&self) -> Option<Arc<Directory<S::Hash>>> {
+        self.base.as_ref().map(|(_, directory)| Arc::clone(directory))
     }
 
     pub(crate) fn get(&self, step: &[u8]) -> Option<Node<S>> {
@@ -137,6 +162,9 @@ impl<S: Schema> Edited<S> {
         let base = self.base_entry(step.as_bytes());
         if !self.has(step.as_bytes()) {
             self.len += 1;
+        }
+        if let Node::Directory(Dir::Edited(child)) = &node {
+            self.height_max = self.height_max.max(child.height_max + 1);
         }
         if base.is_some_and(|base| base.is_known_same(&node)) {
             self.edits.remove(&step);
@@ -183,6 +211,15 @@ impl<S: Schema> Edited<S> {
         })
     }
 
+    /// Returns how many edited directories lie in one another from here on.
+    fn height(&self) -> usize {
+        let below = self.edits.values().map(|edit| match edit {
+            Some(Node::Directory(Dir::Edited(child))) => child.height(),
+            _ => 0,
+        });
+        1 + below.max().unwrap_or(0)
+    }
+
     fn has(&self, step: &[u8]) -> bool {
         match self.edits.get(step) {
             Some(edit) => edit.is_some(),
@@ -217,7 +254,10 @@ impl<S: Schema> Node<S> {
 }
 
 /// The most directories that may lie one in another.
-pub(crate) const DEPTH_MAX: usize = 1024;
+///
+/// Saving and merging go down by recursion; so many levels fit twice on a stack of 1 MiB, without
+/// optimisation, too.
+pub(crate) const DEPTH_MAX: usize = 256;
 
 /// Refuses a tree whose directories lie too deep in one another to be walked.
 pub(crate) fn check_depth(depth: usize) -> Result<()> {
@@ -234,6 +274,7 @@ impl<S: Schema> Clone for Dir<S> {
     fn clone(&self) -> Self {
         match self {
             Self::Stored(hash) => Self::Stored(*hash),
+            Self::Unchecked(hash) => Self::Unchecked(*hash),
             Self::Edited(edited) => Self::Edited(Arc::clone(edited)),
         }
     }
@@ -241,7 +282,8 @@ impl<S: Schema> Clone for Dir<S> {
 
 impl<S: Schema> Clone for Edited<S> {
     fn clone(&self) -> Self {
-        Self { base: self.base.clone(), edits: self.edits.clone(), len: self.len }
+        let Self { base, edits, len, height_max } = self;
+        Self { base: base.clone(), edits: edits.clone(), len: *len, height_max: *height_max }
     }
 }
 

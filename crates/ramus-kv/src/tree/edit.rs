@@ -7,7 +7,7 @@ use ramus_core::{Error, ErrorKind, IntoPath, Path, Result, Step};
 use super::Tree;
 use super::dir::{DEPTH_MAX, Dir, Leaf, Node};
 use crate::Format as _;
-use crate::block::Directory;
+use crate::block::{Directory, METADATA_MAX};
 use crate::{Contents as _, Metadata as _, Schema};
 
 impl<S: Schema> Tree<S> {
@@ -17,7 +17,7 @@ impl<S: Schema> Tree<S> {
     ///
     /// [`InvalidInput`](ErrorKind::InvalidInput) at the root, at a directory, and below other
     /// contents, naming the path that is in the way;
-    /// [`Limit`](ErrorKind::Limit) for a path of more than 1024 steps.
+    /// [`Limit`](ErrorKind::Limit) for a path of more than 256 steps.
     pub async fn set(&mut self, path: impl IntoPath, value: impl Into<S::Contents>) -> Result<()> {
         let (path, value) = (path.into_path()?, value.into());
         self.put_contents(&path, &value, None).await
@@ -44,10 +44,11 @@ impl<S: Schema> Tree<S> {
     /// # Errors
     ///
     /// [`InvalidInput`](ErrorKind::InvalidInput) at contents and below contents, naming the path, and
-    /// for a tree of another repository.
+    /// for a tree of another repository; [`Limit`](ErrorKind::Limit) for a tree that would lie too
+    /// deep.
     pub async fn set_tree(&mut self, path: impl IntoPath, tree: &Self) -> Result<()> {
         let path = path.into_path()?;
-        if !Arc::ptr_eq(&self.objects, &tree.objects) {
+        if !tree.is_of(&self.objects) {
             return Err(Error::invalid_input(format!(
                 "the tree for `{path}` is of another repository; its blocks are not in this one"
             )));
@@ -65,8 +66,10 @@ impl<S: Schema> Tree<S> {
         if tree.is_empty().await? {
             self.cut(found);
         } else {
+            let node = Node::Directory(tree.root.clone());
+            found.check_height(&node)?;
             self.share_pins(tree);
-            self.put(found, Node::Directory(tree.root.clone()));
+            self.put(found, node);
         }
         Ok(())
     }
@@ -93,30 +96,31 @@ impl<S: Schema> Tree<S> {
     /// # Errors
     ///
     /// [`InvalidInput`](ErrorKind::InvalidInput) if nothing is at `from`, if something is at `to`, if
-    /// contents are in the way of `to`, or if one of the two lies below the other.
+    /// contents are in the way of `to`, or if one of the two lies below the other;
+    /// [`Limit`](ErrorKind::Limit) for a directory that would lie too deep.
     pub async fn rename(&mut self, from: impl IntoPath, to: impl IntoPath) -> Result<()> {
         let (from, to) = (from.into_path()?, to.into_path()?);
-        if from == to && self.node(&from).await?.is_some() {
-            return Ok(());
-        }
         let refuse =
             |why: &str| Error::invalid_input(format!("cannot rename `{from}` to `{to}`: {why}"));
+        let source = self.locate(&from).await?;
+        let Some(node) = source.node.clone() else {
+            return Err(refuse("nothing is there to be renamed"));
+        };
+        if from == to {
+            return Ok(());
+        }
         if from.starts_with(&to) || to.starts_with(&from) {
             return Err(refuse("one lies below the other"));
         }
-        let Some(node) = self.node(&from).await? else {
-            return Err(refuse("nothing is there to be renamed"));
-        };
-        if self.node(&to).await?.is_some() {
+        let target = self.locate(&to).await?;
+        target.refuse_contents_in_the_way(&to)?;
+        if target.node.is_some() {
             return Err(refuse("something has that name already; remove it first"));
         }
-        // Edited beside, so that an error in the middle leaves this tree as it was.
-        let mut renamed = self.clone();
-        renamed.remove(&from).await?;
-        let found = renamed.locate(&to).await?;
-        found.refuse_contents_in_the_way(&to)?;
-        renamed.put(found, node);
-        *self = renamed;
+        target.check_height(&node)?;
+        self.cut(source);
+        // A cut can make a directory what it was stored as; that is loaded, too.
+        self.put(target, node);
         Ok(())
     }
 
@@ -140,6 +144,7 @@ impl<S: Schema> Tree<S> {
         };
         let given = metadata.map(S::Metadata::encode);
         let metadata = given.or(kept).unwrap_or_else(|| S::Metadata::default().encode());
+        check_metadata(path, metadata.len())?;
         let block = S::Format::encode_contents(&value.encode()?);
         self.check_block(path, block.len())?;
         self.put(found, Node::Contents(Leaf::unsaved(block, metadata)));
@@ -169,12 +174,12 @@ impl<S: Schema> Tree<S> {
         for step in &steps {
             let Some(Node::Directory(dir)) = &node else { break };
             let (directory, child) = match dir {
-                Dir::Stored(hash) => {
+                Dir::Stored(hash) | Dir::Unchecked(hash) => {
                     let directory = self.objects.directory(hash).await?;
                     let child = directory.get(step.as_bytes()).map(Node::of_entry);
                     (Some(directory), child)
                 }
-                Dir::Edited(edited) => (None, edited.get(step.as_bytes())),
+                Dir::Edited(edited) => (edited.loaded(), edited.get(step.as_bytes())),
             };
             loaded.push(directory);
             node = child;
@@ -202,7 +207,7 @@ impl<S: Schema> Tree<S> {
 /// A path, what is there, and what has to be at hand to edit it.
 struct Located<S: Schema> {
     steps: Vec<Step>,
-    /// For each directory on the way, the block of one that has no edits yet.
+    /// For each directory on the way, what its block holds, if it has one.
     loaded: Vec<Option<Arc<Directory<S::Hash>>>>,
     /// What is at the path.
     node: Option<Node<S>>,
@@ -218,6 +223,23 @@ impl<S: Schema> Located<S> {
             "cannot set `{path}`: `{in_the_way}` holds contents; remove it first if that is meant"
         )))
     }
+
+    /// Refuses a node that would lie too deep here.
+    fn check_height(&self, node: &Node<S>) -> Result<()> {
+        match node {
+            Node::Directory(dir) => dir.check_height(self.steps.len()),
+            Node::Contents(_) => Ok(()),
+        }
+    }
+}
+
+fn check_metadata(path: &Path, size: usize) -> Result<()> {
+    if size <= METADATA_MAX {
+        return Ok(());
+    }
+    let message =
+        format!("the metadata of `{path}` have {size} bytes; at most {METADATA_MAX} are taken");
+    Err(Error::new(ErrorKind::Limit, message))
 }
 
 fn refuse_kind(path: &Path, holds: &str, wanted: &str) -> Error {

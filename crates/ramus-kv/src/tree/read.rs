@@ -5,7 +5,7 @@ use ramus_core::{IntoPath, Path, Result, Step};
 use super::dir::{Dir, Edited, Leaf, Node};
 use super::{Kind, Listing, Tree};
 use crate::objects::decode_contents;
-use crate::{Metadata as _, Schema};
+use crate::{Format as _, Metadata as _, Schema};
 
 impl<S: Schema> Tree<S> {
     /// Returns the value at a path, or nothing if there is none: at a directory, at the root, below
@@ -80,9 +80,18 @@ impl<S: Schema> Tree<S> {
         }
     }
 
-    /// Returns whether the tree has no entries at all.
+    /// Returns whether the tree has no entries at all. Nothing is read for it.
+    #[expect(clippy::unused_async, reason = "a tree that is far away may have to be asked")]
     pub async fn is_empty(&self) -> Result<bool> {
-        Ok(self.entry_count(&self.root).await? == 0)
+        match &self.root {
+            // Only one block is the empty directory.
+            Dir::Stored(hash) | Dir::Unchecked(hash) => Ok(*hash == Self::empty_root()?),
+            Dir::Edited(edited) => Ok(edited.is_empty()),
+        }
+    }
+
+    fn empty_root() -> Result<S::Hash> {
+        Ok(S::Format::encode_directory([])?.root)
     }
 
     /// Returns the node at a path; the root is a node, too.
@@ -100,7 +109,7 @@ impl<S: Schema> Tree<S> {
 
     pub(crate) async fn entries(&self, dir: &Dir<S>) -> Result<Vec<(Step, Node<S>)>> {
         match dir {
-            Dir::Stored(hash) => {
+            Dir::Stored(hash) | Dir::Unchecked(hash) => {
                 let directory = self.objects.directory(hash).await?;
                 Ok(directory.iter().map(|(step, entry)| (step, Node::of_entry(entry))).collect())
             }
@@ -118,7 +127,7 @@ impl<S: Schema> Tree<S> {
     /// Returns the directory with its block loaded, ready to be edited.
     pub(crate) async fn loaded(&self, dir: &Dir<S>) -> Result<Arc<Edited<S>>> {
         match dir {
-            Dir::Stored(hash) => {
+            Dir::Stored(hash) | Dir::Unchecked(hash) => {
                 Ok(Arc::new(Edited::over(*hash, self.objects.directory(hash).await?)))
             }
             Dir::Edited(edited) => Ok(Arc::clone(edited)),
@@ -134,7 +143,7 @@ impl<S: Schema> Tree<S> {
 
     async fn child(&self, dir: &Dir<S>, step: &[u8]) -> Result<Option<Node<S>>> {
         match dir {
-            Dir::Stored(hash) => {
+            Dir::Stored(hash) | Dir::Unchecked(hash) => {
                 Ok(self.objects.directory(hash).await?.get(step).map(Node::of_entry))
             }
             Dir::Edited(edited) => Ok(edited.get(step)),
