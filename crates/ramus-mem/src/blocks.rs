@@ -70,11 +70,13 @@ impl<H: Hash, V: Value> Shared<H, V> {
         self.slots.remove_if(key, old).is_some()
     }
 
-    /// Marks the block, if it is there, with the current epoch.
-    pub(crate) fn touch(&self, key: &H) {
-        if let Some(slot) = self.slots.get(key) {
+    /// Marks the block with the current epoch; returns whether it is there.
+    pub(crate) fn touch(&self, key: &H) -> bool {
+        let slot = self.slots.get(key);
+        if let Some(slot) = &slot {
             slot.epoch.fetch_max(self.epoch.load(Ordering::SeqCst), Ordering::SeqCst);
         }
+        slot.is_some()
     }
 
     fn insert(&self, key: H, value: V) {

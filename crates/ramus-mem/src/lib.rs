@@ -24,6 +24,7 @@ mod options;
 mod protection;
 mod refs;
 mod storage;
+mod storage_refs;
 mod sweep;
 
 pub use blocks::MemBlocks;
@@ -31,4 +32,5 @@ pub use open::open;
 pub use options::MemOptions;
 pub use refs::MemRefs;
 pub use storage::Mem;
+pub use storage_refs::MemStorageRefs;
 pub use sweep::MemSweep;

@@ -42,6 +42,11 @@ impl<K: Key, V: Value> MemRefs<K, V> {
         Self(Arc::new(Shared { state, hub: Hub::new(options.notices_max) }))
     }
 
+    /// Returns the place of the update, if it was applied before.
+    pub(crate) fn recall(&self, update: &Update<K, V>) -> Result<Option<Cursor>> {
+        self.with_state(|state| state.log.recall(update))?
+    }
+
     /// Calls `read` with the state, under the lock.
     fn with_state<T>(&self, read: impl FnOnce(&mut State<K, V>) -> T) -> Result<T> {
         let mut state: MutexGuard<'_, Option<State<K, V>>> = self.0.state.lock();

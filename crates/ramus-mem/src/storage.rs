@@ -1,18 +1,21 @@
 use bytes::Bytes;
-use ramus_core::{Hash, Joined, JoinedRefs, RefName, RefOutcome, RefUpdate, Result, Sha1, Storage};
+use ramus_core::{
+    AtomicWrite as _, ContentAddressable as _, Hash, RefOutcome, RefUpdate, Result, Sha1, Storage,
+};
 
-use crate::{MemBlocks, MemOptions, MemRefs, MemSweep};
+use crate::{MemBlocks, MemOptions, MemRefs, MemStorageRefs, MemSweep};
 
 /// Blocks and refs in memory. Clones are one storage; every new one is empty.
 #[derive(Clone, Debug)]
 pub struct Mem<H: Hash = Sha1> {
-    joined: Joined<MemBlocks<H>, MemRefs<RefName, H>>,
+    /// These have the blocks, too.
+    refs: MemStorageRefs<H>,
 }
 
 impl<H: Hash> Mem<H> {
     /// Returns an empty storage.
     pub fn new(options: &MemOptions) -> Self {
-        Self { joined: Joined::new(MemBlocks::new(), MemRefs::new(options)) }
+        Self { refs: MemStorageRefs { blocks: MemBlocks::new(), refs: MemRefs::new(options) } }
     }
 }
 
@@ -25,15 +28,15 @@ impl<H: Hash> Default for Mem<H> {
 impl<H: Hash> Storage for Mem<H> {
     type Hash = H;
     type Blocks = MemBlocks<H>;
-    type Refs = JoinedRefs<MemBlocks<H>, MemRefs<RefName, H>>;
+    type Refs = MemStorageRefs<H>;
     type Sweep = MemSweep<H>;
 
     fn blocks(&self) -> &Self::Blocks {
-        self.joined.blocks()
+        &self.refs.blocks
     }
 
     fn refs(&self) -> &Self::Refs {
-        self.joined.refs()
+        &self.refs
     }
 
     fn sweep(&self) -> Option<MemSweep<H>> {
@@ -42,6 +45,7 @@ impl<H: Hash> Storage for Mem<H> {
 
     async fn write(&self, blocks: Vec<(H, Bytes)>, update: RefUpdate<H>) -> Result<RefOutcome<H>> {
         let _running = self.blocks().shared().protection.begin_write();
-        self.joined.write(blocks, update).await
+        self.blocks().unsafe_add_many(blocks).await?;
+        self.refs.update(update).await
     }
 }

@@ -8,15 +8,13 @@ use ramus_core::{Epoch, Hash, Pin, Result, Sweep, Value};
 
 use crate::blocks::{MemBlocks, Shared};
 
-/// Collects the blocks of a [`MemBlocks`].
+/// Collects the blocks of a [`Mem`](crate::Mem).
 pub struct MemSweep<H, V = Bytes>(Arc<Shared<H, V>>);
 
 impl<H: Hash, V: Value> MemBlocks<H, V> {
-    /// Returns the part that collects blocks.
-    ///
-    /// A write of a whole storage is protected from it only in a [`Mem`](crate::Mem), which knows of
-    /// both.
-    pub fn sweep(&self) -> MemSweep<H, V> {
+    /// Returns the part that collects blocks: for a [`Mem`](crate::Mem) alone, since only there does
+    /// an update of the refs hold on to what it names.
+    pub(crate) fn sweep(&self) -> MemSweep<H, V> {
         MemSweep(Arc::clone(self.shared()))
     }
 }

@@ -10,7 +10,8 @@ use crate::{
 ///
 /// Its refs keep the promises of [`Storage`]: an update first makes sure that the blocks it names
 /// exist, and makes them durable. A collection of blocks is not part of it, because two stores that
-/// do not know of one another cannot protect what is about to be named.
+/// do not know of one another cannot protect what is about to be named. Its blocks must not be
+/// collected behind its back either, by whoever else has them: a ref could then outlive its block.
 ///
 /// ```
 /// use bytes::Bytes;

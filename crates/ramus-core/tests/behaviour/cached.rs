@@ -4,7 +4,7 @@ use ramus_core::{
     AtomicWriteExt as _, ContentAddressable as _, ErrorKind, Hash as _, Joined, ReadOnly as _,
     Sha1, Storage as _, Sweep as _,
 };
-use ramus_mem::{MemBlocks, MemRefs};
+use ramus_mem::{Mem, MemBlocks, MemRefs};
 
 use crate::support::{branch, closed, refused};
 
@@ -136,12 +136,12 @@ async fn a_close_below_is_noticed_by_whatever_reaches_it() {
 
 #[tokio::test]
 async fn a_block_that_was_collected_is_found_until_the_cache_is_cleared_and_never_named() {
-    let below = MemBlocks::<Sha1>::new();
-    let cached = Cached::new(below.clone(), 1 << 20);
+    let below = Mem::<Sha1>::default();
+    let cached = Cached::new(below.blocks().clone(), 1 << 20);
     let storage = Joined::new(cached.clone(), MemRefs::default());
     let key = cached.add("block".into()).await.unwrap();
     cached.find(&key).await.unwrap();
-    let sweep = below.sweep();
+    let sweep = below.sweep().unwrap();
     let epoch = sweep.begin().await.unwrap();
     assert_eq!(sweep.remove_many(epoch, vec![key]).await.unwrap(), 1);
     assert_eq!(cached.find(&key).await.unwrap(), Some("block".into()));

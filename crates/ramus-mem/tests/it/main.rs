@@ -2,8 +2,10 @@
 
 mod blocks;
 mod erased;
+mod hooked;
 mod joined;
 mod open;
 mod refs;
+mod storage;
 mod sweep;
 mod verified;
