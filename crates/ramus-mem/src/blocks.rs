@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use dashmap::DashMap;
-use dashmap::mapref::entry::Entry;
 use ramus_core::{
     ContentAddressable, Epoch, Error, ErrorKind, Hash, Limits, ReadOnly, Result, Sha1, Value,
 };
@@ -73,22 +72,34 @@ impl<H: Hash, V: Value> Shared<H, V> {
     /// Marks the block with the current epoch; returns whether it is there.
     pub(crate) fn touch(&self, key: &H) -> bool {
         let slot = self.slots.get(key);
-        if let Some(slot) = &slot {
-            slot.epoch.fetch_max(self.epoch.load(Ordering::SeqCst), Ordering::SeqCst);
-        }
-        slot.is_some()
+        slot.is_some_and(|slot| {
+            self.mark(&slot);
+            true
+        })
     }
 
     fn insert(&self, key: H, value: V) {
-        let epoch = self.epoch.load(Ordering::SeqCst);
-        match self.slots.entry(key) {
-            Entry::Occupied(slot) => {
-                slot.get().epoch.fetch_max(epoch, Ordering::SeqCst);
+        let slot = self.slots.entry(key).or_insert(Slot { value, epoch: AtomicU64::new(0) });
+        self.mark(&slot);
+    }
+
+    /// Marks the block of a slot that is locked with the current epoch, until that is the current one
+    /// also after the mark. So a collection that begins meanwhile finds the block marked.
+    fn mark(&self, slot: &Slot<V>) {
+        let mut epoch = self.epoch.load(Ordering::SeqCst);
+        loop {
+            slot.epoch.fetch_max(epoch, Ordering::SeqCst);
+            let now = self.epoch.load(Ordering::SeqCst);
+            if now == epoch {
+                return;
             }
-            Entry::Vacant(vacant) => {
-                vacant.insert(Slot { value, epoch: AtomicU64::new(epoch) });
-            }
+            epoch = now;
         }
+    }
+
+    /// Answers that a block is absent, which a store that was closed meanwhile must not say.
+    fn absent<T>(&self, answer: T) -> Result<T> {
+        self.ensure_open().map(|()| answer)
     }
 }
 
@@ -98,12 +109,13 @@ impl<H: Hash, V: Value> ReadOnly for MemBlocks<H, V> {
 
     async fn find(&self, key: &H) -> Result<Option<V>> {
         self.0.ensure_open()?;
-        Ok(self.0.slots.get(key).map(|slot| slot.value.clone()))
+        let found = self.0.slots.get(key).map(|slot| slot.value.clone());
+        found.map_or_else(|| self.0.absent(None), |value| Ok(Some(value)))
     }
 
     async fn mem(&self, key: &H) -> Result<bool> {
         self.0.ensure_open()?;
-        Ok(self.0.slots.contains_key(key))
+        if self.0.slots.contains_key(key) { Ok(true) } else { self.0.absent(false) }
     }
 
     fn limits(&self) -> Limits {

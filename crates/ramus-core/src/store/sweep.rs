@@ -32,8 +32,8 @@ use crate::{Hash, Result};
 ///
 /// - A pinned block is not removed before its last [`Pin`] drops. A block that is not there yet can
 ///   be pinned; it is protected from the moment it is added.
-/// - A block that was added, again or for the first time, since `begin` is not removed by that
-///   collection; nor is one that was pinned at any moment since; nor are the blocks of a
+/// - A block that was added, again or for the first time, by a call that began since `begin` is not
+///   removed by that collection; nor is one that was pinned at any moment since; nor are the blocks of a
 ///   [`write`](crate::Storage::write) that had not answered at `begin`.
 /// - `pinned(epoch)` gives every name that was pinned at any moment since that `begin`, pins that have
 ///   dropped included, until another collection begins. The collection before is then over: its

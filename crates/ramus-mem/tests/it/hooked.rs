@@ -12,7 +12,13 @@ use serde::{Deserialize, Serialize};
 type Hook = RefCell<Option<Box<dyn FnOnce()>>>;
 
 thread_local! {
+    static WHEN_HASHED: Hook = const { RefCell::new(None) };
     static WHEN_DIFFERENT: Hook = const { RefCell::new(None) };
+}
+
+/// Runs `hook` on this thread when a [`Hooked`] is next looked up in a map of hashes.
+pub(crate) fn when_hashed(hook: impl FnOnce() + 'static) {
+    WHEN_HASHED.set(Some(Box::new(hook)));
 }
 
 /// Runs `hook` on this thread when two [`Hooked`] are next found to be different.
@@ -34,6 +40,7 @@ pub(crate) struct Hooked(Sha1);
 
 impl std::hash::Hash for Hooked {
     fn hash<S: std::hash::Hasher>(&self, state: &mut S) {
+        run(&WHEN_HASHED);
         self.0.hash(state);
     }
 }
