@@ -149,22 +149,24 @@ impl<K: Key, V: Value> State<K, V> {
         if changed.is_empty() {
             return None;
         }
+        // Changed aside, and put in place when no code of a key or value can panic any more.
+        let mut entries = self.entries.clone();
         for change in &changed {
-            self.put(&change.key, change.new.as_ref());
+            put(&mut entries, &change.key, change.new.as_ref());
         }
+        self.entries = entries;
         Some(self.log.append(id, note, changed))
     }
+}
 
-    fn put(&mut self, key: &K, value: Option<&V>) {
-        let bytes = key.to_bytes();
-        match value {
-            Some(value) => {
-                let entry = (key.clone(), value.clone());
-                self.entries.insert(Bytes::copy_from_slice(&bytes), entry);
-            }
-            None => {
-                self.entries.remove::<[u8]>(&bytes);
-            }
+fn put<K: Key, V: Value>(entries: &mut Entries<K, V>, key: &K, value: Option<&V>) {
+    let bytes = key.to_bytes();
+    match value {
+        Some(value) => {
+            entries.insert(Bytes::copy_from_slice(&bytes), (key.clone(), value.clone()));
+        }
+        None => {
+            entries.remove::<[u8]>(&bytes);
         }
     }
 }
