@@ -4,10 +4,6 @@
 //! does not meet them.
 
 mod commit;
-mod directory;
 
 pub use self::commit::CommitBlock;
-pub use self::directory::{Directory, DirectoryBlocks, Entry};
-
-/// The most bytes that the metadata of an entry have.
-pub const METADATA_MAX: usize = 256;
+pub use crate::directory::{Entry, Held, INLINE_MAX, METADATA_MAX};

@@ -3,10 +3,10 @@ mod native;
 use std::fmt::Debug;
 
 use bytes::Bytes;
-use ramus_core::{Hash, Result, Step};
+use ramus_core::{Hash, Result};
 
 pub use self::native::Native;
-use crate::block::{CommitBlock, Directory, DirectoryBlocks, Entry};
+use crate::block::CommitBlock;
 
 /// How contents, directories and commits become blocks.
 ///
@@ -34,25 +34,6 @@ pub trait Format: sealed::Sealed + Clone + Debug + Send + Sync + 'static {
     ///
     /// [`Corrupt`](ramus_core::ErrorKind::Corrupt) if it is no block of contents.
     fn decode_contents(block: &Bytes) -> Result<Bytes>;
-
-    /// Returns the blocks of a directory that has these entries, in strictly ascending order of
-    /// their steps. No entries make the empty directory.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidInput`](ramus_core::ErrorKind::InvalidInput) if the steps do not ascend, and
-    /// [`Limit`](ramus_core::ErrorKind::Limit) if metadata are longer than
-    /// [`METADATA_MAX`](crate::block::METADATA_MAX).
-    fn encode_directory<H: Hash>(
-        entries: impl IntoIterator<Item = (Step, Entry<H>)>,
-    ) -> Result<DirectoryBlocks<H>>;
-
-    /// Returns the directory that begins with this block.
-    ///
-    /// # Errors
-    ///
-    /// [`Corrupt`](ramus_core::ErrorKind::Corrupt) if it is no block of a directory.
-    fn decode_directory<H: Hash>(block: &Bytes) -> Result<Directory<H>>;
 
     /// Returns the block of a commit.
     ///

@@ -7,6 +7,7 @@ mod transaction;
 mod branch;
 mod commit;
 mod conflicts;
+mod directory;
 mod history;
 mod objects;
 mod tree;
@@ -38,12 +39,13 @@ pub use schema::{Kv, Schema};
 pub use clock::{Clock, SystemClock};
 pub use commit::Commit;
 pub use conflicts::Conflicts;
+pub use directory::Direction;
 pub use history::Log;
 pub use options::RepoOptions;
 pub use repo::Repo;
 pub use store::{MergeOptions, Merged, Resolution, Status, Store, Unmerged};
 pub use transaction::{OnRace, Transaction, TransactionOptions};
-pub use tree::{Diff, Difference, Kind, Listing, PathConflict, Side, Tree};
+pub use tree::{Diff, Difference, Kind, ListOptions, Listing, PathConflict, Side, Tree};
 pub use watch::{
     BranchChange, BranchEvent, BranchWatch, BranchesEvent, BranchesWatch, EventStream, WatchStart,
 };

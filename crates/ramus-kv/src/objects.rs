@@ -8,7 +8,8 @@ use ramus_core::hash::DigestHash;
 use ramus_core::{Error, Pin, ReadOnly as _, Result, Storage as _, Sweep as _};
 
 use crate::Format as _;
-use crate::block::{CommitBlock, Directory};
+use crate::block::CommitBlock;
+use crate::directory::{DirBlock, Held, build};
 use crate::{Contents as _, Schema};
 
 /// Reads what a schema's blocks mean, with a cache of decoded directories.
@@ -17,16 +18,16 @@ use crate::{Contents as _, Schema};
 /// block never changes, so nothing in it is ever stale.
 pub(crate) struct Objects<S: Schema> {
     backend: Backend<S::Hash>,
-    directories: Cache<S::Hash, Arc<Directory<S::Hash>>, ByBytes, DigestHash>,
+    directories: Cache<S::Hash, Arc<DirBlock<S::Hash>>, ByBytes, DigestHash>,
+    empty_directory: S::Hash,
 }
 
 #[derive(Clone)]
 struct ByBytes;
 
-impl<H: ramus_core::Hash> Weighter<H, Arc<Directory<H>>> for ByBytes {
-    fn weight(&self, _key: &H, directory: &Arc<Directory<H>>) -> u64 {
-        // A step, a hash and their bookkeeping.
-        128 * (1 + directory.len() as u64)
+impl<H: ramus_core::Hash> Weighter<H, Arc<DirBlock<H>>> for ByBytes {
+    fn weight(&self, _key: &H, directory: &Arc<DirBlock<H>>) -> u64 {
+        directory.block().len() as u64 + 128
     }
 }
 
@@ -36,11 +37,17 @@ impl<S: Schema> Objects<S> {
         let lifecycle = quick_cache::sync::DefaultLifecycle::default();
         let hasher = DigestHash::default();
         let directories = Cache::with(items, cache_bytes, ByBytes, hasher, lifecycle);
-        Self { backend, directories }
+        let empty_directory = build(0, Vec::new()).hash;
+        Self { backend, directories, empty_directory }
     }
 
     pub(crate) fn backend(&self) -> &Backend<S::Hash> {
         &self.backend
+    }
+
+    /// Returns the name of the directory without entries.
+    pub(crate) fn empty_directory(&self) -> S::Hash {
+        self.empty_directory
     }
 
     /// Returns how large a block may be, in bytes.
@@ -49,13 +56,18 @@ impl<S: Schema> Objects<S> {
     }
 
     /// Returns a directory that something names.
-    pub(crate) async fn directory(&self, hash: &S::Hash) -> Result<Arc<Directory<S::Hash>>> {
+    pub(crate) async fn directory(&self, hash: &S::Hash) -> Result<Arc<DirBlock<S::Hash>>> {
         if let Some(directory) = self.directories.get(hash) {
             return Ok(directory);
         }
         let directory = self.read_directory(hash).await?;
-        self.directories.insert(*hash, Arc::clone(&directory));
+        self.keep_directory(*hash, Arc::clone(&directory));
         Ok(directory)
+    }
+
+    /// Notes a directory block that was just stored, so that it need not be read.
+    pub(crate) fn keep_directory(&self, hash: S::Hash, directory: Arc<DirBlock<S::Hash>>) {
+        self.directories.insert(hash, directory);
     }
 
     /// Refuses a name that no directory in the store has; one that is only cached does not count.
@@ -63,9 +75,9 @@ impl<S: Schema> Objects<S> {
         self.read_directory(hash).await.map(drop)
     }
 
-    async fn read_directory(&self, hash: &S::Hash) -> Result<Arc<Directory<S::Hash>>> {
+    async fn read_directory(&self, hash: &S::Hash) -> Result<Arc<DirBlock<S::Hash>>> {
         let block = self.block(hash).await?;
-        let directory = S::Format::decode_directory(&block).map_err(|fault| {
+        let directory = DirBlock::decode(block).map_err(|fault| {
             fault.context(format!("block {hash} cannot be read as a directory"))
         })?;
         Ok(Arc::new(directory))
@@ -109,7 +121,14 @@ impl<S: Schema> Objects<S> {
 
 /// Returns the contents that a block holds.
 pub(crate) fn decode_contents<S: Schema>(block: &Bytes) -> Result<S::Contents> {
-    S::Contents::decode(&S::Format::decode_contents(block)?)
+    let encoded = S::Format::decode_contents(block)?;
+    if Held::<S::Hash>::is_inline(&encoded) {
+        let length = encoded.len();
+        let message =
+            format!("contents of {length} bytes have a block, and should stand in their entry");
+        return Err(Error::corrupt(message));
+    }
+    S::Contents::decode(&encoded)
 }
 
 impl<S: Schema> std::fmt::Debug for Objects<S> {

@@ -5,20 +5,23 @@ pub(crate) mod dir;
 mod edit;
 mod entry;
 pub(crate) mod merge;
+pub(crate) mod pending;
 mod read;
 pub(crate) mod save;
+mod scan;
 
 use std::fmt;
 use std::sync::Arc;
 
-use ramus_core::{Pin, Result};
+use ramus_core::Pin;
 
 pub use self::diff::{Diff, Difference};
-pub use self::entry::{Kind, Listing};
+pub use self::entry::{Kind, ListOptions, Listing};
 pub use self::merge::{PathConflict, Side};
 use crate::Schema;
 use crate::objects::Objects;
 use dir::Dir;
+use pending::{Pending, View};
 
 /// A directory with everything below it: a value that is edited in place and cloned for free.
 ///
@@ -65,15 +68,18 @@ pub struct Tree<S: Schema> {
     pub(crate) root: Dir<S>,
     /// What the tree was read from. Grafts bring their own.
     pins: Vec<Arc<Pin>>,
+    /// What was hashed and not stored yet, of this tree and of those that were put into it.
+    pub(crate) pending: Vec<Arc<Pending<S>>>,
 }
 
 impl<S: Schema> Tree<S> {
     pub(crate) fn empty(objects: Arc<Objects<S>>) -> Self {
-        Self { objects, root: Dir::empty(), pins: Vec::new() }
+        Self { objects, root: Dir::empty(), pins: Vec::new(), pending: Vec::new() }
     }
 
     pub(crate) fn stored(objects: Arc<Objects<S>>, root: S::Hash, pin: Option<Arc<Pin>>) -> Self {
-        Self { objects, root: Dir::Stored(root), pins: pin.into_iter().collect() }
+        let pins = pin.into_iter().collect();
+        Self { objects, root: Dir::Stored(root), pins, pending: Vec::new() }
     }
 
     /// Returns the tree of a directory that need not be there.
@@ -82,7 +88,7 @@ impl<S: Schema> Tree<S> {
         root: S::Hash,
         pin: Option<Arc<Pin>>,
     ) -> Self {
-        Self { objects, root: Dir::Unchecked(root), pins: pin.into_iter().collect() }
+        Self { root: Dir::Unchecked(root), ..Self::stored(objects, root, pin) }
     }
 
     /// Returns whether the tree is read from there.
@@ -90,28 +96,28 @@ impl<S: Schema> Tree<S> {
         Arc::ptr_eq(&self.objects, objects)
     }
 
-    /// Returns the hash that the root directory has when the tree is saved.
-    ///
-    /// Nothing is stored by it.
-    ///
-    /// # Errors
-    ///
-    /// [`Limit`](ramus_core::ErrorKind::Limit) for a tree that is too deep to be saved.
-    pub fn hash(&self) -> Result<S::Hash> {
-        Ok(save::save(&self.root)?.root)
+    pub(crate) fn view(&self) -> View<'_, S> {
+        View { objects: &self.objects, pending: &self.pending }
     }
 
     /// Returns a tree of another directory that was found in this one.
     fn below(&self, root: Dir<S>) -> Self {
-        Self { objects: Arc::clone(&self.objects), root, pins: self.pins.clone() }
+        let Self { objects, root: _, pins, pending } = self;
+        Self { objects: Arc::clone(objects), root, pins: pins.clone(), pending: pending.clone() }
     }
 
-    /// Takes over what keeps another tree from being collected.
-    fn share_pins(&mut self, other: &Self) {
-        for pin in &other.pins {
-            if !self.pins.iter().any(|known| Arc::ptr_eq(known, pin)) {
-                self.pins.push(Arc::clone(pin));
-            }
+    /// Takes over what another tree needs: what keeps it from being collected, and what waits to be
+    /// stored.
+    fn share(&mut self, other: &Self) {
+        add_new(&mut self.pins, &other.pins);
+        add_new(&mut self.pending, &other.pending);
+    }
+}
+
+fn add_new<T>(known: &mut Vec<Arc<T>>, others: &[Arc<T>]) {
+    for other in others {
+        if !known.iter().any(|one| Arc::ptr_eq(one, other)) {
+            known.push(Arc::clone(other));
         }
     }
 }

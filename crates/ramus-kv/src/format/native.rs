@@ -4,17 +4,15 @@ mod writer;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use ramus_core::{Error, ErrorKind, Hash, Result, Step};
+use ramus_core::{Error, Hash, Result};
 
 use self::reader::Reader;
 use self::writer::Writer;
 use super::Format;
 use crate::Info;
-use crate::block::{CommitBlock, Directory, DirectoryBlocks, Entry, METADATA_MAX};
+use crate::block::CommitBlock;
 
 /// The format of Ramus itself: tagged, canonical blocks.
-///
-/// It is provisional until directories split.
 ///
 /// # Kinds
 ///
@@ -23,8 +21,9 @@ use crate::block::{CommitBlock, Directory, DirectoryBlocks, Entry, METADATA_MAX}
 /// | byte | kind |
 /// |---|---|
 /// | `0x01` | contents |
-/// | `0x02` | directory |
+/// | `0x02` | leaf of a directory |
 /// | `0x03` | commit |
+/// | `0x04` | index block of a directory |
 /// | `0x70` | reserved: never the first byte of a block (the hashes that split directories begin with it) |
 ///
 /// # Parts
@@ -42,15 +41,40 @@ use crate::block::{CommitBlock, Directory, DirectoryBlocks, Entry, METADATA_MAX}
 ///
 /// # Directory
 ///
-/// `0x02`, then entries up to the end of the block, in strictly ascending order of their steps. The
-/// empty directory is `0x02` alone. An entry is:
+/// A directory is a leaf, or a tree of index blocks over leaves: see
+/// `docs/design/directories.md` for where it is split. The name of a directory is the hash of its
+/// root block. All its blocks have one shape:
 ///
 /// | part | form |
 /// |---|---|
-/// | step | bytes: 1 to 1024 of them, none of them `/` or NUL |
-/// | kind | one byte: `0x01` contents, `0x02` directory |
-/// | hash | hash of the block of contents, or of the root block of the directory |
-/// | metadata | only for contents: bytes, at most 256 of them |
+/// | kind | `0x02` in a leaf; `0x04` in an index block, and then one byte: its level, 1 to 15 |
+/// | items | in strictly ascending order of their steps |
+/// | restarts | for every item whose index is a multiple of 16, where it begins in the block: four bytes, big endian |
+/// | length | how many items there are: four bytes, big endian |
+///
+/// The empty directory is a leaf of no items: `0x02`, and four bytes of zero. An item is:
+///
+/// | part | form |
+/// |---|---|
+/// | shared | varint: how many bytes the step has in common with the one before it, exactly; 0 at a restart |
+/// | rest | bytes: the step from there on |
+/// | body | as below |
+///
+/// In a leaf the step is that of an entry, 1 to 1024 bytes, none of them `/` or NUL, and the body is
+/// one of these:
+///
+/// | kind | then |
+/// |---|---|
+/// | `0x01` contents in a block | metadata (bytes, at most 256 of them), hash of the block of contents |
+/// | `0x02` directory | hash of its root block; it is not empty |
+/// | `0x03` contents in place | metadata (bytes, at most 256 of them), encoding of the contents (bytes, at most 64 of them) |
+///
+/// Contents stand in place if and only if their encoding is at most 64 bytes long. In an index block
+/// the step is the first one below a child, and the body is the hash of the child's block, the number
+/// of entries below it (varint, not 0), and the weight of its items (varint).
+///
+/// The *weight* of an item is the number of bytes that it takes on its own: with all of its step, and
+/// a `shared` of 0.
 ///
 /// # Commit
 ///
@@ -75,7 +99,6 @@ pub enum Native {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Contents = 0x01,
-    Directory = 0x02,
     Commit = 0x03,
 }
 
@@ -91,39 +114,6 @@ impl Format for Native {
     fn decode_contents(block: &Bytes) -> Result<Bytes> {
         let mut reader = Reader::open(block, Kind::Contents)?;
         Ok(reader.rest())
-    }
-
-    fn encode_directory<H: Hash>(
-        entries: impl IntoIterator<Item = (Step, Entry<H>)>,
-    ) -> Result<DirectoryBlocks<H>> {
-        let mut out = Writer::new(Kind::Directory);
-        let mut last: Option<Step> = None;
-        for (step, entry) in entries {
-            if let Some(last) = last.filter(|last| *last >= step) {
-                return Err(Error::invalid_input(format!(
-                    "step `{step}` of a directory has to come before `{last}`, and once"
-                )));
-            }
-            put_entry(&mut out, &step, &entry)?;
-            last = Some(step);
-        }
-        let block = out.finish();
-        let root = H::of(&block);
-        Ok(DirectoryBlocks { root, blocks: vec![(root, block)] })
-    }
-
-    fn decode_directory<H: Hash>(block: &Bytes) -> Result<Directory<H>> {
-        let mut reader = Reader::open(block, Kind::Directory)?;
-        let mut entries: Vec<(Step, Entry<H>)> = Vec::new();
-        while !reader.is_at_end() {
-            let step = read_step(&mut reader)?;
-            if entries.last().is_some_and(|(last, _)| *last >= step) {
-                return Err(reader.corrupt("a step that does not come after the one before it"));
-            }
-            let entry = read_entry(&mut reader)?;
-            entries.push((step, entry));
-        }
-        Ok(Directory::from_ascending(entries))
     }
 
     fn encode_commit<H: Hash>(commit: &CommitBlock<H>) -> Result<Bytes> {
@@ -157,45 +147,6 @@ impl Format for Native {
         let message = reader.text()?;
         let headers = read_headers(&mut reader)?;
         Ok(CommitBlock { root, parents, info: Info { author, message, time_ms, headers } })
-    }
-}
-
-fn put_entry<H: Hash>(out: &mut Writer, step: &Step, entry: &Entry<H>) -> Result<()> {
-    out.bytes(step.as_bytes());
-    match entry {
-        Entry::Contents { hash, metadata } => {
-            let length = metadata.len();
-            if length > METADATA_MAX {
-                return Err(Error::new(
-                    ErrorKind::Limit,
-                    format!("the metadata of `{step}` have {length} bytes, of {METADATA_MAX}"),
-                ));
-            }
-            out.raw(&[Kind::Contents as u8]);
-            out.raw(hash.as_bytes());
-            out.bytes(metadata);
-        }
-        Entry::Directory { hash } => {
-            out.raw(&[Kind::Directory as u8]);
-            out.raw(hash.as_bytes());
-        }
-    }
-    Ok(())
-}
-
-fn read_step(reader: &mut Reader<'_>) -> Result<Step> {
-    let bytes = reader.bytes(Step::LENGTH_MAX)?;
-    Step::new(bytes).map_err(|cause| reader.corrupt("a malformed step").with_source(cause))
-}
-
-fn read_entry<H: Hash>(reader: &mut Reader<'_>) -> Result<Entry<H>> {
-    let [kind] = reader.array()?;
-    if kind == Kind::Contents as u8 {
-        Ok(Entry::Contents { hash: reader.hash()?, metadata: reader.bytes(METADATA_MAX)? })
-    } else if kind == Kind::Directory as u8 {
-        Ok(Entry::Directory { hash: reader.hash()? })
-    } else {
-        Err(reader.corrupt("an entry that is neither contents nor a directory"))
     }
 }
 

@@ -13,6 +13,7 @@ use super::edit::Edit;
 use super::{Place, Store};
 use crate::block::CommitBlock;
 use crate::tree::merge::{Ancestor, merge};
+use crate::tree::pending::PendingBlock;
 use crate::tree::save::Saved;
 use crate::{
     Commit, Conflicts, Format as _, Info, OnRace, Schema, Transaction, TransactionOptions, Tree,
@@ -301,10 +302,10 @@ impl<S: Schema> Store<S> {
         advance: Advance<S>,
     ) -> Result<Advanced<S>> {
         let Advance { allow_empty, parents } = advance;
-        let Saved { root, mut blocks, .. } = tree.save().await?;
+        let Saved { root, blocks: new, unchecked } = tree.save().await?;
         let unchanged = match head {
             Some(head) => head.root() == root,
-            None => tree.is_empty().await?,
+            None => tree.is_empty(),
         };
         if unchanged && !allow_empty {
             return Ok(Advanced::Unchanged);
@@ -313,15 +314,23 @@ impl<S: Schema> Store<S> {
         let block = CommitBlock { root, parents, info: self.filled(info) };
         let encoded = S::Format::encode_commit(&block)?;
         let hash = S::Hash::of(&encoded);
-        blocks.push((hash, encoded));
         let objects = self.repo().objects();
+        for directory in &unchecked {
+            objects.check_directory(directory).await?;
+        }
+        let mut blocks: Vec<_> = new.iter().map(|(hash, block)| (*hash, block.bytes())).collect();
+        blocks.push((hash, encoded));
         let pin = objects.pin(hash).await?;
         let commit = Commit::new(hash, block, Arc::clone(objects), pin);
-        if self.write(blocks, head, &commit).await? {
-            Ok(Advanced::To(commit))
-        } else {
-            Ok(Advanced::Lost)
+        if !self.write(blocks, head, &commit).await? {
+            return Ok(Advanced::Lost);
         }
+        for (hash, block) in new {
+            if let PendingBlock::Directory(directory) = block {
+                objects.keep_directory(hash, directory);
+            }
+        }
+        Ok(Advanced::To(commit))
     }
 
     /// Stores the blocks of a commit and moves the head to it; returns whether the head was still

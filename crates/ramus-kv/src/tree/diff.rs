@@ -1,26 +1,27 @@
-use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt as _};
-use ramus_core::{IntoPath, Path, Result, Step};
+use ramus_core::{IntoPath, Path, Result};
 
 use super::Tree;
-use super::dir::{Dir, Node};
+use super::dir::{Node, check_depth, hash_of};
 use crate::Schema;
+use crate::directory::{Entry, EntryDiff, EntryPair, Nodes as _};
 
 /// What differs between two trees, in the order of the paths: a stream.
 ///
-/// Equal directories are skipped without being read.
+/// Equal directories, and equal blocks of large ones, are skipped without being read; what is held at
+/// a time is a block or two for each level.
 pub struct Diff<S: Schema>(BoxStream<'static, Result<Difference<S>>>);
 
 /// A path at which two trees hold different contents.
 ///
 /// Where contents became a directory, or the other way round, there is one difference for the
 /// contents and one for every value in the directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Difference<S: Schema> {
     /// The path.
     pub path: Path,
@@ -34,8 +35,7 @@ pub struct Difference<S: Schema> {
 impl<S: Schema> Tree<S> {
     /// Returns what differs from this tree to `newer`.
     pub fn diff(&self, newer: &Self) -> Diff<S> {
-        let root = |tree: &Self| Some(Node::Directory(tree.root.clone()));
-        self.diff_of(newer, Path::root(), root(self), root(newer))
+        Diff::of(self, newer, Path::root())
     }
 
     /// Returns what differs from this tree to `newer` at a path and below it.
@@ -43,20 +43,10 @@ impl<S: Schema> Tree<S> {
     /// The paths of the differences begin at the root of the trees.
     pub async fn diff_below(&self, newer: &Self, path: impl IntoPath) -> Result<Diff<S>> {
         let path = path.into_path()?;
-        let (old, new) = (self.node(&path).await?, newer.node(&path).await?);
-        Ok(self.diff_of(newer, path, old, new))
-    }
-
-    fn diff_of(
-        &self,
-        newer: &Self,
-        path: Path,
-        old: Option<Node<S>>,
-        new: Option<Node<S>>,
-    ) -> Diff<S> {
-        let todo = VecDeque::from([Pair { path, old, new }]);
-        let walk = Walk { old: self.clone(), new: newer.clone(), todo };
-        Diff(stream::try_unfold(walk, Walk::next).boxed())
+        // Whoever asks for what cannot be read is told at once.
+        self.node(&path).await?;
+        newer.node(&path).await?;
+        Ok(Diff::of(self, newer, path))
     }
 }
 
@@ -86,93 +76,103 @@ impl<S: Schema> Diff<S> {
         }
         Ok(differences)
     }
+
+    fn of(old: &Tree<S>, new: &Tree<S>, path: Path) -> Self {
+        let walk = Walk { old: old.clone(), new: new.clone(), begin: Some(path), open: Vec::new() };
+        Self(stream::try_unfold(walk, Walk::next).boxed())
+    }
 }
 
 /// Where the comparison has got to.
 struct Walk<S: Schema> {
     old: Tree<S>,
     new: Tree<S>,
-    /// What is left to be compared, the next first.
-    todo: VecDeque<Pair<S>>,
-}
-
-/// What the two trees hold at one path.
-struct Pair<S: Schema> {
-    path: Path,
-    old: Option<Node<S>>,
-    new: Option<Node<S>>,
+    /// Where it begins, until it has begun.
+    begin: Option<Path>,
+    /// The directories that are being compared, one in another.
+    open: Vec<(Path, EntryDiff<S::Hash>)>,
 }
 
 impl<S: Schema> Walk<S> {
     async fn next(mut self) -> Result<Option<(Difference<S>, Self)>> {
-        while let Some(pair) = self.todo.pop_front() {
-            let Pair { path, old, new } = pair;
-            if let (Some(old), Some(new)) = (&old, &new)
-                && old.is_known_same(new)
-            {
+        if let Some(path) = self.begin.take()
+            && let Some(difference) = self.begin(path).await?
+        {
+            return Ok(Some((difference, self)));
+        }
+        while let Some((path, diff)) = self.open.last_mut() {
+            let Some(pair) = diff.next(&self.old.view(), &self.new.view()).await? else {
+                self.open.pop();
                 continue;
-            }
-            let (old_leaf, old_dir) = split(old);
-            let (new_leaf, new_dir) = split(new);
-            self.descend(&path, old_dir, new_dir).await?;
-            if old_leaf.is_some() || new_leaf.is_some() {
-                return Ok(Some((Difference { path, old: old_leaf, new: new_leaf }, self)));
+            };
+            let EntryPair { step, old, new } = pair;
+            let path = path.child(&step);
+            if let Some(difference) = self.compare(path, old, new).await? {
+                return Ok(Some((difference, self)));
             }
         }
         Ok(None)
     }
 
-    /// Puts what lies in the directories next.
-    async fn descend(
+    async fn begin(&mut self, path: Path) -> Result<Option<Difference<S>>> {
+        // Edits become blocks first, so that blocks are all there is to compare.
+        self.old = self.old.frozen().await?;
+        self.new = self.new.frozen().await?;
+        let entry = async |tree: &Tree<S>| {
+            let node = tree.node(&path).await?;
+            Ok::<_, ramus_core::Error>(node.as_ref().and_then(Node::known_entry))
+        };
+        let (old, new) = (entry(&self.old).await?, entry(&self.new).await?);
+        if old == new { Ok(None) } else { self.compare(path, old, new).await }
+    }
+
+    /// Compares what a path leads to, which is not the same; directories come next.
+    async fn compare(
         &mut self,
-        path: &Path,
-        old: Option<Dir<S>>,
-        new: Option<Dir<S>>,
-    ) -> Result<()> {
-        let old = entries(&self.old, old).await?;
-        let new = entries(&self.new, new).await?;
-        for (step, old, new) in side_by_side(old, new).into_iter().rev() {
-            let path = path.child(&step);
-            self.todo.push_front(Pair { path, old, new });
+        path: Path,
+        old: Option<Entry<S::Hash>>,
+        new: Option<Entry<S::Hash>>,
+    ) -> Result<Option<Difference<S>>> {
+        let (old_leaf, old_dir) = split::<S>(old);
+        let (new_leaf, new_dir) = split::<S>(new);
+        if old_dir.is_some() || new_dir.is_some() {
+            check_depth(self.open.len())?;
+            let old = load(&self.old, old_dir).await?;
+            let new = load(&self.new, new_dir).await?;
+            self.open.push((path.clone(), EntryDiff::new(old.as_ref(), new.as_ref())?));
         }
-        Ok(())
+        let is_one = old_leaf.is_some() || new_leaf.is_some();
+        Ok(is_one.then_some(Difference { path, old: old_leaf, new: new_leaf }))
     }
 }
 
-fn split<S: Schema>(node: Option<Node<S>>) -> (Option<S::Hash>, Option<Dir<S>>) {
-    match node {
-        Some(Node::Contents(leaf)) => (Some(leaf.hash), None),
-        Some(Node::Directory(dir)) => (None, Some(dir)),
+type Root<S> = std::sync::Arc<crate::directory::DirBlock<<S as Schema>::Hash>>;
+
+async fn load<S: Schema>(tree: &Tree<S>, dir: Option<S::Hash>) -> Result<Option<Root<S>>> {
+    match dir {
+        Some(hash) => Ok(Some(tree.view().node(&hash).await?)),
+        None => Ok(None),
+    }
+}
+
+fn split<S: Schema>(entry: Option<Entry<S::Hash>>) -> (Option<S::Hash>, Option<S::Hash>) {
+    match entry {
+        Some(Entry::Contents { held, .. }) => (Some(hash_of::<S>(&held)), None),
+        Some(Entry::Directory { hash }) => (None, Some(hash)),
         None => (None, None),
     }
 }
 
-async fn entries<S: Schema>(tree: &Tree<S>, dir: Option<Dir<S>>) -> Result<Entries<S>> {
-    match dir {
-        Some(dir) => tree.entries(&dir).await,
-        None => Ok(Vec::new()),
+// Written out, because a derive would ask the schema to be compared.
+
+impl<S: Schema> PartialEq for Difference<S> {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { path, old, new } = self;
+        (path, old, new) == (&other.path, &other.old, &other.new)
     }
 }
 
-type Entries<S> = Vec<(Step, Node<S>)>;
-
-/// Returns the entries of two directories, step by step.
-pub(super) fn side_by_side<A, B>(
-    left: Vec<(Step, A)>,
-    right: Vec<(Step, B)>,
-) -> Vec<(Step, Option<A>, Option<B>)> {
-    let mut pairs = Vec::with_capacity(left.len().max(right.len()));
-    let mut right = right.into_iter().peekable();
-    for (step, node) in left {
-        while let Some((other, node)) = right.next_if(|(other, _)| *other < step) {
-            pairs.push((other, None, Some(node)));
-        }
-        let same = right.next_if(|(other, _)| *other == step).map(|(_, node)| node);
-        pairs.push((step, Some(node), same));
-    }
-    pairs.extend(right.map(|(step, node)| (step, None, Some(node))));
-    pairs
-}
+impl<S: Schema> Eq for Difference<S> {}
 
 impl<S: Schema> Stream for Diff<S> {
     type Item = Result<Difference<S>>;

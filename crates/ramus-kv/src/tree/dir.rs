@@ -1,41 +1,51 @@
 //! A directory of a tree: as it is stored, or with edits over it.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ramus_core::{Error, Hash as _, Result, Step};
+use ramus_core::{Error, ErrorKind, Hash as _, Result, Step};
 
-use crate::Schema;
-use crate::block::{Directory, Entry};
+use crate::directory::{DirBlock, Entry, Held};
+use crate::{Format as _, Schema};
 
 /// A directory. Cloning is cheap, and an edit of the clone is not seen in the original.
 #[derive(Debug)]
 pub(crate) enum Dir<S: Schema> {
-    /// Exactly what this block holds.
+    /// Exactly what lies below this root block.
     Stored(S::Hash),
     /// The same, but nobody has seen yet whether there is such a block.
     Unchecked(S::Hash),
-    /// What a block holds, if there is one, and edits over it.
+    /// What is stored, if anything is, and edits over it.
     Edited(Arc<Edited<S>>),
 }
 
 #[derive(Debug)]
 pub(crate) struct Edited<S: Schema> {
-    /// Loaded, so that an edit never has to wait.
     base: Option<Base<S>>,
-    /// What differs from the base: a node put, or an entry removed. None of them says what the base
-    /// says already.
-    edits: BTreeMap<Step, Option<Node<S>>>,
+    /// None of them says what the base says already.
+    edits: BTreeMap<Step, Edit<S>>,
     /// How many entries there are with the edits.
-    len: usize,
+    len: u64,
     /// How many edited directories lie in one another from here on, or less.
     height_max: usize,
 }
 
-/// A stored directory: its name, and what its block holds.
-type Base<S> = (<S as Schema>::Hash, Arc<Directory<<S as Schema>::Hash>>);
+/// A stored directory, with its root block.
+#[derive(Debug)]
+pub(crate) struct Base<S: Schema> {
+    pub(crate) hash: S::Hash,
+    pub(crate) root: Arc<DirBlock<S::Hash>>,
+}
+
+/// What became of a step.
+#[derive(Debug)]
+pub(crate) struct Edit<S: Schema> {
+    /// What it leads to now; nothing if it was removed.
+    pub(crate) node: Option<Node<S>>,
+    /// What it leads to in the base.
+    was: Option<Entry<S::Hash>>,
+}
 
 /// What a step leads to.
 #[derive(Debug)]
@@ -47,54 +57,64 @@ pub(crate) enum Node<S: Schema> {
 /// Contents and their metadata.
 #[derive(Debug)]
 pub(crate) struct Leaf<S: Schema> {
-    pub(crate) hash: S::Hash,
+    pub(crate) held: Held<S::Hash>,
     pub(crate) metadata: Bytes,
-    /// The block, if it was not saved yet.
+    /// The block, if they have one that was not saved yet.
     pub(crate) unsaved: Option<Bytes>,
 }
 
 impl<S: Schema> Leaf<S> {
-    pub(crate) fn unsaved(block: Bytes, metadata: Bytes) -> Self {
-        Self { hash: S::Hash::of(&block), metadata, unsaved: Some(block) }
+    /// Returns contents of this encoding, which are not saved yet.
+    pub(crate) fn unsaved(encoded: Bytes, metadata: Bytes) -> Self {
+        if Held::<S::Hash>::is_inline(&encoded) {
+            return Self { held: Held::Inline(encoded), metadata, unsaved: None };
+        }
+        let block = S::Format::encode_contents(&encoded);
+        Self { held: Held::Block(S::Hash::of(&block)), metadata, unsaved: Some(block) }
     }
 
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.hash == other.hash && self.metadata == other.metadata
+    /// Returns the name of the contents, whether they have a block of their own or not.
+    pub(crate) fn hash(&self) -> S::Hash {
+        hash_of::<S>(&self.held)
+    }
+
+    pub(crate) fn to_entry(&self) -> Entry<S::Hash> {
+        Entry::Contents { held: self.held.clone(), metadata: self.metadata.clone() }
+    }
+}
+
+/// Returns the name that contents have: that of their block, or of the block that they would have.
+pub(crate) fn hash_of<S: Schema>(held: &Held<S::Hash>) -> S::Hash {
+    match held {
+        Held::Block(hash) => *hash,
+        Held::Inline(encoded) => S::Hash::of(&S::Format::encode_contents(encoded)),
     }
 }
 
 impl<S: Schema> Dir<S> {
     /// Returns a directory of nothing.
     pub(crate) fn empty() -> Self {
-        Self::Edited(Arc::new(Edited::new(None, 0)))
+        Self::Edited(Arc::new(Edited::new(None)))
     }
 
-    /// Returns the block that holds exactly this, if it is known without hashing.
+    /// Returns the root block below which exactly this lies, if it is known without hashing.
     pub(crate) fn known_hash(&self) -> Option<S::Hash> {
         match self {
             Self::Stored(hash) | Self::Unchecked(hash) => Some(*hash),
             Self::Edited(edited) if edited.edits.is_empty() => {
-                edited.base.as_ref().map(|(h, _)| *h)
+                edited.base.as_ref().map(|base| base.hash)
             }
             Self::Edited(_) => None,
         }
     }
 
-    /// Returns whether the two are known to be equal, without hashing.
-    pub(crate) fn is_known_same(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Edited(a), Self::Edited(b)) if Arc::ptr_eq(a, b) => true,
-            _ => self.known_hash().is_some_and(|hash| other.known_hash() == Some(hash)),
-        }
-    }
-
-    /// Returns the directory to be edited; `loaded` is what the block of a stored one holds.
+    /// Returns the directory to be edited; `loaded` is the root block of a stored one.
     pub(crate) fn edit(
         &mut self,
-        loaded: impl FnOnce() -> Arc<Directory<S::Hash>>,
+        loaded: impl FnOnce() -> Arc<DirBlock<S::Hash>>,
     ) -> &mut Edited<S> {
         if let Self::Stored(hash) | Self::Unchecked(hash) = *self {
-            *self = Self::Edited(Arc::new(Edited::over(hash, loaded())));
+            *self = Self::Edited(Arc::new(Edited::new(Some(Base { hash, root: loaded() }))));
         }
         match self {
             Self::Edited(edited) => Arc::make_mut(edited),
@@ -116,139 +136,98 @@ impl<S: Schema> Dir<S> {
 }
 
 impl<S: Schema> Edited<S> {
-    pub(crate) fn over(hash: S::Hash, directory: Arc<Directory<S::Hash>>) -> Self {
-        let len = directory.len();
-        Self::new(Some((hash, directory)), len)
-    }
-
-    fn new(base: Option<Base<S>>, len: usize) -> Self {
+    pub(crate) fn new(base: Option<Base<S>>) -> Self {
+        let len = base.as_ref().map_or(0, |base| base.root.count());
         Self { base, edits: BTreeMap::new(), len, height_max: 1 }
     }
 
-    pub(crate) fn len(&self) -> usize {
+    pub(crate) const fn base(&self) -> Option<&Base<S>> {
+        self.base.as_ref()
+    }
+
+    pub(crate) const fn edits(&self) -> &BTreeMap<Step, Edit<S>> {
+        &self.edits
+    }
+
+    pub(crate) const fn len(&self) -> u64 {
         self.len
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Returns what the block below the edits holds.
-    pub(crate) fn loaded(&self) -> Option<Arc<Directory<S::Hash>>> {
-        self.base.as_ref().map(|(_, directory)| Arc::clone(directory))
-    }
-
-    pub(crate) fn get(&self, step: &[u8]) -> Option<Node<S>> {
-        match self.edits.get(step) {
-            Some(edit) => edit.clone(),
-            None => self.base_entry(step),
-        }
-    }
-
-    /// Takes a directory out for an edit; it has to be put again.
+    /// Takes a directory out for an edit; it has to be set again. `was` is what its step leads to in
+    /// the base.
     ///
     /// So the edits below it are not shared with the map, and need not be copied.
-    pub(crate) fn take_directory(&mut self, step: &[u8]) -> Option<Dir<S>> {
-        if let Some(Some(Node::Directory(dir))) = self.edits.get_mut(step) {
-            return Some(std::mem::replace(dir, Dir::empty()));
-        }
-        match self.get(step)? {
-            Node::Directory(dir) => Some(dir),
-            Node::Contents(_) => None,
+    pub(crate) fn take_directory(
+        &mut self,
+        step: &Step,
+        was: Option<&Entry<S::Hash>>,
+    ) -> Option<Dir<S>> {
+        match (self.edits.get_mut(step), was) {
+            (Some(Edit { node: Some(Node::Directory(dir)), .. }), _) => {
+                Some(std::mem::replace(dir, Dir::empty()))
+            }
+            (None, Some(Entry::Directory { hash })) if self.base.is_some() => {
+                Some(Dir::Stored(*hash))
+            }
+            _ => None,
         }
     }
 
-    pub(crate) fn put(&mut self, step: Step, node: Node<S>) {
-        let base = self.base_entry(step.as_bytes());
-        if !self.has(step.as_bytes()) {
-            self.len += 1;
-        }
-        if let Node::Directory(Dir::Edited(child)) = &node {
+    /// Says what a step leads to; `was` is what it leads to in the base.
+    pub(crate) fn set(&mut self, step: Step, node: Option<Node<S>>, was: Option<Entry<S::Hash>>) {
+        // A directory that was emptied and made anew has no base any more.
+        let was = was.filter(|_| self.base.is_some());
+        let old = self.edits.remove(&step);
+        let had = old.map_or(was.is_some(), |edit| edit.node.is_some());
+        self.len = self.len + u64::from(node.is_some()) - u64::from(had);
+        if let Some(Node::Directory(Dir::Edited(child))) = &node {
             self.height_max = self.height_max.max(child.height_max + 1);
         }
-        if base.is_some_and(|base| base.is_known_same(&node)) {
-            self.edits.remove(&step);
-        } else {
-            self.edits.insert(step, Some(node));
+        if node.as_ref().and_then(Node::known_entry) != was || is_unknown(node.as_ref()) {
+            self.edits.insert(step, Edit { node, was });
         }
-    }
-
-    pub(crate) fn remove(&mut self, step: &Step) {
-        if !self.has(step.as_bytes()) {
-            return;
-        }
-        self.len -= 1;
-        if self.base_entry(step.as_bytes()).is_some() {
-            self.edits.insert(step.clone(), None);
-        } else {
-            self.edits.remove(step);
-        }
-    }
-
-    /// Returns the entries, in the order of their steps.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = (Step, Node<S>)> {
-        let base = self.base.as_ref().map(|(_, directory)| directory.iter());
-        let mut base = base.into_iter().flatten().peekable();
-        let mut edits = self.edits.iter().peekable();
-        std::iter::from_fn(move || {
-            loop {
-                let order = match (base.peek(), edits.peek()) {
-                    (Some((left, _)), Some((right, _))) => left.cmp(right),
-                    (Some(_), None) => Ordering::Less,
-                    (None, Some(_)) => Ordering::Greater,
-                    (None, None) => return None,
-                };
-                if order == Ordering::Less {
-                    return base.next().map(|(step, entry)| (step, Node::of_entry(entry)));
-                }
-                if order == Ordering::Equal {
-                    base.next();
-                }
-                if let Some((step, Some(node))) = edits.next() {
-                    return Some((step.clone(), node.clone()));
-                }
-            }
-        })
     }
 
     /// Returns how many edited directories lie in one another from here on.
     fn height(&self) -> usize {
-        let below = self.edits.values().map(|edit| match edit {
+        let below = self.edits.values().map(|edit| match &edit.node {
             Some(Node::Directory(Dir::Edited(child))) => child.height(),
             _ => 0,
         });
         1 + below.max().unwrap_or(0)
     }
+}
 
-    fn has(&self, step: &[u8]) -> bool {
-        match self.edits.get(step) {
-            Some(edit) => edit.is_some(),
-            None => self.base.as_ref().is_some_and(|(_, base)| base.get(step).is_some()),
-        }
-    }
+/// Returns whether a node is a directory whose name is not known.
+fn is_unknown<S: Schema>(node: Option<&Node<S>>) -> bool {
+    node.is_some_and(|node| node.known_entry().is_none())
+}
 
-    fn base_entry(&self, step: &[u8]) -> Option<Node<S>> {
-        let (_, base) = self.base.as_ref()?;
-        base.get(step).map(Node::of_entry)
+impl<S: Schema> Edit<S> {
+    pub(crate) const fn was(&self) -> Option<&Entry<S::Hash>> {
+        self.was.as_ref()
     }
 }
 
 impl<S: Schema> Node<S> {
     pub(crate) fn of_entry(entry: Entry<S::Hash>) -> Self {
         match entry {
-            Entry::Contents { hash, metadata } => {
-                Self::Contents(Leaf { hash, metadata, unsaved: None })
+            Entry::Contents { held, metadata } => {
+                Self::Contents(Leaf { held, metadata, unsaved: None })
             }
             Entry::Directory { hash } => Self::Directory(Dir::Stored(hash)),
         }
     }
 
-    /// Returns whether the two are known to be equal, without hashing a directory.
-    pub(crate) fn is_known_same(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Contents(a), Self::Contents(b)) => a.is_same(b),
-            (Self::Directory(a), Self::Directory(b)) => a.is_known_same(b),
-            _ => false,
+    /// Returns the entry that stands for this, if it is known without hashing a directory.
+    pub(crate) fn known_entry(&self) -> Option<Entry<S::Hash>> {
+        match self {
+            Self::Contents(leaf) => Some(leaf.to_entry()),
+            Self::Directory(dir) => dir.known_hash().map(|hash| Entry::Directory { hash }),
         }
     }
 }
@@ -265,7 +244,7 @@ pub(crate) fn check_depth(depth: usize) -> Result<()> {
         return Ok(());
     }
     let message = format!("the tree is more than {DEPTH_MAX} directories deep");
-    Err(Error::new(ramus_core::ErrorKind::Limit, message))
+    Err(Error::new(ErrorKind::Limit, message))
 }
 
 // Written out, because a derive would ask the schema to be cloned.
@@ -283,7 +262,20 @@ impl<S: Schema> Clone for Dir<S> {
 impl<S: Schema> Clone for Edited<S> {
     fn clone(&self) -> Self {
         let Self { base, edits, len, height_max } = self;
-        Self { base: base.clone(), edits: edits.clone(), len: *len, height_max: *height_max }
+        let (base, edits) = (base.clone(), edits.clone());
+        Self { base, edits, len: *len, height_max: *height_max }
+    }
+}
+
+impl<S: Schema> Clone for Base<S> {
+    fn clone(&self) -> Self {
+        Self { hash: self.hash, root: Arc::clone(&self.root) }
+    }
+}
+
+impl<S: Schema> Clone for Edit<S> {
+    fn clone(&self) -> Self {
+        Self { node: self.node.clone(), was: self.was.clone() }
     }
 }
 
@@ -298,7 +290,7 @@ impl<S: Schema> Clone for Node<S> {
 
 impl<S: Schema> Clone for Leaf<S> {
     fn clone(&self) -> Self {
-        let Self { hash, metadata, unsaved } = self;
-        Self { hash: *hash, metadata: metadata.clone(), unsaved: unsaved.clone() }
+        let Self { held, metadata, unsaved } = self;
+        Self { held: held.clone(), metadata: metadata.clone(), unsaved: unsaved.clone() }
     }
 }

@@ -6,8 +6,7 @@ use ramus_core::{Error, ErrorKind, IntoPath, Path, Result, Step};
 
 use super::Tree;
 use super::dir::{DEPTH_MAX, Dir, Leaf, Node};
-use crate::Format as _;
-use crate::block::{Directory, METADATA_MAX};
+use crate::directory::{DirBlock, Entry, METADATA_MAX, Nodes as _, find};
 use crate::{Contents as _, Metadata as _, Schema};
 
 impl<S: Schema> Tree<S> {
@@ -54,7 +53,7 @@ impl<S: Schema> Tree<S> {
             )));
         }
         if path.is_root() {
-            self.share_pins(tree);
+            self.share(tree);
             self.root = tree.root.clone();
             return Ok(());
         }
@@ -63,12 +62,12 @@ impl<S: Schema> Tree<S> {
         if let Some(Node::Contents(_)) = found.node {
             return Err(refuse_kind(&path, "contents", "a directory"));
         }
-        if tree.is_empty().await? {
+        if tree.is_empty() {
             self.cut(found);
         } else {
             let node = Node::Directory(tree.root.clone());
             found.check_height(&node)?;
-            self.share_pins(tree);
+            self.share(tree);
             self.put(found, node);
         }
         Ok(())
@@ -79,7 +78,7 @@ impl<S: Schema> Tree<S> {
     pub async fn remove(&mut self, path: impl IntoPath) -> Result<bool> {
         let path = path.into_path()?;
         if path.is_root() {
-            let had_entries = !self.is_empty().await?;
+            let had_entries = !self.is_empty();
             self.root = Dir::empty();
             return Ok(had_entries);
         }
@@ -145,9 +144,9 @@ impl<S: Schema> Tree<S> {
         let given = metadata.map(S::Metadata::encode);
         let metadata = given.or(kept).unwrap_or_else(|| S::Metadata::default().encode());
         check_metadata(path, metadata.len())?;
-        let block = S::Format::encode_contents(&value.encode()?);
-        self.check_block(path, block.len())?;
-        self.put(found, Node::Contents(Leaf::unsaved(block, metadata)));
+        let encoded = value.encode()?;
+        self.check_block(path, encoded.len())?;
+        self.put(found, Node::Contents(Leaf::unsaved(encoded, metadata)));
         Ok(())
     }
 
@@ -168,51 +167,67 @@ impl<S: Schema> Tree<S> {
             let message = format!("a path of {has} steps is too deep; at most {max} are taken");
             return Err(Error::new(ErrorKind::Limit, message));
         }
-        let mut loaded = Vec::with_capacity(steps.len());
+        let view = self.view();
+        let mut levels = Vec::with_capacity(steps.len());
         let mut node = Some(Node::Directory(self.root.clone()));
-        let mut depth = 0;
         for step in &steps {
             let Some(Node::Directory(dir)) = &node else { break };
-            let (directory, child) = match dir {
-                Dir::Stored(hash) | Dir::Unchecked(hash) => {
-                    let directory = self.objects.directory(hash).await?;
-                    let child = directory.get(step.as_bytes()).map(Node::of_entry);
-                    (Some(directory), child)
+            let (block, edit) = match dir {
+                Dir::Stored(hash) | Dir::Unchecked(hash) => (Some(view.node(hash).await?), None),
+                Dir::Edited(edited) => {
+                    let block = edited.base().map(|base| Arc::clone(&base.root));
+                    (block, edited.edits().get(step))
                 }
-                Dir::Edited(edited) => (edited.loaded(), edited.get(step.as_bytes())),
             };
-            loaded.push(directory);
+            let was = match (edit, &block) {
+                (Some(edit), _) => edit.was().cloned(),
+                (None, Some(block)) => find(&view, block, step.as_bytes()).await?,
+                (None, None) => None,
+            };
+            let child = match edit {
+                Some(edit) => edit.node.clone(),
+                None => was.clone().map(Node::of_entry),
+            };
+            levels.push(Level { block, was });
             node = child;
-            depth += 1;
         }
+        let depth = levels.len();
         let blocked_at = (depth < steps.len() && node.is_some()).then_some(depth);
         let node = if depth == steps.len() { node } else { None };
-        Ok(Located { steps, loaded, node, blocked_at })
+        Ok(Located { steps, levels, node, blocked_at })
     }
 
     fn put(&mut self, found: Located<S>, node: Node<S>) {
         // Nothing else may hold what is edited, or it would have to be copied.
-        let Located { steps, mut loaded, node: replaced, blocked_at: _ } = found;
+        let Located { steps, mut levels, node: replaced, blocked_at: _ } = found;
         drop(replaced);
-        apply(&mut self.root, &steps, &mut loaded, Some(node));
+        apply(&mut self.root, &steps, &mut levels, Some(node));
     }
 
     fn cut(&mut self, found: Located<S>) {
-        let Located { steps, mut loaded, node: removed, blocked_at: _ } = found;
+        let Located { steps, mut levels, node: removed, blocked_at: _ } = found;
         drop(removed);
-        apply(&mut self.root, &steps, &mut loaded, None);
+        apply(&mut self.root, &steps, &mut levels, None);
     }
 }
 
 /// A path, what is there, and what has to be at hand to edit it.
 struct Located<S: Schema> {
     steps: Vec<Step>,
-    /// For each directory on the way, what its block holds, if it has one.
-    loaded: Vec<Option<Arc<Directory<S::Hash>>>>,
+    /// The directories on the way that are there.
+    levels: Vec<Level<S>>,
     /// What is at the path.
     node: Option<Node<S>>,
     /// How many steps lead to contents, if those are in the way.
     blocked_at: Option<usize>,
+}
+
+/// A directory on the way to a path.
+struct Level<S: Schema> {
+    /// Its root block as it is stored, if it is.
+    block: Option<Arc<DirBlock<S::Hash>>>,
+    /// What the next step leads to in that.
+    was: Option<Entry<S::Hash>>,
 }
 
 impl<S: Schema> Located<S> {
@@ -250,29 +265,26 @@ fn refuse_kind(path: &Path, holds: &str, wanted: &str) -> Error {
 
 /// Puts a node below a directory, or removes what is there; returns whether that left it empty.
 ///
-/// `loaded` is what [`Tree::locate`] found on the way.
+/// `levels` is what [`Tree::locate`] found on the way.
 fn apply<S: Schema>(
     dir: &mut Dir<S>,
     steps: &[Step],
-    loaded: &mut [Option<Arc<Directory<S::Hash>>>],
+    levels: &mut [Level<S>],
     node: Option<Node<S>>,
 ) -> bool {
-    let (here, below) = match loaded {
-        [here, below @ ..] => (here.take(), below),
-        [] => (None, &mut [][..]),
+    let (block, was, below) = match levels {
+        [Level { block, was }, below @ ..] => (block.take(), was.take(), below),
+        [] => (None, None, &mut [][..]),
     };
-    let edited = dir.edit(|| here.expect("every stored directory on the way was loaded"));
-    match (steps, node) {
-        ([], _) => {}
-        ([step], Some(node)) => edited.put(step.clone(), node),
-        ([step], None) => edited.remove(step),
-        ([step, rest @ ..], node) => {
-            let mut child = edited.take_directory(step.as_bytes()).unwrap_or_else(Dir::empty);
-            if apply(&mut child, rest, below, node) {
-                edited.remove(step);
-            } else {
-                edited.put(step.clone(), Node::Directory(child));
-            }
+    let edited = dir.edit(|| block.expect("every stored directory on the way was loaded"));
+    match steps {
+        [] => {}
+        [step] => edited.set(step.clone(), node, was),
+        [step, rest @ ..] => {
+            let mut child = edited.take_directory(step, was.as_ref()).unwrap_or_else(Dir::empty);
+            let is_empty = apply(&mut child, rest, below, node);
+            let child = (!is_empty).then_some(Node::Directory(child));
+            edited.set(step.clone(), child, was);
         }
     }
     edited.is_empty()

@@ -16,10 +16,8 @@ use bytes::Bytes;
 use ramus_core::{Error, ErrorKind, Path, Result, Step};
 
 use super::Tree;
-use super::diff::side_by_side;
-use super::dir::{Dir, Edited, Leaf, Node, check_depth};
-use super::save::save;
-use crate::Format as _;
+use super::dir::{Base, Dir, Edited, Leaf, Node, check_depth};
+use crate::directory::{DirBlock, Entry, EntryDiff, EntryPair, Nodes as _, find};
 use crate::{Conflict, Contents as _, Metadata as _, Schema};
 
 /// A path at which two sides do not merge.
@@ -72,24 +70,53 @@ pub(crate) async fn merge<S: Schema>(
     ours: &Tree<S>,
     theirs: &Tree<S>,
 ) -> Result<MergedTree<S>> {
-    let mut merger = Merger { ancestor, ours, theirs, conflicts: Vec::new() };
-    let dirs = Three {
-        ancestor: ancestor.tree.root.clone(),
-        ours: ours.root.clone(),
-        theirs: theirs.root.clone(),
+    // Edits become blocks first, so that blocks are all there is to compare.
+    let trees = Three {
+        ancestor: ancestor.tree.frozen().await?,
+        ours: ours.frozen().await?,
+        theirs: theirs.frozen().await?,
     };
-    let root = merger.root(dirs).await?;
-    let conflicts = merger.conflicts;
-    let mut tree = ours.below(root);
-    tree.share_pins(theirs);
+    let roots = Three {
+        ancestor: trees.ancestor.root.known_hash(),
+        ours: trees.ours.root.known_hash(),
+        theirs: trees.theirs.root.known_hash(),
+    };
+    let mut merger = Merger {
+        trees: &trees,
+        doubtful: &ancestor.doubtful,
+        open: Vec::new(),
+        conflicts: Vec::new(),
+    };
+    let root = merger.root(roots).await?;
+    let mut conflicts = merger.conflicts;
+    conflicts.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut tree = trees.ours.below(root);
+    tree.share(&trees.theirs);
     Ok(MergedTree { tree, conflicts })
 }
 
 struct Merger<'a, S: Schema> {
-    ancestor: &'a Ancestor<S>,
-    ours: &'a Tree<S>,
-    theirs: &'a Tree<S>,
+    /// Without edits.
+    trees: &'a Three<Tree<S>>,
+    doubtful: &'a BTreeSet<Path>,
+    /// The directories that are being merged, one in another.
+    open: Vec<Open<S>>,
     conflicts: Vec<PathConflict<S>>,
+}
+
+/// A directory that is being merged: what their side changed is looked at on our side.
+struct Open<S: Schema> {
+    path: Path,
+    /// What their side changed.
+    diff: EntryDiff<S::Hash>,
+    /// The root block of their side.
+    theirs: Option<Arc<DirBlock<S::Hash>>>,
+    /// Our side, with what was merged into it so far.
+    merged: Edited<S>,
+    /// Steps that are still to be looked at whether their side changed them or not.
+    doubtful: BTreeSet<Step>,
+    /// The step of a directory that is being merged below this one, and what our side had there.
+    below: Option<(Step, Option<Entry<S::Hash>>)>,
 }
 
 /// The three sides of something.
@@ -99,109 +126,129 @@ struct Three<T> {
     theirs: T,
 }
 
-/// What becomes of a path.
-enum Fate<S: Schema> {
+/// What a path leads to on the three sides.
+type Entries<S> = Three<Option<Entry<<S as Schema>::Hash>>>;
+
+/// What a path holds after the merge.
+enum Kept<S: Schema> {
     Ours,
     Theirs,
     Node(Option<Node<S>>),
-    /// What lies in these directories is merged.
-    Below(Three<Dir<S>>),
-}
-
-/// A directory that is being merged.
-struct Level<S: Schema> {
-    path: Path,
-    /// What it has become so far; it began as ours.
-    merged: Arc<Edited<S>>,
-    todo: std::vec::IntoIter<(Step, Three<Option<Node<S>>>)>,
-}
-
-impl<S: Schema> Level<S> {
-    fn put(&mut self, step: Step, node: Option<Node<S>>) {
-        match node {
-            Some(node) => Arc::make_mut(&mut self.merged).put(step, node),
-            None => Arc::make_mut(&mut self.merged).remove(&step),
-        }
-    }
+    /// What comes of merging these directories.
+    Below(Three<Option<S::Hash>>),
 }
 
 impl<S: Schema> Merger<'_, S> {
-    /// Merges the roots and everything below, without recursion: a stack is short, and trees are
-    /// deep.
-    async fn root(&mut self, dirs: Three<Dir<S>>) -> Result<Dir<S>> {
-        let mut level = self.level(Path::root(), dirs).await?;
-        let mut above: Vec<(Level<S>, Step)> = Vec::new();
-        loop {
-            let Some((step, nodes)) = level.todo.next() else {
-                let merged = Dir::Edited(level.merged);
-                let Some((parent, step)) = above.pop() else { return Ok(merged) };
-                level = parent;
-                level.put(step, unless_empty(merged));
-                continue;
-            };
-            let path = level.path.child(&step);
-            let theirs = nodes.theirs.clone();
-            match self.node(&path, nodes).await? {
-                Fate::Ours => {}
-                Fate::Theirs => level.put(step, theirs),
-                Fate::Node(node) => level.put(step, node),
-                Fate::Below(dirs) => {
-                    check_depth(above.len() + 1)?;
-                    let below = self.level(path, dirs).await?;
-                    above.push((std::mem::replace(&mut level, below), step));
+    async fn root(&mut self, roots: Three<Option<S::Hash>>) -> Result<Dir<S>> {
+        let entry = |hash: Option<S::Hash>| hash.map(|hash| Entry::Directory { hash });
+        let entries = Three {
+            ancestor: entry(roots.ancestor),
+            ours: entry(roots.ours),
+            theirs: entry(roots.theirs),
+        };
+        Ok(match self.unless_both_changed(&Path::root(), &entries) {
+            Some(Kept::Theirs) => self.trees.theirs.root.clone(),
+            Some(_) => self.trees.ours.root.clone(),
+            None => self.directories(roots).await?,
+        })
+    }
+
+    /// Merges directories from the inside out, without recursion: they may lie deep.
+    async fn directories(&mut self, roots: Three<Option<S::Hash>>) -> Result<Dir<S>> {
+        self.enter(Path::root(), roots).await?;
+        let mut made: Option<Edited<S>> = None;
+        while let Some(open) = self.open.last_mut() {
+            if let (Some((step, was)), Some(made)) = (open.below.take(), made.take()) {
+                let node = Node::Directory(Dir::Edited(Arc::new(made)));
+                let is_empty = matches!(&node, Node::Directory(Dir::Edited(dir)) if dir.is_empty());
+                open.merged.set(step, (!is_empty).then_some(node), was);
+            }
+            match open.next(self.trees).await? {
+                Some(pair) => self.take(pair).await?,
+                None => made = self.open.pop().map(|open| open.merged),
+            }
+        }
+        made.map(|root| Dir::Edited(Arc::new(root)))
+            .ok_or_else(|| Error::corrupt("a merge has no root"))
+    }
+
+    async fn enter(&mut self, path: Path, dirs: Three<Option<S::Hash>>) -> Result<()> {
+        check_depth(self.open.len())?;
+        let Three { ancestor, ours, theirs } = self.trees;
+        let old = load(ancestor, dirs.ancestor).await?;
+        let theirs = load(theirs, dirs.theirs).await?;
+        let base = load(ours, dirs.ours).await?.zip(dirs.ours);
+        let merged = Edited::new(base.map(|(root, hash)| Base { hash, root }));
+        let diff = EntryDiff::new(old.as_ref(), theirs.as_ref())?;
+        let doubtful = self.doubtful_steps(&path);
+        self.open.push(Open { path, diff, theirs, merged, doubtful, below: None });
+        Ok(())
+    }
+
+    /// Merges what a step leads to.
+    async fn take(&mut self, pair: EntryPair<S::Hash>) -> Result<()> {
+        let EntryPair { step, old, new } = pair;
+        let Some(open) = self.open.last() else { return Ok(()) };
+        let base = open.merged.base().map(|base| &base.root);
+        let was = look_up(&self.trees.ours, base, &step).await?;
+        let path = open.path.child(&step);
+        let entries = Three { ancestor: old, ours: was.clone(), theirs: new.clone() };
+        let node = match self.entry(&path, entries).await? {
+            Kept::Ours => return Ok(()),
+            Kept::Theirs => new.map(Node::of_entry),
+            Kept::Node(node) => node,
+            Kept::Below(dirs) => {
+                if let Some(open) = self.open.last_mut() {
+                    open.below = Some((step, was));
                 }
+                return self.enter(path, dirs).await;
             }
+        };
+        if let Some(open) = self.open.last_mut() {
+            open.merged.set(step, node, was);
         }
+        Ok(())
     }
 
-    async fn level(&self, path: Path, dirs: Three<Dir<S>>) -> Result<Level<S>> {
-        let ancestor = self.ancestor.tree.entries(&dirs.ancestor).await?;
-        let ours = self.ours.entries(&dirs.ours).await?;
-        let theirs = self.theirs.entries(&dirs.theirs).await?;
-        let merged = self.ours.loaded(&dirs.ours).await?;
-        Ok(Level { path, merged, todo: three_by_three(ancestor, ours, theirs).into_iter() })
-    }
-
-    async fn node(&mut self, path: &Path, nodes: Three<Option<Node<S>>>) -> Result<Fate<S>> {
-        if let Some(fate) = self.unless_both_changed(path, &nodes) {
-            return Ok(fate);
+    async fn entry(&mut self, path: &Path, entries: Entries<S>) -> Result<Kept<S>> {
+        if let Some(kept) = self.unless_both_changed(path, &entries) {
+            return Ok(kept);
         }
-        let is_contents = |node: &Option<Node<S>>| matches!(node, Some(Node::Contents(_)));
-        let is_directory = |node: &Option<Node<S>>| matches!(node, Some(Node::Directory(_)));
-        let Three { ancestor, ours, theirs } = &nodes;
-        let one_is_gone = ours.is_none() || theirs.is_none();
-        if is_directory(ours) || is_directory(theirs) {
-            if is_contents(ours) || is_contents(theirs) || (is_contents(ancestor) && one_is_gone) {
-                return self.kinds(path, nodes).await;
+        let Three { ancestor, ours, theirs } = &entries;
+        let was_contents = matches!(ancestor, Some(Entry::Contents { .. }));
+        let was_directory = matches!(ancestor, Some(Entry::Directory { .. }));
+        match (ours, theirs) {
+            (Some(Entry::Contents { .. }), Some(Entry::Contents { .. })) => {
+                self.contents(path, entries).await
             }
-            return Ok(Fate::Below(Three {
-                ancestor: directory_or_empty(nodes.ancestor),
-                ours: directory_or_empty(nodes.ours),
-                theirs: directory_or_empty(nodes.theirs),
-            }));
+            (Some(Entry::Contents { .. }), None) | (None, Some(Entry::Contents { .. }))
+                if !was_directory =>
+            {
+                self.contents(path, entries).await
+            }
+            (Some(Entry::Contents { .. }), _) | (_, Some(Entry::Contents { .. })) => {
+                self.kinds(path, entries).await
+            }
+            // One of them is a directory, and the other one, too, or gone.
+            (None, _) | (_, None) if was_contents => self.kinds(path, entries).await,
+            _ => Ok(Kept::Below(Three {
+                ancestor: directory::<S>(ancestor.as_ref()),
+                ours: directory::<S>(ours.as_ref()),
+                theirs: directory::<S>(theirs.as_ref()),
+            })),
         }
-        if is_directory(ancestor) && one_is_gone {
-            return self.kinds(path, nodes).await;
-        }
-        self.contents(path, nodes).await
     }
 
     /// Takes the side that changed, if only one did or both did the same.
-    fn unless_both_changed(&self, path: &Path, nodes: &Three<Option<Node<S>>>) -> Option<Fate<S>> {
-        let same = |a: &Option<Node<S>>, b: &Option<Node<S>>| match (a, b) {
-            (Some(a), Some(b)) => a.is_known_same(b),
-            (None, None) => true,
-            _ => false,
-        };
+    fn unless_both_changed(&self, path: &Path, entries: &Entries<S>) -> Option<Kept<S>> {
+        let Three { ancestor, ours, theirs } = entries;
         let certain = !self.is_doubtful(path) && !self.lies_in_doubt(path);
-        if certain && same(&nodes.theirs, &nodes.ancestor) {
-            Some(Fate::Ours)
-        } else if certain && same(&nodes.ours, &nodes.ancestor) {
-            Some(Fate::Theirs)
-        } else if same(&nodes.ours, &nodes.theirs)
-            && (!S::Contents::MERGES_EQUAL_SIDES || nodes.ours.is_none())
-        {
-            Some(Fate::Ours)
+        if certain && theirs == ancestor {
+            Some(Kept::Ours)
+        } else if certain && ours == ancestor {
+            Some(Kept::Theirs)
+        } else if ours == theirs && (!S::Contents::MERGES_EQUAL_SIDES || ours.is_none()) {
+            Some(Kept::Ours)
         } else {
             None
         }
@@ -209,190 +256,161 @@ impl<S: Schema> Merger<'_, S> {
 
     /// Returns whether it is doubtful what the ancestor had at this path, or somewhere below it.
     fn is_doubtful(&self, path: &Path) -> bool {
-        let mut from_here = self.ancestor.doubtful.range(path..);
+        let mut from_here = self.doubtful.range(path..);
         from_here.next().is_some_and(|doubtful| doubtful.starts_with(path))
     }
 
     /// Returns whether it is doubtful what the ancestor had at this path, or somewhere above it.
     fn lies_in_doubt(&self, path: &Path) -> bool {
-        let doubtful = &self.ancestor.doubtful;
         let mut above = std::iter::successors(Some(path.clone()), Path::parent);
-        !doubtful.is_empty() && above.any(|path| doubtful.contains(&path))
+        !self.doubtful.is_empty() && above.any(|path| self.doubtful.contains(&path))
     }
 
-    async fn contents(&mut self, path: &Path, nodes: Three<Option<Node<S>>>) -> Result<Fate<S>> {
+    /// Returns the steps of a directory below which something is doubtful.
+    fn doubtful_steps(&self, directory: &Path) -> BTreeSet<Step> {
+        let from_here = self.doubtful.range(directory..);
+        let below = from_here.map_while(|path| path.strip_prefix(directory));
+        below.filter_map(|path| path.steps().next()).collect()
+    }
+
+    async fn contents(&mut self, path: &Path, entries: Entries<S>) -> Result<Kept<S>> {
         if self.lies_in_doubt(path) {
             let conflict = Conflict::new("both sides changed it, and so did their ancestors");
-            return self.conflict(path, conflict, nodes).await;
+            return self.conflict(path, conflict, entries).await;
         }
         let values = Three {
-            ancestor: value(&self.ancestor.tree, nodes.ancestor.as_ref()).await?,
-            ours: value(self.ours, nodes.ours.as_ref()).await?,
-            theirs: value(self.theirs, nodes.theirs.as_ref()).await?,
+            ancestor: value(&self.trees.ancestor, entries.ancestor.as_ref()).await?,
+            ours: value(&self.trees.ours, entries.ours.as_ref()).await?,
+            theirs: value(&self.trees.theirs, entries.theirs.as_ref()).await?,
         };
         let merged = match merge_values::<S>(path, &values)? {
             Ok(Some(merged)) => merged,
-            Ok(None) if one_says_something_new(&nodes) => {
-                let conflict =
-                    Conflict::new("one side deleted it and the other changed its metadata");
-                return self.conflict(path, conflict, nodes).await;
-            }
-            Ok(None) => return Ok(Fate::Node(None)),
-            Err(conflict) => return self.conflict(path, conflict, nodes).await,
+            Ok(None) => return Ok(Kept::Node(None)),
+            Err(conflict) => return self.conflict(path, conflict, entries).await,
         };
-        match merge_metadata(path, &nodes)? {
+        match merge_metadata::<S>(&entries)? {
             Ok(metadata) => {
-                let block = S::Format::encode_contents(&merged.encode()?);
-                Ok(Fate::Node(Some(Node::Contents(Leaf::unsaved(block, metadata)))))
+                let leaf = Leaf::unsaved(merged.encode()?, metadata);
+                Ok(Kept::Node(Some(Node::Contents(leaf))))
             }
-            Err(conflict) => self.conflict(path, conflict, nodes).await,
+            Err(conflict) => self.conflict(path, conflict, entries).await,
         }
     }
 
-    /// Decides where contents stand against a directory, or a directory in the place of contents
-    /// against nothing.
-    ///
-    /// An edited directory may be equal to a stored one without being known to be: it is hashed
-    /// before anything is called a conflict.
-    async fn kinds(&mut self, path: &Path, nodes: Three<Option<Node<S>>>) -> Result<Fate<S>> {
-        let ancestor = exact(nodes.ancestor.as_ref())?;
-        if !self.is_doubtful(path) && !self.lies_in_doubt(path) {
-            if exact(nodes.theirs.as_ref())? == ancestor {
-                return Ok(Fate::Ours);
-            }
-            if exact(nodes.ours.as_ref())? == ancestor {
-                return Ok(Fate::Theirs);
-            }
-        }
-        let reason = match (&nodes.ours, &nodes.theirs) {
-            (Some(Node::Contents(_)), Some(_)) => "we have contents and they have a directory",
+    /// Says where contents stand against a directory, or a directory in the place of contents against
+    /// nothing.
+    async fn kinds(&mut self, path: &Path, entries: Entries<S>) -> Result<Kept<S>> {
+        let reason = match (&entries.ours, &entries.theirs) {
+            (Some(Entry::Contents { .. }), Some(_)) => "we have contents and they have a directory",
             (Some(_), Some(_)) => "we have a directory and they have contents",
             (None, _) => "we deleted it and they changed its kind",
             (_, None) => "we changed its kind and they deleted it",
         };
-        self.conflict(path, Conflict::new(reason), nodes).await
+        self.conflict(path, Conflict::new(reason), entries).await
     }
 
     async fn conflict(
         &mut self,
         path: &Path,
         conflict: Conflict,
-        nodes: Three<Option<Node<S>>>,
-    ) -> Result<Fate<S>> {
+        entries: Entries<S>,
+    ) -> Result<Kept<S>> {
+        let ancestor = side(&self.trees.ancestor, entries.ancestor).await?;
+        let ours = side(&self.trees.ours, entries.ours).await?;
+        let theirs = side(&self.trees.theirs, entries.theirs).await?;
         let path = path.clone();
-        let ancestor = side(&self.ancestor.tree, nodes.ancestor).await?;
-        let ours = side(self.ours, nodes.ours).await?;
-        let theirs = side(self.theirs, nodes.theirs).await?;
         self.conflicts.push(PathConflict { path, conflict, ancestor, ours, theirs });
-        Ok(Fate::Ours)
+        Ok(Kept::Ours)
     }
 }
 
-/// Merges values by their type.
+impl<S: Schema> Open<S> {
+    /// Returns the next step to be merged: what their side changed, and then what is doubtful beside.
+    async fn next(&mut self, trees: &Three<Tree<S>>) -> Result<Option<EntryPair<S::Hash>>> {
+        let Three { ancestor, theirs, .. } = trees;
+        if let Some(pair) = self.diff.next(&ancestor.view(), &theirs.view()).await? {
+            self.doubtful.remove(&pair.step);
+            return Ok(Some(pair));
+        }
+        let Some(step) = self.doubtful.pop_first() else { return Ok(None) };
+        let entry = look_up(theirs, self.theirs.as_ref(), &step).await?;
+        Ok(Some(EntryPair { step, old: entry.clone(), new: entry }))
+    }
+}
+
+/// Merges values by their type. A merge that panics aborts, and disturbs nobody else.
 fn merge_values<S: Schema>(
     path: &Path,
     values: &Three<Option<S::Contents>>,
 ) -> Result<Result<Option<S::Contents>, Conflict>> {
     let Three { ancestor, ours, theirs } = values;
     let merge = || S::Contents::merge(ancestor.as_ref(), ours.as_ref(), theirs.as_ref());
-    catch("contents", path, merge)
+    catch_unwind(AssertUnwindSafe(merge)).map_err(|panic| {
+        let said = panic.downcast_ref::<&str>().map(ToString::to_string);
+        let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
+        let said = said.unwrap_or_else(|| "without a message".to_owned());
+        let message = format!("the merge of the contents at `{path}` panicked");
+        Error::new(ErrorKind::Aborted, message).with_source(said)
+    })
 }
 
-fn merge_metadata<S: Schema>(
-    path: &Path,
-    nodes: &Three<Option<Node<S>>>,
-) -> Result<Result<Bytes, Conflict>> {
-    let read =
-        |node: &Option<Node<S>>| metadata(node.as_ref()).map(S::Metadata::decode).transpose();
-    let ancestor = read(&nodes.ancestor)?;
-    Ok(match (read(&nodes.ours)?, read(&nodes.theirs)?) {
+fn merge_metadata<S: Schema>(entries: &Entries<S>) -> Result<Result<Bytes, Conflict>> {
+    let read = |entry: &Option<Entry<S::Hash>>| match entry {
+        Some(Entry::Contents { metadata, .. }) => S::Metadata::decode(metadata).map(Some),
+        Some(Entry::Directory { .. }) | None => Ok(None),
+    };
+    let ancestor = read(&entries.ancestor)?;
+    Ok(match (read(&entries.ours)?, read(&entries.theirs)?) {
         (Some(ours), Some(theirs)) => {
-            let merge = || S::Metadata::merge(ancestor.as_ref(), &ours, &theirs);
-            catch("metadata", path, merge)?.map(|merged| merged.encode())
+            S::Metadata::merge(ancestor.as_ref(), &ours, &theirs).map(|merged| merged.encode())
         }
         (Some(one), None) | (None, Some(one)) => Ok(one.encode()),
         (None, None) => Ok(S::Metadata::default().encode()),
     })
 }
 
-/// Returns whether a side that is alone has other metadata than the ancestor had.
-fn one_says_something_new<S: Schema>(nodes: &Three<Option<Node<S>>>) -> bool {
-    let [ancestor, ours, theirs] =
-        [&nodes.ancestor, &nodes.ours, &nodes.theirs].map(|node| metadata(node.as_ref()));
-    let alone = ours.xor(theirs);
-    alone.is_some() && ancestor.is_some() && alone != ancestor
-}
-
-fn metadata<S: Schema>(node: Option<&Node<S>>) -> Option<&Bytes> {
-    match node {
-        Some(Node::Contents(leaf)) => Some(&leaf.metadata),
-        Some(Node::Directory(_)) | None => None,
-    }
-}
-
-/// Runs a merge that others wrote. One that panics aborts, and disturbs nobody else.
-fn catch<T>(what: &str, path: &Path, merge: impl FnOnce() -> T) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(merge)).map_err(|panic| {
-        let said = panic.downcast_ref::<&str>().map(ToString::to_string);
-        let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
-        let said = said.unwrap_or_else(|| "without a message".to_owned());
-        let message = format!("the merge of the {what} at `{path}` panicked");
-        Error::new(ErrorKind::Aborted, message).with_source(said)
-    })
-}
-
-async fn value<S: Schema>(tree: &Tree<S>, node: Option<&Node<S>>) -> Result<Option<S::Contents>> {
-    match node {
-        Some(Node::Contents(leaf)) => Ok(Some(tree.contents(leaf).await?)),
+async fn value<S: Schema>(
+    tree: &Tree<S>,
+    entry: Option<&Entry<S::Hash>>,
+) -> Result<Option<S::Contents>> {
+    match entry.cloned().map(Node::of_entry) {
+        Some(Node::Contents(leaf)) => Ok(Some(tree.contents(&leaf).await?)),
         Some(Node::Directory(_)) | None => Ok(None),
     }
 }
 
-async fn side<S: Schema>(tree: &Tree<S>, node: Option<Node<S>>) -> Result<Option<Side<S>>> {
-    Ok(match node {
+async fn side<S: Schema>(tree: &Tree<S>, entry: Option<Entry<S::Hash>>) -> Result<Option<Side<S>>> {
+    Ok(match entry.map(Node::of_entry) {
         Some(Node::Contents(leaf)) => Some(Side::Contents(tree.contents(&leaf).await?)),
         Some(Node::Directory(dir)) => Some(Side::Directory(tree.below(dir))),
         None => None,
     })
 }
 
-/// Returns what tells a node from every other: kind, hash, metadata.
-fn exact<S: Schema>(node: Option<&Node<S>>) -> Result<Option<(bool, S::Hash, Bytes)>> {
-    Ok(match node {
-        Some(Node::Contents(leaf)) => Some((true, leaf.hash, leaf.metadata.clone())),
-        Some(Node::Directory(dir)) => Some((false, save(dir)?.root, Bytes::new())),
-        None => None,
-    })
-}
-
-fn directory_or_empty<S: Schema>(node: Option<Node<S>>) -> Dir<S> {
-    match node {
-        Some(Node::Directory(dir)) => dir,
-        Some(Node::Contents(_)) | None => Dir::empty(),
+async fn load<S: Schema>(
+    tree: &Tree<S>,
+    dir: Option<S::Hash>,
+) -> Result<Option<Arc<DirBlock<S::Hash>>>> {
+    match dir {
+        Some(hash) => Ok(Some(tree.view().node(&hash).await?)),
+        None => Ok(None),
     }
 }
 
-fn unless_empty<S: Schema>(dir: Dir<S>) -> Option<Node<S>> {
-    match &dir {
-        Dir::Edited(edited) if edited.is_empty() => None,
-        _ => Some(Node::Directory(dir)),
+async fn look_up<S: Schema>(
+    tree: &Tree<S>,
+    root: Option<&Arc<DirBlock<S::Hash>>>,
+    step: &Step,
+) -> Result<Option<Entry<S::Hash>>> {
+    match root {
+        Some(root) => find(&tree.view(), root, step.as_bytes()).await,
+        None => Ok(None),
     }
 }
 
-type Entries<S> = Vec<(Step, Node<S>)>;
-
-/// Returns the entries of three directories, step by step.
-fn three_by_three<S: Schema>(
-    ancestor: Entries<S>,
-    ours: Entries<S>,
-    theirs: Entries<S>,
-) -> Vec<(Step, Three<Option<Node<S>>>)> {
-    let sides = side_by_side(ours, theirs);
-    let sides = sides.into_iter().map(|(step, ours, theirs)| (step, (ours, theirs))).collect();
-    let all = side_by_side(ancestor, sides);
-    let three = all.into_iter().map(|(step, ancestor, sides)| {
-        let (ours, theirs) = sides.unwrap_or_default();
-        (step, Three { ancestor, ours, theirs })
-    });
-    three.collect()
+fn directory<S: Schema>(entry: Option<&Entry<S::Hash>>) -> Option<S::Hash> {
+    match entry {
+        Some(Entry::Directory { hash }) => Some(*hash),
+        Some(Entry::Contents { .. }) | None => None,
+    }
 }

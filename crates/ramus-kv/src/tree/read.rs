@@ -1,11 +1,12 @@
-use std::sync::Arc;
-
+use bytes::Bytes;
 use ramus_core::{IntoPath, Path, Result, Step};
 
-use super::dir::{Dir, Edited, Leaf, Node};
-use super::{Kind, Listing, Tree};
+use super::dir::{Dir, Leaf, Node};
+use super::scan::DirScan;
+use super::{Kind, ListOptions, Listing, Tree};
+use crate::directory::{Direction, From, Held, Nodes as _, find};
 use crate::objects::decode_contents;
-use crate::{Format as _, Metadata as _, Schema};
+use crate::{Contents as _, Metadata as _, Schema};
 
 impl<S: Schema> Tree<S> {
     /// Returns the value at a path, or nothing if there is none: at a directory, at the root, below
@@ -46,8 +47,8 @@ impl<S: Schema> Tree<S> {
     pub async fn find_hash(&self, path: impl IntoPath) -> Result<Option<S::Hash>> {
         let path = path.into_path()?;
         match self.node(&path).await? {
-            Some(Node::Contents(leaf)) => Ok(Some(leaf.hash)),
-            Some(Node::Directory(dir)) => Ok(Some(self.below(dir).hash()?)),
+            Some(Node::Contents(leaf)) => Ok(Some(leaf.hash())),
+            Some(Node::Directory(dir)) => Ok(Some(self.below(dir).hash().await?)),
             None => Ok(None),
         }
     }
@@ -66,13 +67,45 @@ impl<S: Schema> Tree<S> {
     /// is no directory.
     pub async fn list(&self, path: impl IntoPath) -> Result<Vec<Listing>> {
         let path = path.into_path()?;
+        self.list_with(path, ListOptions::default()).await
+    }
+
+    /// Returns some entries of the directory at a path: from a step, with a prefix, behind others, at
+    /// most so many, or backwards; none where there is no directory.
+    ///
+    /// In a directory without unsaved edits, beginning anywhere costs the same.
+    pub async fn list_with(
+        &self,
+        path: impl IntoPath,
+        options: ListOptions,
+    ) -> Result<Vec<Listing>> {
+        let path = path.into_path()?;
         let Some(Node::Directory(dir)) = self.node(&path).await? else { return Ok(Vec::new()) };
-        let entries = self.entries(&dir).await?;
-        Ok(entries.into_iter().map(|(step, node)| Listing { step, kind: node.kind() }).collect())
+        let ListOptions { from, prefix, offset, limit, direction } = options;
+        let limit = limit.unwrap_or(usize::MAX);
+        let view = self.view();
+        let (from, mut skip) = begin(from, &prefix, offset, direction)?;
+        let mut scan = DirScan::open(&view, &dir, direction, from).await?;
+        let mut entries = Vec::new();
+        while entries.len() < limit {
+            let Some((step, node)) = scan.next(&view).await? else { break };
+            if !step.as_bytes().starts_with(&prefix) {
+                if is_behind(&step, &prefix, direction) {
+                    break;
+                }
+                continue;
+            }
+            if skip > 0 {
+                skip -= 1;
+                continue;
+            }
+            entries.push(Listing { step, kind: node.kind() });
+        }
+        Ok(entries)
     }
 
     /// Returns how many entries the directory at a path has; 0 where there is no directory.
-    pub async fn len(&self, path: impl IntoPath) -> Result<usize> {
+    pub async fn len(&self, path: impl IntoPath) -> Result<u64> {
         let path = path.into_path()?;
         match self.node(&path).await? {
             Some(Node::Directory(dir)) => self.entry_count(&dir).await,
@@ -80,18 +113,12 @@ impl<S: Schema> Tree<S> {
         }
     }
 
-    /// Returns whether the tree has no entries at all. Nothing is read for it.
-    #[expect(clippy::unused_async, reason = "a tree that is far away may have to be asked")]
-    pub async fn is_empty(&self) -> Result<bool> {
+    /// Returns whether the tree has no entries at all. Nothing is read for that.
+    pub fn is_empty(&self) -> bool {
         match &self.root {
-            // Only one block is the empty directory.
-            Dir::Stored(hash) | Dir::Unchecked(hash) => Ok(*hash == Self::empty_root()?),
-            Dir::Edited(edited) => Ok(edited.is_empty()),
+            Dir::Stored(hash) | Dir::Unchecked(hash) => *hash == self.objects.empty_directory(),
+            Dir::Edited(edited) => edited.is_empty(),
         }
-    }
-
-    fn empty_root() -> Result<S::Hash> {
-        Ok(S::Format::encode_directory([])?.root)
     }
 
     /// Returns the node at a path; the root is a node, too.
@@ -107,30 +134,11 @@ impl<S: Schema> Tree<S> {
         Ok(Some(node))
     }
 
-    pub(crate) async fn entries(&self, dir: &Dir<S>) -> Result<Vec<(Step, Node<S>)>> {
-        match dir {
-            Dir::Stored(hash) | Dir::Unchecked(hash) => {
-                let directory = self.objects.directory(hash).await?;
-                Ok(directory.iter().map(|(step, entry)| (step, Node::of_entry(entry))).collect())
-            }
-            Dir::Edited(edited) => Ok(edited.entries().collect()),
-        }
-    }
-
     pub(crate) async fn contents(&self, leaf: &Leaf<S>) -> Result<S::Contents> {
-        match &leaf.unsaved {
-            Some(block) => decode_contents::<S>(block),
-            None => self.objects.contents(&leaf.hash).await,
-        }
-    }
-
-    /// Returns the directory with its block loaded, ready to be edited.
-    pub(crate) async fn loaded(&self, dir: &Dir<S>) -> Result<Arc<Edited<S>>> {
-        match dir {
-            Dir::Stored(hash) | Dir::Unchecked(hash) => {
-                Ok(Arc::new(Edited::over(*hash, self.objects.directory(hash).await?)))
-            }
-            Dir::Edited(edited) => Ok(Arc::clone(edited)),
+        match (&leaf.held, &leaf.unsaved) {
+            (Held::Inline(encoded), _) => S::Contents::decode(encoded),
+            (Held::Block(_), Some(block)) => decode_contents::<S>(block),
+            (Held::Block(hash), None) => self.view().contents(hash).await,
         }
     }
 
@@ -141,17 +149,57 @@ impl<S: Schema> Tree<S> {
         }
     }
 
-    async fn child(&self, dir: &Dir<S>, step: &[u8]) -> Result<Option<Node<S>>> {
-        match dir {
+    pub(crate) async fn child(&self, dir: &Dir<S>, step: &[u8]) -> Result<Option<Node<S>>> {
+        let view = self.view();
+        let entry = match dir {
             Dir::Stored(hash) | Dir::Unchecked(hash) => {
-                Ok(self.objects.directory(hash).await?.get(step).map(Node::of_entry))
+                find(&view, &view.node(hash).await?, step).await?
             }
-            Dir::Edited(edited) => Ok(edited.get(step)),
-        }
+            Dir::Edited(edited) => match (edited.edits().get(step), edited.base()) {
+                (Some(edit), _) => return Ok(edit.node.clone()),
+                (None, Some(base)) => find(&view, &base.root, step).await?,
+                (None, None) => None,
+            },
+        };
+        Ok(entry.map(Node::of_entry))
     }
 
-    async fn entry_count(&self, dir: &Dir<S>) -> Result<usize> {
-        Ok(self.loaded(dir).await?.len())
+    async fn entry_count(&self, dir: &Dir<S>) -> Result<u64> {
+        match dir {
+            Dir::Stored(hash) | Dir::Unchecked(hash) => Ok(self.view().node(hash).await?.count()),
+            Dir::Edited(edited) => Ok(edited.len()),
+        }
+    }
+}
+
+/// Returns where a listing begins, and how many entries have to be counted off from there.
+///
+/// Only where nothing else says where to begin can an offset be gone to.
+fn begin(
+    from: Option<Step>,
+    prefix: &[u8],
+    offset: u64,
+    direction: Direction,
+) -> Result<(From, u64)> {
+    let first = match direction {
+        Direction::Forwards if !prefix.is_empty() => {
+            let length = prefix.len().min(Step::LENGTH_MAX);
+            Some(Step::new(Bytes::copy_from_slice(&prefix[..length]))?)
+        }
+        _ => None,
+    };
+    Ok(match from.max(first) {
+        Some(step) => (From::Step(step), offset),
+        None if prefix.is_empty() => (From::Offset(offset), 0),
+        None => (From::End, offset),
+    })
+}
+
+/// Returns whether no step from here on begins with a prefix that this one does not begin with.
+fn is_behind(step: &Step, prefix: &[u8], direction: Direction) -> bool {
+    match direction {
+        Direction::Forwards => step.as_bytes() > prefix,
+        Direction::Backwards => step.as_bytes() < prefix,
     }
 }
 

@@ -121,15 +121,12 @@ impl<'a> Reader<'a> {
 
 impl Kind {
     fn of(first: u8) -> Option<Self> {
-        [Self::Contents, Self::Directory, Self::Commit]
-            .into_iter()
-            .find(|kind| *kind as u8 == first)
+        [Self::Contents, Self::Commit].into_iter().find(|kind| *kind as u8 == first)
     }
 
     const fn noun(self) -> &'static str {
         match self {
             Self::Contents => "contents",
-            Self::Directory => "a directory",
             Self::Commit => "a commit",
         }
     }

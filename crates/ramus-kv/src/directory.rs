@@ -1,0 +1,50 @@
+//! Directories that split: ordered by step, canonical, and as deep as they must be.
+
+mod blocks;
+mod build;
+mod diff;
+mod dir_block;
+mod edit;
+mod find;
+mod item;
+mod rule;
+mod scan;
+mod varint;
+
+use std::sync::Arc;
+
+use ramus_core::{Hash, Result};
+
+pub(crate) use self::build::build;
+pub(crate) use self::diff::{EntryDiff, EntryPair};
+pub(crate) use self::dir_block::DirBlock;
+pub(crate) use self::edit::edit;
+pub(crate) use self::find::find;
+pub(crate) use self::item::{Body, Item};
+pub use self::item::{Entry, Held};
+pub use self::scan::Direction;
+pub(crate) use self::scan::{From, Scan};
+
+/// The most bytes that the metadata of an entry have.
+pub const METADATA_MAX: usize = 256;
+
+/// The longest encoding of contents that stands in its entry, in bytes.
+pub const INLINE_MAX: usize = 64;
+
+/// The first byte of a leaf.
+const LEAF_TAG: u8 = 0x02;
+
+/// The first byte of an index block.
+const INDEX_TAG: u8 = 0x04;
+
+/// A step is written out in full every so many items.
+const RESTART_EVERY: usize = 16;
+
+/// Where the blocks of directories are read.
+pub(crate) trait Nodes<H: Hash>: Sync {
+    /// Returns a block that something names.
+    fn node(&self, hash: &H) -> impl Future<Output = Result<Arc<DirBlock<H>>>> + Send;
+}
+
+#[cfg(test)]
+mod tests;

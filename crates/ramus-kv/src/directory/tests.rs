@@ -1,0 +1,204 @@
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::FutureExt as _;
+use proptest::prelude::*;
+use ramus_core::{Error, Hash as _, Result, Sha1, Step};
+
+use super::build::Built;
+use super::edit::edit;
+use super::item::{Body, Entry, Held, Item};
+use super::rule::{End, Gap, WEIGHT_MAX, cut};
+use super::{DirBlock, Direction, EntryDiff, EntryPair, From, Nodes, Scan, build, find};
+
+type Map = BTreeMap<Step, Entry<Sha1>>;
+
+/// Blocks by name.
+#[derive(Default)]
+struct Blocks(HashMap<Sha1, Arc<DirBlock<Sha1>>>);
+
+impl Nodes<Sha1> for Blocks {
+    async fn node(&self, hash: &Sha1) -> Result<Arc<DirBlock<Sha1>>> {
+        self.0.get(hash).cloned().ok_or_else(|| Error::missing(hash))
+    }
+}
+
+impl Blocks {
+    fn keep(&mut self, built: &Built<Sha1>) {
+        for (hash, node) in &built.below {
+            assert_eq!(*hash, Sha1::of(node.block()));
+            let read =
+                DirBlock::<Sha1>::decode(node.block().clone()).expect("a block that was made");
+            assert_eq!((read.count(), read.weight()), (node.count(), node.weight()));
+            self.0.insert(*hash, Arc::clone(node));
+        }
+        self.0.insert(built.hash, Arc::clone(&built.root));
+    }
+
+    fn edit(
+        &self,
+        root: &Arc<DirBlock<Sha1>>,
+        edits: BTreeMap<Step, Option<Entry<Sha1>>>,
+    ) -> Built<Sha1> {
+        edit(self, root, edits).now_or_never().expect("no waiting").expect("edit")
+    }
+}
+
+fn value(length: usize) -> Entry<Sha1> {
+    let held = Held::Inline(Bytes::from(vec![7; length.min(64)]));
+    Entry::Contents { held, metadata: Bytes::from(vec![8; length.saturating_sub(64).min(256)]) }
+}
+
+fn items(map: &Map) -> Vec<Item<Sha1>> {
+    let item = |(step, entry): (&Step, &Entry<Sha1>)| Item {
+        step: step.clone(),
+        body: Body::Entry(entry.clone()),
+    };
+    map.iter().map(item).collect()
+}
+
+/// The rule, word by word.
+fn is_boundary(level: u8, items: &[Item<Sha1>], gap: usize) -> bool {
+    let of = |index: usize| Gap::before::<Sha1>(level, &items[index].step);
+    let mut start = gap - 1;
+    while start > 0 && of(start) < of(gap) {
+        start -= 1;
+    }
+    let mut end = gap + 1;
+    while end < items.len() && of(end) < of(gap) {
+        end += 1;
+    }
+    items[start..end].iter().map(Item::weight).sum::<u64>() > WEIGHT_MAX
+}
+
+/// Steps of a few lengths, so that blocks hold few items or many.
+fn step() -> impl Strategy<Value = Step> {
+    let make = |(number, length): (u32, usize)| {
+        let text = format!("{number:06}{}", "x".repeat(length));
+        text.parse().expect("a step")
+    };
+    (0..4000_u32, prop_oneof![Just(1_usize), Just(60), Just(990)]).prop_map(make)
+}
+
+fn batch(most: usize) -> impl Strategy<Value = BTreeMap<Step, Option<Entry<Sha1>>>> {
+    let entry =
+        prop_oneof![2 => (0..320_usize).prop_map(|length| Some(value(length))), 1 => Just(None)];
+    prop::collection::btree_map(step(), entry, 1..most)
+}
+
+fn now<T>(future: impl Future<Output = Result<T>>) -> T {
+    future.now_or_never().expect("no waiting").expect("a sound directory")
+}
+
+fn scanned(blocks: &Blocks, built: &Built<Sha1>, direction: Direction, from: &From) -> Vec<Step> {
+    let mut scan = now(Scan::open(blocks, &built.root, direction, from));
+    let mut steps = Vec::new();
+    while let Some((step, _)) = now(scan.next(blocks)) {
+        steps.push(step);
+    }
+    steps
+}
+
+fn map_of(batch: BTreeMap<Step, Option<Entry<Sha1>>>) -> Map {
+    batch.into_iter().filter_map(|(step, entry)| Some((step, entry?))).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_level_is_cut_where_the_rule_says(map in prop::collection::btree_map(step(), 0..320_usize, 0..300)) {
+        let map: Map = map.into_iter().map(|(step, length)| (step, value(length))).collect();
+        let items = items(&map);
+        let starts = cut(0, &items, &End::OfLevel, &End::OfLevel);
+        let expected: Vec<usize> =
+            (0..items.len()).filter(|index| *index == 0 || is_boundary(0, &items, *index)).collect();
+        prop_assert_eq!(starts, expected);
+    }
+
+    #[test]
+    fn edits_end_in_what_building_gives(
+        first in batch(1500),
+        batches in prop::collection::vec(prop_oneof![4 => batch(4), 2 => batch(40), 1 => batch(800)], 1..12),
+        clear in any::<bool>(),
+    ) {
+        let mut map = Map::new();
+        let mut blocks = Blocks::default();
+        let mut built = build(0, Vec::new());
+        blocks.keep(&built);
+        let last = clear.then(|| first.keys().map(|step| (step.clone(), None)).collect());
+        for batch in [first].into_iter().chain(batches).chain(last) {
+            for (step, entry) in &batch {
+                match entry {
+                    Some(entry) => map.insert(step.clone(), entry.clone()),
+                    None => map.remove(step),
+                };
+            }
+            built = blocks.edit(&built.root, batch);
+            let whole = build(0, items(&map));
+            prop_assert_eq!(built.hash, whole.hash, "{} entries", map.len());
+            prop_assert_eq!(built.root.count(), map.len() as u64);
+            blocks.keep(&built);
+        }
+    }
+
+    #[test]
+    fn every_query_agrees_with_the_map(first in batch(1200), probe in step(), offset in 0..1500_usize) {
+        let map = map_of(first);
+        let mut blocks = Blocks::default();
+        let built = build(0, items(&map));
+        blocks.keep(&built);
+        for step in map.keys().chain([&probe]) {
+            let found = now(find(&blocks, &built.root, step.as_bytes()));
+            prop_assert_eq!(found.as_ref(), map.get(step));
+        }
+        for direction in [Direction::Forwards, Direction::Backwards] {
+            let mut steps: Vec<Step> = map.keys().cloned().collect();
+            let mut from: Vec<Step> = match direction {
+                Direction::Forwards => map.range::<Step, _>(&probe..).map(|(step, _)| step.clone()).collect(),
+                Direction::Backwards => map.range::<Step, _>(..=&probe).map(|(step, _)| step.clone()).collect(),
+            };
+            if direction == Direction::Backwards {
+                steps.reverse();
+                from.reverse();
+            }
+            prop_assert_eq!(&scanned(&blocks, &built, direction, &From::End), &steps);
+            prop_assert_eq!(scanned(&blocks, &built, direction, &From::Step(probe.clone())), from);
+            let behind: Vec<Step> = steps.into_iter().skip(offset).collect();
+            prop_assert_eq!(scanned(&blocks, &built, direction, &From::Offset(offset as u64)), behind);
+        }
+    }
+
+    #[test]
+    fn a_diff_is_what_differs_and_reads_little(first in batch(1200), change in batch(6)) {
+        let old = map_of(first);
+        let mut new = old.clone();
+        for (step, entry) in &change {
+            match entry {
+                Some(entry) => new.insert(step.clone(), entry.clone()),
+                None => new.remove(step),
+            };
+        }
+        let mut blocks = Blocks::default();
+        let (before, after) = (build(0, items(&old)), build(0, items(&new)));
+        blocks.keep(&before);
+        blocks.keep(&after);
+        let mut diff = EntryDiff::new(Some(&before.root), Some(&after.root)).unwrap();
+        let mut found = Vec::new();
+        while let Some(pair) = now(diff.next(&blocks, &blocks)) {
+            found.push(pair);
+        }
+        let steps: std::collections::BTreeSet<&Step> = old.keys().chain(new.keys()).collect();
+        let expected: Vec<EntryPair<Sha1>> = steps
+            .into_iter()
+            .filter(|step| old.get(*step) != new.get(*step))
+            .map(|step| EntryPair {
+                step: step.clone(),
+                old: old.get(step).cloned(),
+                new: new.get(step).cloned(),
+            })
+            .collect();
+        prop_assert_eq!(found, expected);
+    }
+}

@@ -1,0 +1,74 @@
+//! Blocks of trees that are not stored yet.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ramus_core::Result;
+use ramus_core::hash::DigestHash;
+
+use crate::Schema;
+use crate::directory::{DirBlock, Nodes};
+use crate::objects::{Objects, decode_contents};
+
+/// Blocks by name, of one tree that was hashed.
+#[derive(Debug)]
+pub(crate) struct Pending<S: Schema>(HashMap<S::Hash, PendingBlock<S::Hash>, DigestHash>);
+
+#[derive(Clone, Debug)]
+pub(crate) enum PendingBlock<H> {
+    Directory(Arc<DirBlock<H>>),
+    Contents(Bytes),
+}
+
+impl<S: Schema> Pending<S> {
+    pub(crate) fn new() -> Self {
+        Self(HashMap::default())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn get(&self, hash: &S::Hash) -> Option<&PendingBlock<S::Hash>> {
+        self.0.get(hash)
+    }
+
+    pub(crate) fn add_directory(&mut self, hash: S::Hash, block: Arc<DirBlock<S::Hash>>) {
+        self.0.insert(hash, PendingBlock::Directory(block));
+    }
+
+    pub(crate) fn add_contents(&mut self, hash: S::Hash, block: Bytes) {
+        self.0.insert(hash, PendingBlock::Contents(block));
+    }
+}
+
+/// What a tree is read from: what is stored, and what is about to be.
+#[derive(Debug)]
+pub(crate) struct View<'a, S: Schema> {
+    pub(crate) objects: &'a Objects<S>,
+    pub(crate) pending: &'a [Arc<Pending<S>>],
+}
+
+impl<S: Schema> View<'_, S> {
+    pub(crate) fn find(&self, hash: &S::Hash) -> Option<&PendingBlock<S::Hash>> {
+        self.pending.iter().find_map(|pending| pending.get(hash))
+    }
+
+    /// Returns contents that something names.
+    pub(crate) async fn contents(&self, hash: &S::Hash) -> Result<S::Contents> {
+        match self.find(hash) {
+            Some(PendingBlock::Contents(block)) => decode_contents::<S>(block),
+            Some(PendingBlock::Directory(_)) | None => self.objects.contents(hash).await,
+        }
+    }
+}
+
+impl<S: Schema> Nodes<S::Hash> for View<'_, S> {
+    async fn node(&self, hash: &S::Hash) -> Result<Arc<DirBlock<S::Hash>>> {
+        match self.find(hash) {
+            Some(PendingBlock::Directory(block)) => Ok(Arc::clone(block)),
+            Some(PendingBlock::Contents(_)) | None => self.objects.directory(hash).await,
+        }
+    }
+}
