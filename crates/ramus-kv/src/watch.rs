@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
-use ramus_core::{Cursor, Key, Result};
+use ramus_core::{Cursor, ErrorKind, Key, Result};
 use ramus_watch::WatchOptions;
 
 pub use self::branch::BranchEvent;
@@ -31,8 +31,8 @@ pub type BranchesWatch<S> = EventStream<BranchesEvent<S>>;
 ///   ends it.
 /// - After an event, [`cursor`](EventStream::cursor) is the place to go on from later, with
 ///   [`WatchStart::After`].
-/// - When the repository is closed, what was received is given, then
-///   [`Closed`](ramus_core::ErrorKind::Closed) once, and then the stream ends.
+/// - When the repository is closed, [`Closed`](ramus_core::ErrorKind::Closed) is given once, and then
+///   the stream ends: commits that were not given yet cannot be read any more.
 ///
 /// # Errors
 ///
@@ -55,7 +55,7 @@ pub enum WatchStart {
 }
 
 impl<T> EventStream<T> {
-    /// Returns the next event; nothing after the repository was closed.
+    /// Returns the next event; nothing after the error that says that the repository was closed.
     ///
     /// # Errors
     ///
@@ -84,11 +84,13 @@ trait Source: Send + 'static {
 
 impl<T> EventStream<T> {
     fn new(cursor: Cursor, source: impl Source<Event = T>) -> Self {
-        let events = stream::unfold(source, async |mut source| {
+        let events = stream::unfold(Some(source), async |source| {
+            let mut source = source?;
             let event = source.next().await?;
-            Some((event, source))
+            let closed = matches!(&event.1, Err(error) if error.kind() == ErrorKind::Closed);
+            Some((event, if closed { None } else { Some(source) }))
         });
-        Self { cursor, events: events.boxed() }
+        Self { cursor, events: events.fuse().boxed() }
     }
 }
 

@@ -60,7 +60,10 @@ impl<S: Schema> Store<S> {
         Ok(Transaction { store: self.clone(), base, tree, options })
     }
 
-    /// Returns a watch of what lies at a path and below it, from now; the root is the whole branch.
+    /// Returns a watch of what lies at a path and below it, from now.
+    ///
+    /// A watch of the root is one of the branch itself: it sees every move of the head, also one
+    /// that changes no entry.
     ///
     /// # Errors
     ///

@@ -2,9 +2,10 @@ use ramus_core::{Cursor, Error, ErrorKind, KeyChange, Path, RefName, Result, Sna
 use ramus_watch::{Event, Watch, WatchExt as _, WatchOptions};
 
 use super::{BranchWatch, Source, WatchStart, started};
-use crate::{Commit, Diff, Repo, Schema, Store, Tree};
+use crate::tree::dir::Node;
+use crate::{Commit, Diff, Repo, Schema, Store};
 
-/// What became of a branch, below the path that is watched.
+/// What became of a branch, at the path that is watched and below it; at the root, the branch itself.
 #[derive(Clone, Debug)]
 pub struct BranchEvent<S: Schema> {
     /// The path that is watched.
@@ -35,14 +36,25 @@ impl<S: Schema> BranchEvent<S> {
         tree(&self.old).diff_below(&tree(&self.new), &self.path).await
     }
 
-    /// Returns whether the two commits hold the same at the path.
+    /// Returns whether the two commits hold the same at the path, metadata included. Whoever watches
+    /// the root watches the commits themselves.
     async fn is_the_same(&self) -> Result<bool> {
-        let hash = async |commit: Option<Tree<S>>| match commit {
-            Some(tree) => tree.find_hash(&self.path).await,
+        if self.path.is_root() {
+            return Ok(self.old == self.new);
+        }
+        let (old, new) = (self.node(self.old.as_ref()), self.node(self.new.as_ref()));
+        Ok(match (old.await?, new.await?) {
+            (Some(old), Some(new)) => old.is_known_same(&new),
+            (old, new) => old.is_none() && new.is_none(),
+        })
+    }
+
+    /// Returns what a commit has at the path.
+    async fn node(&self, commit: Option<&Commit<S>>) -> Result<Option<Node<S>>> {
+        match commit {
+            Some(commit) => commit.tree().node(&self.path).await,
             None => Ok(None),
-        };
-        let old = hash(self.old.as_ref().map(Commit::tree)).await?;
-        Ok(old == hash(self.new.as_ref().map(Commit::tree)).await?)
+        }
     }
 }
 
