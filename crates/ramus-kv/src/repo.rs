@@ -5,8 +5,8 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 use ramus_core::erased::Backend;
 use ramus_core::{
-    AtomicWrite as _, AtomicWriteExt as _, IdSource, Namespace, OsRandom, ReadOnly as _, RefName,
-    Result, Storage as _, Update,
+    AtomicWrite as _, AtomicWriteExt as _, Error, IdSource, Namespace, OsRandom, ReadOnly as _,
+    RefName, Result, Storage as _, Update,
 };
 
 use crate::branch::Branch;
@@ -107,12 +107,18 @@ impl<S: Schema> Repo<S> {
     /// Removes a branch, whatever it holds; returns whether it was there. Its commits stay for as
     /// long as something else reaches them.
     ///
+    /// # Errors
+    ///
+    /// [`Contention`](ramus_core::ErrorKind::Contention) if others moved the branch again and again.
+    ///
     /// # Cancel safety
     ///
     /// A dropped future has removed the branch or not.
     pub async fn remove_branch(&self, name: &str) -> Result<bool> {
         let name = RefName::branch(name)?;
-        loop {
+        let store = Store::on_branch(self.clone(), self.shared_branch(name.clone()));
+        for attempt in 0..store.attempts_max() {
+            store.back_off(attempt).await;
             let Some(holds) = self.refs().find(&name).await? else { return Ok(false) };
             let update = self.update("remove branch").await?;
             let update = update.test_and_set(name.clone(), Some(holds), None);
@@ -120,6 +126,7 @@ impl<S: Schema> Repo<S> {
                 return Ok(true);
             }
         }
+        Err(store.contention(store.attempts_max()))
     }
 
     /// Returns a commit, or nothing if there is no such block.
@@ -149,8 +156,11 @@ impl<S: Schema> Repo<S> {
     /// # Errors
     ///
     /// [`Missing`](ramus_core::ErrorKind::Missing) for a commit that a history names and that is not
-    /// there.
+    /// there; [`InvalidInput`](ramus_core::ErrorKind::InvalidInput) for a commit of another
+    /// repository.
     pub async fn lcas(&self, one: &Commit<S>, other: &Commit<S>) -> Result<Vec<Commit<S>>> {
+        self.check_commit(one)?;
+        self.check_commit(other)?;
         let hashes = history::lcas(self.objects(), &[one.hash()], &[other.hash()]).await?;
         let mut commits = Vec::with_capacity(hashes.len());
         for hash in hashes {
@@ -161,7 +171,13 @@ impl<S: Schema> Repo<S> {
 
     /// Returns whether one can get from `commit` to `ancestor` by parents. A commit is its own
     /// ancestor.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`lcas`](Repo::lcas).
     pub async fn is_ancestor(&self, ancestor: &Commit<S>, commit: &Commit<S>) -> Result<bool> {
+        self.check_commit(ancestor)?;
+        self.check_commit(commit)?;
         history::is_ancestor(self.objects(), &ancestor.hash(), &commit.hash()).await
     }
 
@@ -211,6 +227,20 @@ impl<S: Schema> Repo<S> {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
+    /// Refuses to go on in a closed storage, where nothing else would ask it.
+    pub(crate) async fn ensure_open(&self) -> Result<()> {
+        self.refs().position().await.map(drop)
+    }
+
+    /// Refuses a commit that is not in this repository.
+    pub(crate) fn check_commit(&self, commit: &Commit<S>) -> Result<()> {
+        if commit.is_of(self.objects()) {
+            return Ok(());
+        }
+        let hash = commit.hash();
+        Err(Error::invalid_input(format!("commit {hash} is of another repository")))
+    }
+
     /// Returns a random number below `bound`, which is not zero.
     pub(crate) fn random_below(&self, bound: u64) -> u64 {
         let random = u128::from_le_bytes(*self.0.ids.next_id().as_bytes());
@@ -225,7 +255,7 @@ impl<S: Schema> Repo<S> {
 
     /// Returns a commit that something names.
     pub(crate) async fn existing(&self, hash: S::Hash) -> Result<Commit<S>> {
-        self.commit(&hash).await?.ok_or_else(|| ramus_core::Error::missing(hash))
+        self.commit(&hash).await?.ok_or_else(|| Error::missing(hash))
     }
 
     /// Returns a commit that something names, if it names one.

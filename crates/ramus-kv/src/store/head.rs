@@ -11,7 +11,10 @@ impl<S: Schema> Store<S> {
     pub async fn head(&self) -> Result<Option<Commit<S>>> {
         match &self.0.place {
             Place::Branch(branch) => self.head_of(branch).await,
-            Place::Detached { head, .. } => Ok(head.lock().clone()),
+            Place::Detached { head, .. } => {
+                self.repo().ensure_open().await?;
+                Ok(head.lock().clone())
+            }
         }
     }
 
@@ -21,7 +24,7 @@ impl<S: Schema> Store<S> {
     ///
     /// [`InvalidInput`](ramus_core::ErrorKind::InvalidInput) for a commit of another repository.
     pub async fn set_head(&self, commit: &Commit<S>) -> Result<()> {
-        self.check_commit(commit)?;
+        self.repo().check_commit(commit)?;
         match &self.0.place {
             Place::Branch(branch) => {
                 let update = self.repo().update("set head").await?;
@@ -29,7 +32,10 @@ impl<S: Schema> Store<S> {
                 // It tests nothing, so it is not refused.
                 drop(self.repo().refs().update(update).await?);
             }
-            Place::Detached { head, .. } => *head.lock() = Some(commit.clone()),
+            Place::Detached { head, .. } => {
+                self.repo().ensure_open().await?;
+                *head.lock() = Some(commit.clone());
+            }
         }
         Ok(())
     }
@@ -45,7 +51,7 @@ impl<S: Schema> Store<S> {
         test: Option<&Commit<S>>,
         set: Option<&Commit<S>>,
     ) -> Result<bool> {
-        set.map_or(Ok(()), |commit| self.check_commit(commit))?;
+        test.into_iter().chain(set).try_for_each(|commit| self.repo().check_commit(commit))?;
         match &self.0.place {
             Place::Branch(branch) => {
                 let (test, set) = (test.map(Commit::hash), set.map(Commit::hash));
@@ -53,7 +59,10 @@ impl<S: Schema> Store<S> {
                 let update = update.test_and_set(branch.name.clone(), test, set);
                 Ok(self.repo().refs().update(update).await?.is_applied())
             }
-            Place::Detached { .. } => Ok(self.test_and_set_detached(test, set.cloned())),
+            Place::Detached { .. } => {
+                self.repo().ensure_open().await?;
+                Ok(self.test_and_set_detached(test, set.cloned()))
+            }
         }
     }
 
@@ -62,10 +71,12 @@ impl<S: Schema> Store<S> {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ramus_core::ErrorKind::InvalidInput) for a commit of another repository.
+    /// [`InvalidInput`](ramus_core::ErrorKind::InvalidInput) for a commit of another repository;
+    /// [`Contention`](ramus_core::ErrorKind::Contention) if others moved the head again and again.
     pub async fn fast_forward(&self, commit: &Commit<S>) -> Result<bool> {
-        self.check_commit(commit)?;
-        loop {
+        self.repo().check_commit(commit)?;
+        for attempt in 0..self.attempts_max() {
+            self.back_off(attempt).await;
             let head = self.head().await?;
             if let Some(head) = &head
                 && !history::is_ancestor(self.repo().objects(), &head.hash(), &commit.hash())
@@ -77,6 +88,7 @@ impl<S: Schema> Store<S> {
                 return Ok(true);
             }
         }
+        Err(self.contention(self.attempts_max()))
     }
 
     /// Makes a branch that is where this handle is, and returns a handle on it.
@@ -99,15 +111,6 @@ impl<S: Schema> Store<S> {
         Err(Error::invalid_input(format!(
             "branch `{name}` exists; take another name, or open it and set its head"
         )))
-    }
-
-    /// Refuses a commit that is not in this repository.
-    pub(super) fn check_commit(&self, commit: &Commit<S>) -> Result<()> {
-        if commit.is_of(self.repo().objects()) {
-            return Ok(());
-        }
-        let hash = commit.hash();
-        Err(Error::invalid_input(format!("commit {hash} is of another repository")))
     }
 
     pub(super) fn test_and_set_detached(

@@ -173,6 +173,10 @@ impl<S: Schema> Store<S> {
     /// error: see [`Merged::clean`].
     pub async fn merge(&self, other: &Self, info: impl Into<Info>) -> Result<Merged<S>> {
         let info = info.into();
+        if !self.repo().is_same(other.repo()) {
+            let message = format!("{other:?} is of another repository than {self:?}");
+            return Err(Error::invalid_input(message));
+        }
         match other.head().await? {
             Some(theirs) => self.merge_with(&theirs, MergeOptions::default(), info).await,
             None => Ok(Merged::Unchanged),
@@ -191,7 +195,7 @@ impl<S: Schema> Store<S> {
         info: impl Into<Info>,
     ) -> Result<Merged<S>> {
         let info = info.into();
-        self.check_commit(theirs)?;
+        self.repo().check_commit(theirs)?;
         let _turn = self.turn().wait().await?;
         for attempt in 0..self.attempts_max() {
             self.back_off(attempt).await;
@@ -216,7 +220,7 @@ impl<S: Schema> Store<S> {
         info: impl Into<Info>,
     ) -> Result<Commit<S>> {
         let info = info.into();
-        self.check_commit(&unmerged.ours)?;
+        self.repo().check_commit(&unmerged.ours)?;
         let tree = unmerged.resolved().await?;
         let _turn = self.turn().wait().await?;
         let head = self.head().await?;

@@ -370,12 +370,12 @@ impl<S: Schema> Store<S> {
         info
     }
 
-    pub(super) fn attempts_max(&self) -> u32 {
+    pub(crate) fn attempts_max(&self) -> u32 {
         self.repo().options().attempts_max.max(1)
     }
 
     /// Waits before another attempt: longer each time, and not as long as others wait.
-    pub(super) async fn back_off(&self, attempt: u32) {
+    pub(crate) async fn back_off(&self, attempt: u32) {
         const FIRST_US: u64 = 100;
         const DOUBLINGS_MAX: u32 = 9;
         if attempt == 0 {
@@ -385,7 +385,7 @@ impl<S: Schema> Store<S> {
         sleep(Duration::from_micros(self.repo().random_below(longest))).await;
     }
 
-    pub(super) fn contention(&self, attempts: u32) -> Error {
+    pub(crate) fn contention(&self, attempts: u32) -> Error {
         let message =
             format!("{self:?} was moved by other writers before each of {attempts} attempts");
         Error::new(ErrorKind::Contention, message)
