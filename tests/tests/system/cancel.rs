@@ -1,0 +1,268 @@
+//! Writes whose future is dropped in the middle: they did nothing, or everything, and others go on.
+//!
+//! The storage waits once before and once after each call, so a write is dropped before and after
+//! each thing that it does.
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use ramus_core::Result;
+use ramus_kv::{MergeOptions, Repo, Store};
+
+use crate::bed::{Bed, Text, head, log, put, read, steps};
+
+on_every_backend!(
+    a_dropped_set_did_nothing_or_everything,
+    a_dropped_remove_did_nothing_or_everything,
+    a_dropped_rename_did_nothing_or_everything,
+    a_dropped_set_tree_did_nothing_or_everything,
+    a_dropped_test_and_set_did_nothing_or_everything,
+    a_dropped_commit_did_nothing_or_everything,
+    a_dropped_transact_did_nothing_or_everything,
+    a_dropped_transact_again_did_nothing_or_everything,
+    a_dropped_merge_did_nothing_or_everything,
+    a_dropped_commit_merge_did_nothing_or_everything,
+    a_dropped_set_head_did_nothing_or_everything,
+    a_dropped_test_and_set_head_did_nothing_or_everything,
+    a_dropped_fast_forward_did_nothing_or_everything,
+    a_dropped_fork_did_nothing_or_everything,
+    a_dropped_remove_branch_did_nothing_or_everything,
+    a_dropped_write_of_a_detached_handle_did_nothing_or_everything,
+    a_writer_that_is_dropped_while_it_waits_its_turn_is_forgotten,
+);
+
+/// Polls a future at most so often, then drops it; returns whether it was ready.
+fn poll_times<T>(future: impl Future<Output = T>, times: usize) -> Option<T> {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    for _ in 0..times {
+        if let Poll::Ready(answer) = future.as_mut().poll(&mut context) {
+            return Some(answer);
+        }
+    }
+    None
+}
+
+/// What a test writes to: `main`, with the values `a/x` and `a/y`, and the branch `draft`, on which
+/// the value `draft` was added.
+struct Scene {
+    repo: Repo<Text>,
+    main: Store<Text>,
+    draft: Store<Text>,
+}
+
+async fn scene(bed: &Bed) -> Scene {
+    let repo = bed.repo();
+    let main = repo.main().await.unwrap();
+    put(&main, "a/x", "1").await;
+    put(&main, "a/y", "1").await;
+    let draft = main.fork("draft").await.unwrap();
+    put(&draft, "draft", "1").await;
+    Scene { repo, main, draft }
+}
+
+/// Returns what can be seen of a storage: the branches with their commits, and what they hold.
+async fn seen(bed: &Bed) -> Vec<(String, Vec<String>, Vec<(String, String)>)> {
+    let repo = bed.repo();
+    let mut seen = Vec::new();
+    for name in repo.branches().await.unwrap() {
+        let store = repo.branch(&name).await.unwrap();
+        let messages = log(&store).await.into_iter().map(|commit| commit.info().message.clone());
+        let tree = store.tree().await.unwrap();
+        let differences = repo.empty_tree().diff(&tree).collect().await.unwrap();
+        let mut values = Vec::new();
+        for difference in differences {
+            let value = tree.find(&difference.path).await.unwrap().unwrap();
+            values.push((difference.path.to_string(), value));
+        }
+        seen.push((name, messages.collect(), values));
+    }
+    seen
+}
+
+/// Drops a write at each of its polls in turn, and checks what it left; then that others go on.
+#[expect(clippy::future_not_send, reason = "it is if the write is")]
+async fn check<T>(bed: Bed, write: impl AsyncFn(Scene) -> Result<T>) {
+    let untouched = bed.another().await;
+    scene(&untouched).await;
+    let before = seen(&untouched).await;
+    let whole = bed.another().await;
+    write(scene(&whole).await).await.unwrap();
+    let after = seen(&whole).await;
+    assert_ne!(before, after, "a write that does nothing shows nothing");
+    let (mut nothing, mut everything) = (0, 0);
+    for polls in 1.. {
+        let bed = bed.another().await;
+        let scene = scene(&bed).await;
+        let (repo, main) = (scene.repo.clone(), scene.main.clone());
+        bed.rig().be_slow();
+        let answer = poll_times(write(scene), polls);
+        let left = seen(&bed).await;
+        if left == before {
+            nothing += 1;
+        } else {
+            assert_eq!(left, after, "dropped after {polls} polls");
+            everything += 1;
+        }
+        put(&main, "others", "go on").await;
+        assert_eq!(read(&bed.main().await, "others").await, "go on");
+        repo.branch("new").await.unwrap().set("x", "1", "new").await.unwrap();
+        if let Some(answer) = answer {
+            answer.unwrap();
+            break;
+        }
+    }
+    assert!(nothing > 1 && everything > 1, "{nothing} did nothing, {everything} everything");
+}
+
+async fn a_dropped_set_did_nothing_or_everything(bed: Bed) {
+    check(bed, async |s: Scene| s.main.set("b/c", "2", "write").await).await;
+}
+
+async fn a_dropped_remove_did_nothing_or_everything(bed: Bed) {
+    check(bed, async |s: Scene| s.main.remove("a/x", "write").await).await;
+}
+
+async fn a_dropped_rename_did_nothing_or_everything(bed: Bed) {
+    check(bed, async |s: Scene| s.main.rename("a", "b/c", "write").await).await;
+}
+
+async fn a_dropped_set_tree_did_nothing_or_everything(bed: Bed) {
+    check(bed, async |s: Scene| {
+        let tree = s.draft.tree().await?;
+        s.main.set_tree("b", &tree, "write").await
+    })
+    .await;
+}
+
+async fn a_dropped_test_and_set_did_nothing_or_everything(bed: Bed) {
+    check(bed, async |s: Scene| {
+        s.main.test_and_set("a/x", Some("1".to_owned()), Some("2".to_owned()), "write").await
+    })
+    .await;
+}
+
+async fn a_dropped_commit_did_nothing_or_everything(bed: Bed) {
+    check(bed, async |s: Scene| {
+        let mut edit = s.main.begin().await?;
+        edit.set("b", "2").await?;
+        edit.remove("a").await?;
+        s.main.commit(edit, "write").await
+    })
+    .await;
+}
+
+async fn a_dropped_transact_did_nothing_or_everything(bed: Bed) {
+    check(bed, async |s: Scene| {
+        s.main
+            .transact("write", async |edit| {
+                edit.set("b", "2").await?;
+                edit.rename("a/x", "c").await
+            })
+            .await
+    })
+    .await;
+}
+
+async fn a_dropped_transact_again_did_nothing_or_everything(bed: Bed) {
+    check(bed, async |s: Scene| {
+        s.main
+            .transact_again("write", async |edit| {
+                edit.set("b", "2").await?;
+                edit.rename("a/x", "c").await
+            })
+            .await
+    })
+    .await;
+}
+
+async fn a_dropped_merge_did_nothing_or_everything(bed: Bed) {
+    check(bed, async |s: Scene| {
+        let no_ff = MergeOptions::default().no_ff();
+        let theirs = s.draft.head().await?.expect("it has a head");
+        s.main.merge_with(&theirs, no_ff, "write").await?.clean()
+    })
+    .await;
+}
+
+async fn a_dropped_commit_merge_did_nothing_or_everything(bed: Bed) {
+    check(bed, async |s: Scene| {
+        // The conflict takes commits of its own, on a branch that nobody looks at.
+        let ours = s.repo.detached(&head(&s.main).await);
+        ours.set("draft", "2", "ours").await?;
+        let ramus_kv::Merged::Conflicts(mut unmerged) = ours.merge(&s.draft, "merge").await? else {
+            panic!("a conflict");
+        };
+        unmerged.resolve("draft", ramus_kv::Resolution::Theirs)?;
+        let merged = ours.commit_merge(unmerged, "resolved").await?;
+        s.main.fast_forward(&merged).await
+    })
+    .await;
+}
+
+async fn a_dropped_set_head_did_nothing_or_everything(bed: Bed) {
+    check(bed, async |s: Scene| s.main.set_head(&head(&s.draft).await).await).await;
+}
+
+async fn a_dropped_test_and_set_head_did_nothing_or_everything(bed: Bed) {
+    check(bed, async |s: Scene| {
+        let (test, set) = (s.main.head().await?, s.draft.head().await?);
+        s.main.test_and_set_head(test.as_ref(), set.as_ref()).await
+    })
+    .await;
+}
+
+async fn a_dropped_fast_forward_did_nothing_or_everything(bed: Bed) {
+    check(bed, async |s: Scene| s.main.fast_forward(&head(&s.draft).await).await).await;
+}
+
+async fn a_dropped_fork_did_nothing_or_everything(bed: Bed) {
+    check(bed, async |s: Scene| s.main.fork("fork").await).await;
+}
+
+async fn a_dropped_remove_branch_did_nothing_or_everything(bed: Bed) {
+    check(bed, async |s: Scene| s.repo.remove_branch("draft").await).await;
+}
+
+async fn a_dropped_write_of_a_detached_handle_did_nothing_or_everything(bed: Bed) {
+    let main = bed.main().await;
+    let base = put(&main, "x", "1").await;
+    bed.rig().be_slow();
+    let mut done = 0;
+    for polls in 1.. {
+        let detached = main.repo().detached(&base);
+        let answer = poll_times(detached.set("x", "2", "write"), polls);
+        let now = head(&detached).await;
+        if now == base {
+            assert_eq!((done, read(&detached, "x").await), (0, "1".to_owned()));
+        } else {
+            assert_eq!(
+                (now.parents(), read(&detached, "x").await),
+                (&[base.hash()][..], "2".into())
+            );
+            done += 1;
+        }
+        put(&detached, "others", "go on").await;
+        if let Some(answer) = answer {
+            assert_eq!(answer.unwrap(), Some(now));
+            break;
+        }
+    }
+    assert!(done > 0);
+}
+
+async fn a_writer_that_is_dropped_while_it_waits_its_turn_is_forgotten(bed: Bed) {
+    let Scene { main, .. } = scene(&bed).await;
+    bed.rig().be_slow();
+    let mut first = Box::pin(main.set("first", "1", "first"));
+    assert!(poll_times(first.as_mut(), 1).is_none());
+    assert!(poll_times(main.set("second", "1", "second"), 100).is_none(), "it waits its turn");
+    let third = tokio::spawn({
+        let main = main.clone();
+        async move { main.set("third", "1", "third").await }
+    });
+    tokio::task::yield_now().await;
+    drop(first);
+    third.await.unwrap().unwrap().unwrap();
+    assert_eq!(steps(&main, "").await, ["a", "third"]);
+}

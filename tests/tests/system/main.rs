@@ -1,0 +1,21 @@
+//! The key-value store on each backend: what it promises, decides and refuses.
+//!
+//! One file for each subject. A test is a function of a [`Bed`](bed::Bed), and `on_every_backend!`
+//! runs it on all backends that are listed in `backends`.
+#![expect(clippy::unwrap_used, reason = "all of this is tests")]
+
+#[macro_use]
+mod backends;
+mod bed;
+mod rig;
+
+mod bad_input;
+mod basics;
+mod cancel;
+mod concurrency;
+mod decisions;
+mod documents;
+mod merges;
+mod spawn;
+mod strategies;
+mod watches;

@@ -1,0 +1,248 @@
+//! A storage over a storage that fails on command, tells when it is called, and can be slow.
+
+use std::collections::{HashMap, HashSet};
+use std::future::poll_fn;
+use std::mem;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+
+use bytes::Bytes;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use ramus_core::erased::{Backend, Sweeper};
+use ramus_core::{
+    AtomicWrite, Changes, ContentAddressable, Cursor, Error, ErrorKind, Limits, ReadOnly, RefName,
+    RefOutcome, RefUpdate, Result, Sha1, Snapshot, Storage, Subscription,
+};
+
+/// The storage. Clones are one.
+#[derive(Clone, Debug)]
+pub(crate) struct Rig {
+    blocks: RigBlocks,
+    refs: RigRefs,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct RigBlocks(Arc<Shared>);
+
+#[derive(Clone, Debug)]
+pub(crate) struct RigRefs(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    inner: Backend<Sha1>,
+    orders: Mutex<Orders>,
+}
+
+/// What the storage was told to do.
+#[derive(Default)]
+struct Orders {
+    lost: HashSet<Sha1>,
+    replaced: HashMap<Sha1, Bytes>,
+    block_bytes_max: Option<usize>,
+    slow: bool,
+    before_write: Option<BoxFuture<'static, ()>>,
+    added: Vec<Sha1>,
+}
+
+impl std::fmt::Debug for Orders {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Orders").field("lost", &self.lost).finish_non_exhaustive()
+    }
+}
+
+impl Rig {
+    pub(crate) fn new(inner: Backend<Sha1>) -> Self {
+        let shared = Arc::new(Shared { inner, orders: Mutex::default() });
+        Self { blocks: RigBlocks(Arc::clone(&shared)), refs: RigRefs(shared) }
+    }
+
+    /// Finds this block no more.
+    pub(crate) fn lose(&self, hash: Sha1) {
+        self.orders(|orders| orders.lost.insert(hash));
+    }
+
+    /// Finds this in place of the block.
+    pub(crate) fn replace(&self, hash: Sha1, block: impl Into<Bytes>) {
+        let block = block.into();
+        self.orders(|orders| orders.replaced.insert(hash, block));
+    }
+
+    /// Takes no larger blocks than this.
+    pub(crate) fn limit_blocks(&self, bytes: usize) {
+        self.orders(|orders| orders.block_bytes_max = Some(bytes));
+    }
+
+    /// Waits once before and once after each call from now on.
+    pub(crate) fn be_slow(&self) {
+        self.orders(|orders| orders.slow = true);
+    }
+
+    /// Does something between the next write's call and its being judged.
+    pub(crate) fn before_next_write(&self, action: impl Future<Output = ()> + Send + 'static) {
+        self.orders(|orders| orders.before_write = Some(action.boxed()));
+    }
+
+    /// Returns the blocks that were added since this was asked last.
+    pub(crate) fn take_added(&self) -> Vec<Sha1> {
+        self.orders(|orders| mem::take(&mut orders.added))
+    }
+
+    fn orders<T>(&self, give: impl FnOnce(&mut Orders) -> T) -> T {
+        self.blocks.0.orders(give)
+    }
+}
+
+impl Shared {
+    fn orders<T>(&self, give: impl FnOnce(&mut Orders) -> T) -> T {
+        give(&mut self.orders.lock().expect("no test panics with the lock held"))
+    }
+
+    /// Runs a call, and waits before and after it if the storage is slow.
+    async fn call<T>(&self, call: impl Future<Output = T>) -> T {
+        let slow = self.orders(|orders| orders.slow);
+        wait_once_if(slow).await;
+        let answer = call.await;
+        wait_once_if(slow).await;
+        answer
+    }
+
+    fn is_lost(&self, key: &Sha1) -> bool {
+        self.orders(|orders| orders.lost.contains(key))
+    }
+
+    fn note_added(&self, blocks: &[(Sha1, Bytes)]) -> Result<()> {
+        self.orders(|orders| {
+            let max = orders.block_bytes_max.unwrap_or(usize::MAX);
+            if let Some((key, block)) = blocks.iter().find(|(_, block)| block.len() > max) {
+                let message = format!("block {key} has {} bytes, of {max}", block.len());
+                return Err(Error::new(ErrorKind::Limit, message));
+            }
+            orders.added.extend(blocks.iter().map(|(key, _)| *key));
+            Ok(())
+        })
+    }
+}
+
+async fn wait_once_if(wait: bool) {
+    let mut waited = !wait;
+    poll_fn(|context| {
+        if mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+impl Storage for Rig {
+    type Hash = Sha1;
+    type Blocks = RigBlocks;
+    type Refs = RigRefs;
+    type Sweep = Sweeper<Sha1>;
+
+    fn blocks(&self) -> &RigBlocks {
+        &self.blocks
+    }
+
+    fn refs(&self) -> &RigRefs {
+        &self.refs
+    }
+
+    fn sweep(&self) -> Option<Sweeper<Sha1>> {
+        self.blocks.0.inner.sweep()
+    }
+
+    async fn write(
+        &self,
+        blocks: Vec<(Sha1, Bytes)>,
+        update: RefUpdate<Sha1>,
+    ) -> Result<RefOutcome<Sha1>> {
+        if let Some(action) = self.orders(|orders| orders.before_write.take()) {
+            action.await;
+        }
+        let shared = &self.blocks.0;
+        shared.note_added(&blocks)?;
+        shared.call(shared.inner.write(blocks, update)).await
+    }
+}
+
+impl ReadOnly for RigBlocks {
+    type Key = Sha1;
+    type Value = Bytes;
+
+    async fn find(&self, key: &Sha1) -> Result<Option<Bytes>> {
+        let found = self.0.call(self.0.inner.blocks().find(key)).await?;
+        let replaced = self.0.orders(|orders| orders.replaced.get(key).cloned());
+        Ok(if self.0.is_lost(key) { None } else { replaced.or(found) })
+    }
+
+    fn limits(&self) -> Limits {
+        let limits = self.0.inner.blocks().limits();
+        let max = self.0.orders(|orders| orders.block_bytes_max);
+        limits.with_block_bytes_max(max.unwrap_or(limits.block_bytes_max))
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.0.inner.blocks().close().await
+    }
+}
+
+impl ContentAddressable for RigBlocks {
+    fn name(&self, value: &Bytes) -> Result<Sha1> {
+        self.0.inner.blocks().name(value)
+    }
+
+    async fn unsafe_add(&self, key: Sha1, value: Bytes) -> Result<()> {
+        self.unsafe_add_many(vec![(key, value)]).await
+    }
+
+    async fn unsafe_add_many(&self, blocks: Vec<(Sha1, Bytes)>) -> Result<()> {
+        self.0.note_added(&blocks)?;
+        self.0.call(self.0.inner.blocks().unsafe_add_many(blocks)).await
+    }
+
+    async fn flush(&self) -> Result<()> {
+        self.0.inner.blocks().flush().await
+    }
+}
+
+impl ReadOnly for RigRefs {
+    type Key = RefName;
+    type Value = Sha1;
+
+    async fn find(&self, key: &RefName) -> Result<Option<Sha1>> {
+        self.0.call(self.0.inner.refs().find(key)).await
+    }
+
+    fn limits(&self) -> Limits {
+        self.0.inner.refs().limits()
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.0.inner.refs().close().await
+    }
+}
+
+impl AtomicWrite for RigRefs {
+    async fn update(&self, update: RefUpdate<Sha1>) -> Result<RefOutcome<Sha1>> {
+        self.0.call(self.0.inner.refs().update(update)).await
+    }
+
+    async fn snapshot(&self, prefix: &[u8]) -> Result<Snapshot<RefName, Sha1>> {
+        self.0.call(self.0.inner.refs().snapshot(prefix)).await
+    }
+
+    async fn changes(&self, after: Cursor, limit: usize) -> Result<Changes<RefName, Sha1>> {
+        self.0.call(self.0.inner.refs().changes(after, limit)).await
+    }
+
+    async fn position(&self) -> Result<Cursor> {
+        self.0.call(self.0.inner.refs().position()).await
+    }
+
+    fn subscribe(&self) -> Subscription<RefName, Sha1> {
+        self.0.inner.refs().subscribe()
+    }
+}

@@ -1,0 +1,312 @@
+//! Every public future can be spawned, with borrowed and with owned arguments.
+//!
+//! That it compiles is most of the test: a future that is not `Send`, or that keeps what it borrowed
+//! longer than it may, does not.
+
+use futures::StreamExt as _;
+use ramus_core::wrap::Verified;
+use ramus_core::{
+    AtomicWrite as _, AtomicWriteExt as _, ContentAddressable as _, ContentAddressableExt as _,
+    Path, ReadOnly as _, RefName, Result, Sha1, Storage as _, Sweep as _, Update,
+};
+use ramus_kv::{
+    Commit, Info, MergeOptions, Merged, Repo, Resolution, Store, TransactionOptions, WatchStart,
+};
+use ramus_watch::{WatchExt as _, WatchOptions};
+
+use crate::bed::{Bed, Text, put};
+
+on_every_backend!(
+    threads: reads_and_writes_of_a_store_can_be_spawned,
+    transactions_can_be_spawned,
+    heads_forks_and_merges_can_be_spawned,
+    trees_can_be_spawned,
+    repositories_can_be_spawned,
+    watches_and_logs_can_be_spawned,
+    storages_can_be_spawned,
+);
+
+/// Spawns a task and waits for it.
+async fn spawned<T: Send + 'static>(task: impl Future<Output = Result<T>> + Send + 'static) -> T {
+    tokio::spawn(task).await.expect("it does not panic").expect("it succeeds")
+}
+
+/// Returns a text that is nobody's but the caller's.
+fn own(text: &str) -> String {
+    text.to_owned()
+}
+
+async fn reads_and_writes_of_a_store_can_be_spawned(bed: Bed) {
+    let store = bed.main().await;
+    // Owned arguments: the future itself is spawned, with nothing around it but the handle.
+    let s = store.clone();
+    spawned(async move { s.set(own("a/x"), own("1"), own("owned")).await }).await;
+    let s = store.clone();
+    spawned(async move { s.find(own("a/x")).await }).await;
+    // Borrowed arguments: from what the task owns.
+    spawned({
+        let store = store.clone();
+        async move {
+            let (path, value, why) = (own("a/y"), own("2"), own("borrowed"));
+            let (path, why) = (path.as_str(), why.as_str());
+            store.set(path, value.as_str(), why).await?;
+            store.set(&path.parse::<Path>()?, value.clone(), Info::new(why)).await?;
+            store.find(path).await?;
+            store.find(path.as_bytes()).await?;
+            store.mem(path).await?;
+            store.kind(path).await?;
+            store.list(path).await?;
+            store.tree().await?;
+            let tree = store.find_tree("a").await?.expect("a directory");
+            store.set_tree(path, &tree, why).await.expect_err("contents are there");
+            let other = own("copy");
+            store.set_tree(other.as_str(), &tree, why).await?;
+            store.rename(other.as_str(), "moved", why).await?;
+            store.test_and_set(path, Some(value.clone()), Some(own("3")), why).await?;
+            store.remove(path, why).await?;
+            Ok(())
+        }
+    })
+    .await;
+    let s = store.clone();
+    spawned(async move { s.mem(own("a/x")).await }).await;
+    let s = store.clone();
+    spawned(async move { s.kind(own("a/x")).await }).await;
+    let s = store.clone();
+    spawned(async move { s.list(Path::root()).await }).await;
+    let s = store.clone();
+    let tree = spawned(async move { s.find_tree(own("a")).await }).await.unwrap();
+    let s = store.clone();
+    spawned(async move { s.set_tree(own("b"), &tree, own("owned")).await }).await;
+    let s = store.clone();
+    spawned(async move { s.rename(own("b"), own("c"), own("owned")).await }).await;
+    let s = store.clone();
+    let test = spawned(async move {
+        s.test_and_set(own("c/x"), Some(own("1")), Some(own("2")), own("owned")).await
+    });
+    assert!(test.await);
+    let s = store.clone();
+    spawned(async move { s.remove(own("c"), own("owned")).await }).await;
+    let moved = store.find("moved/y").await.unwrap();
+    assert_eq!((moved.as_deref(), store.mem("c").await.unwrap()), (Some("2"), false));
+}
+
+async fn transactions_can_be_spawned(bed: Bed) {
+    let store = bed.main().await;
+    spawned({
+        let store = store.clone();
+        async move {
+            // A closure that runs once may borrow from around it.
+            let (name, value) = (own("ada"), own("mathematician"));
+            let (name, mut runs) = (name.as_str(), 0);
+            store
+                .transact("borrowed", async |edit| {
+                    runs += 1;
+                    edit.set(format!("users/{name}"), value.as_str()).await
+                })
+                .await?;
+            let options = TransactionOptions::default().allow_empty();
+            store
+                .transact_with(options, Info::new("borrowed"), async |edit| {
+                    edit.find(format!("users/{name}")).await
+                })
+                .await?;
+            let (begun, other) = (store.begin().await?, store.begin_with(options).await?);
+            drop(other);
+            store.commit(begun, name).await?;
+            assert_eq!(runs, 1);
+            Ok(())
+        }
+    })
+    .await;
+    spawned({
+        let store = store.clone();
+        async move {
+            let value = own("owned");
+            store.transact(own("owned"), async move |edit| edit.set(own("x"), value).await).await
+        }
+    })
+    .await;
+    spawned({
+        // One that may run many times owns what it captures, and clones it for each run.
+        let (store, value) = (store.clone(), own("again"));
+        async move {
+            store
+                .transact_again(own("again"), async move |edit| {
+                    let before = edit.find("x").await?;
+                    edit.set("x", value.clone()).await?;
+                    Ok(before)
+                })
+                .await
+        }
+    })
+    .await;
+    assert_eq!(store.find("x").await.unwrap().as_deref(), Some("again"));
+    assert_eq!(store.find("users/ada").await.unwrap().as_deref(), Some("mathematician"));
+}
+
+async fn heads_forks_and_merges_can_be_spawned(bed: Bed) {
+    let main = bed.main().await;
+    put(&main, "base", "1").await;
+    let merged = spawned({
+        let main = main.clone();
+        async move {
+            let (name, why) = (own("draft"), own("why"));
+            let draft = main.fork(name.as_str()).await?;
+            draft.set("x", "theirs", why.as_str()).await?;
+            main.set("y", "ours", why.as_str()).await?;
+            main.merge(&draft, why.as_str()).await?.clean()?;
+            draft.set("x", "theirs again", why.as_str()).await?;
+            let theirs = draft.head().await?.expect("a head");
+            let options = MergeOptions::default().no_ff();
+            main.merge_with(&theirs, options, why.as_str()).await?.clean()?;
+            draft.set("x", "a", why.as_str()).await?;
+            main.set("x", "b", why.as_str()).await?;
+            let Merged::Conflicts(mut unmerged) = main.merge(&draft, why.as_str()).await? else {
+                panic!("a conflict");
+            };
+            unmerged.resolve("x", Resolution::Theirs)?;
+            let merged = main.commit_merge(unmerged, why.as_str()).await?;
+            assert!(draft.fast_forward(&merged).await?);
+            Ok(merged)
+        }
+    })
+    .await;
+    let (m, to) = (main.clone(), merged.clone());
+    spawned(async move { m.set_head(&to).await }).await;
+    let (m, to) = (main.clone(), merged.clone());
+    assert!(spawned(async move { m.test_and_set_head(Some(&to), Some(&to)).await }).await);
+    let (m, to) = (main.clone(), merged.clone());
+    let merge =
+        spawned(async move { m.merge_with(&to, MergeOptions::default(), own("owned")).await });
+    assert!(matches!(merge.await, Merged::Unchanged));
+    let m = main.clone();
+    assert_eq!(spawned(async move { m.head().await }).await, Some(merged));
+}
+
+async fn trees_can_be_spawned(bed: Bed) {
+    let repo = bed.repo();
+    spawned(async move {
+        let (path, value) = (own("a/x"), own("1"));
+        let path = path.as_str();
+        let mut tree = repo.empty_tree();
+        tree.set(path, value.as_str()).await?;
+        tree.set_with_metadata(own("a/y"), value.clone(), ()).await?;
+        tree.find(path).await?;
+        tree.find_with_metadata(path).await?;
+        tree.mem(path).await?;
+        tree.kind(path).await?;
+        tree.find_hash(path).await?;
+        tree.list("a").await?;
+        tree.len("a").await?;
+        assert!(!tree.is_empty().await?);
+        let below = tree.find_tree("a").await?.expect("a directory");
+        tree.set_tree(own("b").as_str(), &below).await?;
+        tree.rename(path, "c").await?;
+        tree.remove(own("b")).await?;
+        let empty = repo.empty_tree();
+        let mut diff = empty.diff(&tree);
+        diff.next().await.expect("they differ")?;
+        empty.diff_below(&tree, own("a").as_str()).await?.collect().await
+    })
+    .await;
+}
+
+async fn repositories_can_be_spawned(bed: Bed) {
+    let repo: Repo<Text> = bed.repo();
+    let (one, other): (Commit<Text>, Commit<Text>) = spawned({
+        let repo = repo.clone();
+        async move {
+            let name = own("one");
+            let store: Store<Text> = repo.branch(name.as_str()).await?;
+            let one = store.set("x", "1", "one").await?.expect("a commit");
+            let other = repo.main().await?.set("x", "2", "other").await?.expect("a commit");
+            assert!(repo.lcas(&one, &other).await?.is_empty());
+            assert!(!repo.is_ancestor(&one, &other).await?);
+            repo.commit(&one.hash()).await?;
+            repo.tree(&one.tree().hash()?).await?;
+            repo.branches().await?;
+            assert!(repo.remove_branch(name.as_str()).await?);
+            Ok((one, other))
+        }
+    })
+    .await;
+    let r = repo.clone();
+    spawned(async move { r.lcas(&one, &other).await }).await;
+    let r = repo.clone();
+    spawned(async move { r.branches().await }).await;
+    spawned(async move { repo.close().await }).await;
+}
+
+async fn watches_and_logs_can_be_spawned(bed: Bed) {
+    let main = bed.main().await;
+    put(&main, "x", "1").await;
+    spawned({
+        let main = main.clone();
+        async move {
+            let path = own("x");
+            let mut watch = main.watch(path.as_str()).await?;
+            let mut existing = main.watch_from(&path, WatchStart::Existing).await?;
+            let mut all = main.repo().watch(own("m").as_str()).await?;
+            let mut from = main.repo().watch_from("", WatchStart::Existing).await?;
+            main.set(path.as_str(), "2", "change").await?;
+            let event = watch.next().await.expect("an event")?;
+            event.diff().await?.collect().await?;
+            existing.next().await.expect("an event")?;
+            all.next().await.expect("an event")?;
+            from.next().await.expect("an event")?;
+            let mut log = main.log().await?;
+            log.next().await.expect("a commit")?;
+            assert_eq!(log.collect().await?.len(), 1);
+            Ok(())
+        }
+    })
+    .await;
+    let watch = main.watch(own("x")).await.unwrap();
+    put(&main, "x", "3").await;
+    let first = tokio::spawn(watch.take(1).collect::<Vec<_>>()).await.unwrap();
+    assert_eq!(first.len(), 1);
+    let log = main.log().await.unwrap();
+    assert_eq!(tokio::spawn(log.count()).await.unwrap(), 3);
+}
+
+async fn storages_can_be_spawned(bed: Bed) {
+    let rig = bed.rig().clone();
+    spawned(async move {
+        let (blocks, refs) = (Verified::new(rig.blocks().clone()), rig.refs());
+        let text = own("text");
+        let hash: Sha1 = blocks.add(text.clone().into()).await?;
+        blocks.find(&hash).await?;
+        blocks.mem(&hash).await?;
+        blocks.find_many(&[hash]).await?;
+        let mut batch = blocks.batch();
+        batch.add(text.into())?;
+        batch.write().await?;
+        blocks.flush().await?;
+        let name = RefName::branch(own("main").as_str())?;
+        refs.set(name.clone(), hash).await?;
+        assert!(refs.test_and_set(name.clone(), Some(hash), Some(hash)).await?);
+        refs.find(&name).await?;
+        refs.find_many(std::slice::from_ref(&name)).await?;
+        assert_eq!(refs.list(own("branch/").as_bytes()).await?.len(), 1);
+        let seen = refs.position().await?;
+        refs.changes(seen, 1).await?;
+        refs.snapshot(b"").await?.collect().await?;
+        let mut watch = refs.watch(WatchOptions::key(name.clone())).await?;
+        let outcome = rig.write(Vec::new(), Update::new(seen).remove(name.clone())).await?;
+        assert!(outcome.is_applied());
+        watch.next().await.expect("an event")?;
+        refs.remove(name).await?;
+        refs.clear().await?;
+        if let Some(sweep) = rig.sweep() {
+            let epoch = sweep.begin().await?;
+            let pin = sweep.pin(vec![hash]).await?;
+            assert_eq!(sweep.pinned(epoch).await?, [hash]);
+            assert_eq!(sweep.remove_many(epoch, vec![hash]).await?, 0);
+            drop(pin);
+            assert!(sweep.keys().next().await.is_some());
+        }
+        rig.close().await
+    })
+    .await;
+}
