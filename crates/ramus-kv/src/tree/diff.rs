@@ -174,17 +174,6 @@ impl<S: Schema> PartialEq for Difference<S> {
 
 impl<S: Schema> Eq for Difference<S> {}
 
-// Written out, because a derive would ask the schema to be compared.
-
-impl<S: Schema> PartialEq for Difference<S> {
-    fn eq(&self, other: &Self) -> bool {
-        let Self { path, old, new } = self;
-        (path, old, new) == (&other.path, &other.old, &other.new)
-    }
-}
-
-impl<S: Schema> Eq for Difference<S> {}
-
 impl<S: Schema> Stream for Diff<S> {
     type Item = Result<Difference<S>>;
 

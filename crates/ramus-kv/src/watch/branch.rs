@@ -44,8 +44,14 @@ impl<S: Schema> BranchEvent<S> {
         }
         let (old, new) = (self.node(self.old.as_ref()), self.node(self.new.as_ref()));
         Ok(match (old.await?, new.await?) {
-            (Some(old), Some(new)) => old.is_known_same(&new),
-            (old, new) => old.is_none() && new.is_none(),
+            (Some(Node::Contents(old)), Some(Node::Contents(new))) => {
+                old.to_entry() == new.to_entry()
+            }
+            (Some(Node::Directory(old)), Some(Node::Directory(new))) => {
+                old.known_hash().is_some_and(|hash| new.known_hash() == Some(hash))
+            }
+            (None, None) => true,
+            _ => false,
         })
     }
 
