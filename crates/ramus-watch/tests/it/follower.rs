@@ -59,6 +59,7 @@ impl Play {
     fn run(&mut self) -> Told {
         let mut told = Vec::new();
         loop {
+            assert!(told.len() < 100, "the follower never comes to rest: {told:?}");
             match self.follower.step() {
                 Next::Read { after, limit } => {
                     let changes = self.log.after(after, limit);
