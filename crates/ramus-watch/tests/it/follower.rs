@@ -457,7 +457,9 @@ fn check_page(
         }
     };
     match expected {
-        Ok(expected) => assert_eq!(found, Ok(expected)),
+        Ok(expected) => {
+            assert_eq!((found, follower.cursor()), (Ok(expected), cursor(next)));
+        }
         Err(expected) => {
             let found = found.expect_err("the page was taken");
             assert!(found.contains(expected), "{found}");
