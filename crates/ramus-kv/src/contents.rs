@@ -70,6 +70,11 @@ use crate::{Conflict, merge};
 ///   stands.
 ///
 /// The functions of `ramus_kv::laws` (feature `testkit`) check this for a type.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be kept in a repository",
+    note = "`Whole<{Self}>` keeps a serde type and merges it as a whole",
+    note = "a type of your own implements `Contents`, by the modules `codec` and `merge`"
+)]
 pub trait Contents: Value {
     /// Whether equal sides are still two changes that have to be merged.
     ///

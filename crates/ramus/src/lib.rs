@@ -22,8 +22,15 @@
 //! # Ok(()) }
 //! ```
 //!
-//! It wants `tokio` beside it (with the features `macros`, `rt-multi-thread` and `time`), and `serde`
-//! (with `derive`) for types of your own.
+//! These lines stand in an `async fn` that returns [`Result`], such as one with `#[tokio::main]`. What
+//! a program needs besides:
+//!
+//! ```toml
+//! [dependencies]
+//! ramus = { path = "../ramus/crates/ramus" }  # where the checkout is; nothing is published yet
+//! tokio = { version = "1", features = ["macros", "rt-multi-thread"] }
+//! serde = { version = "1", features = ["derive"] }  # for types of your own
+//! ```
 //!
 //! 1. [What there is](#what-there-is)
 //! 2. [Reading and writing](#reading-and-writing)

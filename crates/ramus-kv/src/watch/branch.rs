@@ -1,3 +1,5 @@
+use std::fmt;
+
 use ramus_core::{Cursor, Error, ErrorKind, KeyChange, Path, RefName, Result, Snapshot};
 use ramus_watch::{Event, Watch, WatchExt as _, WatchOptions};
 
@@ -6,7 +8,7 @@ use crate::tree::dir::Node;
 use crate::{Commit, Diff, Repo, Schema, Store};
 
 /// What became of a branch, at the path that is watched and below it; at the root, the branch itself.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct BranchEvent<S: Schema> {
     /// The path that is watched.
     pub path: Path,
@@ -84,6 +86,15 @@ impl<S: Schema> BranchWatch<S> {
             cursor,
             BranchSource { watched: Watched { repo, branch, path }, watch, existing, last: None },
         ))
+    }
+}
+
+impl<S: Schema> fmt::Debug for BranchEvent<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, old, new, cursor, resync, repo: _ } = self;
+        let mut debug = f.debug_struct("BranchEvent");
+        debug.field("path", path).field("old", old).field("new", new);
+        debug.field("cursor", cursor).field("resync", resync).finish_non_exhaustive()
     }
 }
 
