@@ -36,8 +36,12 @@ pub enum ErrorKind {
     /// Bytes that were read are not what was written.
     Corrupt,
     /// The store cannot be reached or is held by another writer; trying again may help.
+    ///
+    /// As the answer of an `update` or a `write` it leaves open whether the update was applied: send
+    /// *the same* update again.
     Unavailable,
-    /// It is not known whether the update was applied; read before deciding.
+    /// It is not known whether the update was applied, and sending it again will not tell either: read
+    /// what the refs hold before deciding.
     Ambiguous,
     /// The update lost its race too often.
     Contention,

@@ -9,6 +9,13 @@ use crate::{Cursor, Key, Result, Value};
 ///
 /// Writers go on while it is read. What was changed after [`cursor`](Snapshot::cursor) is not in it
 /// and is what the log says after that cursor; between the two nothing is lost.
+///
+/// # What is not promised
+///
+/// - That a store keeps a snapshot that was not read for long: `next_page` then answers
+///   [`Unavailable`](crate::ErrorKind::Unavailable). Take a new one.
+/// - What a snapshot gives that was open as its store was closed: it may go on, or answer
+///   [`Closed`](crate::ErrorKind::Closed).
 pub struct Snapshot<K, V> {
     cursor: Cursor,
     pages: BoxStream<'static, Result<Vec<(K, V)>>>,
@@ -34,7 +41,8 @@ impl<K: Key, V: Value> Snapshot<K, V> {
     ///
     /// # Errors
     ///
-    /// [`Closed`](crate::ErrorKind::Closed) and whatever reading the store gives.
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) when the store gave the snapshot up,
+    /// [`Closed`](crate::ErrorKind::Closed), and whatever reading the store gives.
     ///
     /// # Cancel safety
     ///

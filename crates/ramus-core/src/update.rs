@@ -28,14 +28,21 @@ use crate::{Change, Cursor, Error, ErrorKind, Key, Limits, Result, Value, id_byt
 ///
 /// # Sending it again
 ///
-/// When the answer was lost, send *the same* update again: same `id`, same `seen`. If it had been
-/// applied, the answer is its place in the log, and nothing happens a second time. If the store can
-/// no longer know, the answer is an error of kind [`Ambiguous`](ErrorKind::Ambiguous).
+/// When the answer was lost or was [`Unavailable`](ErrorKind::Unavailable), the update was perhaps
+/// applied: send *the same* again, with the same `id`, `seen` and edits. If it had been applied, the
+/// answer is its place in the log, and nothing happens a second time. If the store can no longer know,
+/// the answer is an error of kind [`Ambiguous`](ErrorKind::Ambiguous). That is final: read what the
+/// keys hold before deciding.
+///
+/// A refusal speaks of this sending. An earlier sending of the same id that is still under way, such
+/// as one whose future was dropped, may yet be applied.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Update<K, V> {
     /// What the store knows the update by.
     pub id: UpdateId,
     /// A place in the log that was reached before the update was sent for the first time.
+    ///
+    /// Take it right before that: the older it is, the sooner the log no longer reaches back to it.
     pub seen: Cursor,
     /// Who did it and why: opaque bytes that are kept in the log, at most [`Limits::NOTE_MAX`].
     pub note: Bytes,
@@ -69,8 +76,12 @@ pub enum Expected<V> {
 pub enum Outcome<K, V> {
     /// It was applied; this is the place of its record in the log. If it changed nothing, there is
     /// no record, and this is the end of the log as it was judged.
+    ///
+    /// That end may be the place of somebody else's change. So to tell one's own change from others
+    /// compare [`Change::id`], never the cursor.
     Applied(Cursor),
-    /// A key did not hold what it must. Nothing was changed, and the store keeps no trace.
+    /// A key did not hold what it must. This sending changed nothing, and the store keeps no trace
+    /// of it.
     Refused(Refusal<K, V>),
 }
 
@@ -89,7 +100,8 @@ impl<K: Key, V: Value> Update<K, V> {
     /// Returns an update of nothing yet, with a random id.
     ///
     /// `seen` is a place that the store had reached before: from
-    /// [`position`](crate::AtomicWrite::position), or from an earlier answer or event.
+    /// [`position`](crate::AtomicWrite::position) right before the update is sent, or from a late
+    /// answer or event.
     pub fn new(seen: Cursor) -> Self {
         Self::with_id(UpdateId::random(), seen)
     }

@@ -17,8 +17,8 @@ use crate::{Changes, Cursor, Outcome, ReadOnly, Result, Snapshot, Subscription, 
 ///   the same atomic action; it lists the keys whose value changed. One that changes nothing adds
 ///   none, and answers with the end of the log.
 /// - **The log is in order.** Sequences rise, not necessarily by one; nothing lies between a
-///   record's [`previous`](crate::Change::previous) and the record. A change becomes visible only after all lower ones. When a
-///   read shows a change, so does the log.
+///   record's [`previous`](crate::Change::previous) and the record. A change becomes visible only
+///   after all lower ones. When a read shows a change, so does the log.
 /// - **Subscriptions miss nothing in silence.** After `subscribe` returns, every later change is
 ///   given, or [`Lagged`](crate::Notice::Lagged) is, or the log's end is already past it.
 ///   A notice comes after its change is visible.
@@ -28,13 +28,22 @@ use crate::{Changes, Cursor, Outcome, ReadOnly, Result, Snapshot, Subscription, 
 ///
 /// # What is not promised
 ///
-/// That the log is kept for ever: what is older than the bound is [`Truncated`](Changes::Truncated).
+/// - That the log is kept for ever: what is older than the bound is
+///   [`Truncated`](Changes::Truncated).
+/// - That everything is delivered before the store is closed. What a subscriber was not given by
+///   then it is not given; it keeps the cursor of what it has dealt with, and where the log outlives
+///   the store it goes on from there.
+/// - That a refusal speaks of more than one sending. An earlier sending of the same id that is still
+///   under way may yet be applied.
 ///
 /// # Errors
 ///
 /// Those of [`ReadOnly`], and
 /// - [`Limit`](crate::ErrorKind::Limit) for too many keys or too long a note ([`Update::check`]);
-/// - [`Ambiguous`](crate::ErrorKind::Ambiguous) when it is not known whether the update was applied;
+/// - [`Unavailable`](crate::ErrorKind::Unavailable) from `update` when the answer was lost: it was
+///   perhaps applied, so send the same update again;
+/// - [`Ambiguous`](crate::ErrorKind::Ambiguous) when it cannot be known any more whether the update
+///   was applied; this is final, so read before deciding;
 /// - [`InvalidInput`](crate::ErrorKind::InvalidInput) when `seen` lies beyond the end of the log, or
 ///   when the id is known to be that of another update;
 /// - [`Missing`](crate::ErrorKind::Missing) when a new value names a block that is not in the
@@ -42,7 +51,8 @@ use crate::{Changes, Cursor, Outcome, ReadOnly, Result, Snapshot, Subscription, 
 ///
 /// # Cancel safety
 ///
-/// A dropped `update` was applied whole or not at all; send it again to find out.
+/// A dropped `update` was applied whole or not at all, or is still under way; send the same update
+/// again to find out.
 pub trait AtomicWrite: ReadOnly {
     /// Applies an update, or refuses it.
     fn update(
@@ -70,7 +80,9 @@ pub trait AtomicWrite: ReadOnly {
     /// to this handle, and never beyond the end.
     ///
     /// It is what an update says it has [`seen`](Update::seen). A store that is far away answers
-    /// from memory.
+    /// from memory; but after it answered [`Ambiguous`](crate::ErrorKind::Ambiguous) for an unknown
+    /// id, the next `position` asks the store itself, since what is in memory has been forgotten
+    /// there.
     fn position(&self) -> impl Future<Output = Result<Cursor>> + Send;
 
     /// Returns the changes that become visible from now on, as hints. Of a closed store, nothing.

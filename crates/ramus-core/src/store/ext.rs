@@ -2,8 +2,9 @@ use crate::{AtomicWrite, ContentAddressable, Error, Outcome, Result, Update};
 
 /// What every atomic-write store can do besides: one key at a time, and lists.
 ///
-/// Each call is one [`update`](AtomicWrite::update) with an id of its own, sent once. Whoever wants
-/// to send it again after a lost answer makes the [`Update`] and keeps it.
+/// Each call is one [`update`](AtomicWrite::update) with an id of its own, sent once. Calling again
+/// makes a new id, so it is a new update, also after an answer that was lost. Whoever wants to send
+/// the same one again makes the [`Update`] and keeps it.
 pub trait AtomicWriteExt: AtomicWrite {
     /// Sets `key` to `value`, whatever it holds.
     fn set(&self, key: Self::Key, value: Self::Value) -> impl Future<Output = Result<()>> + Send {

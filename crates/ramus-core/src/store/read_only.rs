@@ -18,9 +18,9 @@ use crate::{Key, Limits, Result, Value};
 ///
 /// # Errors
 ///
-/// [`Closed`](crate::ErrorKind::Closed) after `close`; [`Corrupt`](crate::ErrorKind::Corrupt) when
-/// what was read is not what was written; [`Unavailable`](crate::ErrorKind::Unavailable) when the
-/// store cannot be reached now.
+/// [`Closed`](crate::ErrorKind::Closed) after `close`, and perhaps for a call that was under
+/// way then; [`Corrupt`](crate::ErrorKind::Corrupt) when what was read is not what was written;
+/// [`Unavailable`](crate::ErrorKind::Unavailable) when the store cannot be reached now.
 ///
 /// # Cancel safety
 ///

@@ -27,7 +27,9 @@ pub type RefOutcome<H> = Outcome<RefName, H>;
 ///
 /// # Errors
 ///
-/// Those of [`ContentAddressable`] and [`AtomicWrite`].
+/// Those of [`ContentAddressable`] and [`AtomicWrite`]; a `write` that is
+/// [`Unavailable`](crate::ErrorKind::Unavailable) or
+/// [`Ambiguous`](crate::ErrorKind::Ambiguous) is so as an `update` is.
 ///
 /// # Cancel safety
 ///

@@ -33,8 +33,8 @@ use crate::{Hash, Result};
 /// - A pinned block is not removed before its last [`Pin`] drops. A block that is not there yet can
 ///   be pinned; it is protected from the moment it is added.
 /// - A block that was added, again or for the first time, by a call that began since `begin` is not
-///   removed by that collection; nor is one that was pinned at any moment since; nor are the blocks of a
-///   [`write`](crate::Storage::write) that had not answered at `begin`.
+///   removed by that collection; nor is one that was pinned at any moment since; nor are the blocks
+///   of a [`write`](crate::Storage::write) that had not answered at `begin`.
 /// - `pinned(epoch)` gives every name that was pinned at any moment since that `begin`, pins that have
 ///   dropped included, until another collection begins. The collection before is then over: its
 ///   `pinned` may answer [`InvalidInput`](crate::ErrorKind::InvalidInput), while its `remove_many`
@@ -91,6 +91,9 @@ impl Epoch {
 }
 
 /// Protects blocks from collection until it is dropped.
+///
+/// It protects for as long as the holder can reach the store. A store that is far away ends a pin with
+/// its holder's lease.
 #[must_use = "what is pinned is protected for as long as the pin lives"]
 pub struct Pin(
     /// Held for what its drop does.
