@@ -123,3 +123,32 @@ fn decrement(count: Option<&mut usize>) -> bool {
         *count == 0
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use ramus_core::{Hash as _, Sha1};
+
+    use super::*;
+
+    #[test]
+    fn dropped_names_are_kept_from_one_collection_to_the_next_only() {
+        let protection = Protection::<Sha1>::new();
+        let mut state = protection.lock();
+        let kept = |state: &State<_>| state.dropped.len();
+        let pin_and_drop = |state: &mut State<_>| {
+            for name in 0..100_u8 {
+                let name = Sha1::of(&[name]);
+                state.pin(name);
+                state.unpin(&name);
+            }
+        };
+        pin_and_drop(&mut state);
+        assert_eq!(kept(&state), 0, "nobody can ask before the first collection");
+        state.begin_collection();
+        pin_and_drop(&mut state);
+        pin_and_drop(&mut state);
+        assert_eq!(kept(&state), 100);
+        state.begin_collection();
+        assert_eq!(kept(&state), 0);
+    }
+}
