@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use ramus_core::{ContentAddressable as _, ErrorKind, Hash as _, Sha1, Storage as _};
-use ramus_kv::block::{CommitBlock, Entry};
+use ramus_core::{
+    ContentAddressable as _, ErrorKind, Hash as _, ReadOnly as _, Sha1, Storage as _,
+};
+use ramus_kv::block::CommitBlock;
 use ramus_kv::{Format as _, Info, Kind, Kv, MergeOptions, Native, OnRace, Status};
 use ramus_kv::{Repo, TransactionOptions};
 
-use crate::bed::{Bed, contents_hash, head, log, messages, put, read, refused, steps};
+use crate::bed::{Bed, contents_hash, head, log, long_text, messages, put, read, refused, steps};
 
 on_every_backend!(
     a_value_that_is_added_twice_has_one_name_also_an_empty_one,
@@ -32,7 +34,7 @@ on_every_backend!(
 
 async fn a_value_that_is_added_twice_has_one_name_also_an_empty_one(bed: Bed) {
     let main = bed.main().await;
-    for text in ["", "text"] {
+    for text in ["", "text", &long_text("long")] {
         put(&main, &format!("one/{}", text.len()), text).await;
         put(&main, &format!("two/{}", text.len()), text).await;
         let tree = main.tree().await.unwrap();
@@ -163,11 +165,9 @@ async fn an_empty_store_has_no_head_and_the_first_set_makes_the_commit_that_is_e
     assert_eq!(main.head().await.unwrap(), None);
 
     let commit = empty.set("b", "2", "first").await.unwrap().unwrap();
-    let hash = contents_hash("2");
-    let entry = Entry::Contents { hash, metadata: Bytes::new() };
-    let directory = Native::encode_directory([("b".parse().unwrap(), entry)]).unwrap();
+    let root = bed.add_directory(&[("b", "2")]).await;
     let info = Info::new("first").with_author("test").with_time_ms(1);
-    let block = CommitBlock { root: directory.root, parents: Vec::new(), info };
+    let block = CommitBlock { root, parents: Vec::new(), info };
     let expected = Sha1::of(&Native::encode_commit(&block).unwrap());
     assert_eq!(commit.hash(), expected);
     assert_eq!(empty.status(), Status::Commit(commit));
@@ -234,7 +234,7 @@ async fn removing_reaches_the_empty_root(bed: Bed) {
     assert_eq!(main.remove("", "empty already").await.unwrap(), None);
     put(&main, "x", "1").await;
     main.remove("", "everything").await.unwrap().unwrap();
-    assert!(main.tree().await.unwrap().is_empty().await.unwrap());
+    assert!(main.tree().await.unwrap().is_empty());
 }
 
 async fn a_handle_says_what_it_is_on(bed: Bed) {
@@ -286,19 +286,17 @@ async fn test_and_set_makes_commits_with_the_right_messages_and_contents(bed: Be
 
 async fn trees_and_commits_made_of_names_alone_can_be_embedded_and_read_back(bed: Bed) {
     // The blocks are added below the repository, which learns of them by name only.
-    let value = bed.add_block(Native::encode_contents(b"below")).await;
-    let entry = Entry::Contents { hash: value, metadata: Bytes::new() };
-    let directory = Native::encode_directory([("x".parse().unwrap(), entry)]).unwrap();
-    bed.rig().blocks().unsafe_add_many(directory.blocks).await.unwrap();
+    let below = long_text("below");
+    let directory = bed.add_directory(&[("x", &below), ("deep/y", "2")]).await;
     let main = bed.main().await;
-    let shallow = main.repo().tree(&directory.root).await.unwrap();
-    assert_eq!(shallow.hash().unwrap(), directory.root);
+    let shallow = main.repo().tree(&directory).await.unwrap();
+    assert_eq!(shallow.hash().await.unwrap(), directory);
     put(&main, "beside", "1").await;
     main.set_tree("embedded", &shallow, "embed").await.unwrap().unwrap();
-    assert_eq!(read(&bed.main().await, "embedded/x").await, "below");
+    assert_eq!(read(&bed.main().await, "embedded/x").await, below);
 
-    let one = bed.add_commit(main.repo(), directory.root, &[], "one").await;
-    let two = bed.add_commit(main.repo(), directory.root, &[one.hash()], "two").await;
+    let one = bed.add_commit(main.repo(), directory, &[], "one").await;
+    let two = bed.add_commit(main.repo(), directory, &[one.hash()], "two").await;
     let branch = main.repo().branch("shallow").await.unwrap();
     branch.set_head(&two).await.unwrap();
     put(&branch, "y", "1").await;
@@ -319,13 +317,16 @@ async fn bytes_of_directories_and_commits_stored_as_contents_have_other_names(be
             edit.set(format!("{entry}"), Bytes::from(format!("{entry}"))).await.unwrap();
         }
         let commit = main.commit(edit, "fill").await.unwrap().unwrap();
-        for name in [commit.tree().hash().unwrap(), commit.hash()] {
-            use ramus_core::ReadOnly as _;
+        for name in [commit.tree().hash().await.unwrap(), commit.hash()] {
             let block = bed.rig().blocks().find(&name).await.unwrap().unwrap();
             blobs.set("blob", block.clone(), "as contents").await.unwrap().unwrap();
             let blob = blobs.tree().await.unwrap().find_hash("blob").await.unwrap().unwrap();
             assert_ne!(blob, name);
             assert_eq!(blobs.find("blob").await.unwrap(), Some(block));
+            if bed.rig().blocks().find(&blob).await.unwrap().is_none() {
+                // So short a value lies in its directory, and has no block at all.
+                continue;
+            }
             let as_commit = repo.commit(&blob).await;
             refused(as_commit, ErrorKind::Corrupt, "cannot be read as a commit");
             let as_tree = repo.tree(&blob).await.unwrap().list("").await;

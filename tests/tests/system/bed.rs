@@ -8,12 +8,13 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use ramus_core::erased::Backend;
 use ramus_core::{
-    ContentAddressable as _, Error, ErrorKind, Hash as _, OsRandom, Sha1, Storage as _,
+    ContentAddressable as _, Error, ErrorKind, Hash as _, OsRandom, ReadOnly as _, Sha1,
+    Storage as _,
 };
-use ramus_kv::block::CommitBlock;
+use ramus_kv::block::{CommitBlock, INLINE_MAX};
 use ramus_kv::{
     BranchEvent, BranchWatch, Clock, Commit, Format as _, Info, Kv, Native, Repo, RepoOptions,
-    Schema, Store,
+    Schema, Store, Transaction, TransactionOptions,
 };
 
 use crate::rig::Rig;
@@ -83,11 +84,26 @@ impl Bed {
         self.rig.blocks().add(block).await.unwrap()
     }
 
-    /// Adds the directory of nothing.
-    pub(crate) async fn add_empty_root(&self) -> Sha1 {
-        let directory = Native::encode_directory::<Sha1>([]).unwrap();
-        self.rig.blocks().unsafe_add_many(directory.blocks).await.unwrap();
-        directory.root
+    /// Adds the directory of these entries, without a commit, and returns its name.
+    pub(crate) async fn add_directory(&self, entries: &[(&str, &str)]) -> Sha1 {
+        let elsewhere = self.another().await;
+        let repo = elsewhere.repo();
+        let options = TransactionOptions::default().allow_empty();
+        let store = repo.empty();
+        let edit = async |edit: &mut Transaction<Text>| {
+            for (path, value) in entries {
+                edit.set(*path, *value).await?;
+            }
+            Ok(())
+        };
+        store.transact_with(options, "elsewhere", edit).await.unwrap();
+        for hash in elsewhere.rig.take_added() {
+            if Some(hash) != store.head().await.unwrap().map(|commit| commit.hash()) {
+                let block = elsewhere.rig.blocks().find(&hash).await.unwrap().unwrap();
+                self.add_block(block).await;
+            }
+        }
+        head(&store).await.tree().hash().await.unwrap()
     }
 }
 
@@ -99,6 +115,11 @@ impl Clock for CountingClock {
     fn now_ms(&self) -> i64 {
         self.0.fetch_add(1, Ordering::SeqCst) + 1
     }
+}
+
+/// A text that is too long to lie in its directory: it has a block of its own.
+pub(crate) fn long_text(text: &str) -> String {
+    text.repeat(INLINE_MAX + 1)
 }
 
 /// Returns the name of the block that holds this text.

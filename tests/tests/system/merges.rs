@@ -103,7 +103,7 @@ async fn directories_with_disjoint_additions_are_united(bed: Bed) {
     let ours = main.repo().commit(&head(&main).await.parents()[0]).await.unwrap().unwrap();
     let merged = other.merge_with(&ours, MergeOptions::default(), "merge").await.unwrap();
     let merged = merged.clean().unwrap().unwrap();
-    assert_eq!(merged.tree().hash().unwrap(), head(&main).await.tree().hash().unwrap());
+    assert_eq!(merged.tree().hash().await.unwrap(), head(&main).await.tree().hash().await.unwrap());
 }
 
 async fn merging_a_direct_parent_gives_the_other_commit_both_ways_round(bed: Bed) {
@@ -268,7 +268,7 @@ async fn a_resolution_that_comes_too_late_or_is_not_complete_is_refused(bed: Bed
 
 /// A graph of commits of nothing, each of which says which others it came from.
 async fn graph(bed: &Bed, repo: &Repo<Text>, parents: &[&[usize]]) -> Vec<Commit<Text>> {
-    let root = bed.add_empty_root().await;
+    let root = bed.add_directory(&[]).await;
     let mut commits: Vec<Commit<Text>> = Vec::new();
     for (index, parents) in parents.iter().enumerate() {
         let parents: Vec<Sha1> = parents.iter().map(|parent| commits[*parent].hash()).collect();
