@@ -1,0 +1,39 @@
+mod growth;
+mod kvset;
+mod tree;
+mod wide;
+
+use clap::ValueEnum;
+
+use crate::Result;
+use crate::cli::RunOptions;
+use crate::record::Record;
+
+/// A piece of work that every subject can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Workload {
+    /// 10 000 `set`s on one branch, a commit each, then 10 000 `find`s at the head.
+    Kvset,
+    /// 100 000 entries of depth 3 built as one tree and committed, then read at random.
+    Tree,
+    /// Updates of one directory of 100 000 entries (10 000 when quick), a commit each.
+    Wide,
+    /// What operations on one directory cost as it grows.
+    Growth,
+}
+
+impl Workload {
+    /// Returns the workloads that were named, or all of them.
+    pub(crate) fn chosen(named: &[Self]) -> Vec<Self> {
+        if named.is_empty() { Self::value_variants().to_vec() } else { named.to_vec() }
+    }
+
+    pub(crate) async fn run(self, options: &RunOptions) -> Result<Vec<Record>> {
+        match self {
+            Self::Kvset => kvset::run(options).await,
+            Self::Tree => tree::run(options).await,
+            Self::Wide => wide::run(options).await,
+            Self::Growth => growth::run(options).await,
+        }
+    }
+}
