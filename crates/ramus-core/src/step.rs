@@ -54,8 +54,18 @@ impl Step {
         std::str::from_utf8(&self.0).ok()
     }
 
+    /// Returns whether a step may have these bytes.
+    pub fn is_valid(bytes: &[u8]) -> bool {
+        // There is no early way out, so that many bytes are looked at at once.
+        let may_hold = |all, byte: &u8| all & !matches!(byte, b'/' | 0);
+        (1..=Self::LENGTH_MAX).contains(&bytes.len()) && bytes.iter().fold(true, may_hold)
+    }
+
     /// Says what is wrong with these bytes as a step, if anything is.
     pub(crate) fn check(bytes: &[u8]) -> Result<(), StepFault> {
+        if Self::is_valid(bytes) {
+            return Ok(());
+        }
         if bytes.is_empty() {
             return Err(StepFault::Empty);
         }
@@ -157,5 +167,20 @@ mod tests {
         let step = Step::new(vec![0xff, 0xfe]).unwrap();
         assert_eq!((step.as_str(), step.as_bytes()), (None, &[0xff, 0xfe][..]));
         assert!("x".repeat(1024).parse::<Step>().is_ok());
+    }
+
+    #[test]
+    fn what_is_valid_is_a_step() {
+        for length in [0, 1, 31, 32, 1024, 1025] {
+            let bytes = vec![b'x'; length];
+            assert_eq!(Step::is_valid(&bytes), Step::new(bytes).is_ok(), "{length}");
+        }
+        for place in 0..40 {
+            for byte in [0, b'/', b'.', 0xff] {
+                let mut bytes = vec![b'x'; 40];
+                bytes[place] = byte;
+                assert_eq!(Step::is_valid(&bytes), byte != 0 && byte != b'/', "{byte} at {place}");
+            }
+        }
     }
 }
