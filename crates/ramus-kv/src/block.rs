@@ -4,6 +4,8 @@
 //! does not meet them.
 
 mod commit;
+mod directory;
 
 pub use self::commit::CommitBlock;
-pub use crate::directory::{Entry, Held, INLINE_MAX, METADATA_MAX};
+pub use self::directory::DirectoryBlock;
+pub use crate::directory::{Child, Entry, Held, INLINE_MAX, METADATA_MAX};

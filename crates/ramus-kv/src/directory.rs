@@ -2,14 +2,19 @@
 
 mod blocks;
 mod build;
+mod check;
 mod diff;
 mod dir_block;
 mod edit;
+mod encode;
 mod find;
 mod item;
+mod reader;
 mod rule;
 mod scan;
+mod seek;
 mod varint;
+mod walk;
 
 use std::sync::Arc;
 
@@ -21,7 +26,8 @@ pub(crate) use self::dir_block::DirBlock;
 pub(crate) use self::edit::edit;
 pub(crate) use self::find::find;
 pub(crate) use self::item::{Body, Item};
-pub use self::item::{Entry, Held};
+pub use self::item::{Child, Entry, Held};
+pub(crate) use self::rule::{LEVEL_MAX, WEIGHT_MAX};
 pub use self::scan::Direction;
 pub(crate) use self::scan::{From, Scan};
 
@@ -32,10 +38,10 @@ pub const METADATA_MAX: usize = 256;
 pub const INLINE_MAX: usize = 64;
 
 /// The first byte of a leaf.
-const LEAF_TAG: u8 = 0x02;
+pub(crate) const LEAF_TAG: u8 = 0x02;
 
 /// The first byte of an index block.
-const INDEX_TAG: u8 = 0x04;
+pub(crate) const INDEX_TAG: u8 = 0x04;
 
 /// A step is written out in full every so many items.
 const RESTART_EVERY: usize = 16;

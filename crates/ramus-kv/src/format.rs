@@ -10,8 +10,8 @@ use crate::block::CommitBlock;
 
 /// How contents, directories and commits become blocks.
 ///
-/// The trait is sealed: what it asks for will change when directories split, and when a second
-/// format comes. [`Native`] is the one there is.
+/// The trait is sealed: what it asks for will change when a second format comes. [`Native`] is the one
+/// there is.
 ///
 /// # What is promised
 ///

@@ -155,10 +155,10 @@ fn child_of<H: Hash>(node: &DirBlock<H>, index: usize) -> Result<(Step, Child<H>
 fn child_at<H: Hash>(block: &DirBlock<H>, offset: u64) -> Result<(usize, Step, Child<H>, u64)> {
     let (mut walk, mut before) = (block.walk(), 0);
     let mut index = 0;
-    while let Some(Item { step, body }) = walk.next()? {
-        match body {
+    while walk.advance()? {
+        match walk.body()? {
             Body::Child(child) if offset - before < child.count => {
-                return Ok((index, step, child, before));
+                return Ok((index, walk.item()?.step, child, before));
             }
             Body::Child(child) => before += child.count,
             Body::Entry(_) => return Err(Error::corrupt("an index block holds entries")),

@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
-use ramus_core::{Error, Hash, Result};
+use ramus_core::{Hash, Result};
 
 use super::Nodes;
 use super::blocks::check_child;
 use super::dir_block::DirBlock;
-use super::item::{Body, Entry};
+use super::item::Entry;
 
 /// Returns the entry of a step in the directory that has this root.
 pub(crate) async fn find<H: Hash>(
@@ -18,10 +18,7 @@ pub(crate) async fn find<H: Hash>(
     }
     let mut block = Arc::clone(root);
     while block.level() > 0 {
-        let Some(index) = block.last_not_after(step)? else { return Ok(None) };
-        let Body::Child(child) = block.item(index)?.body else {
-            return Err(Error::corrupt("an index block holds entries"));
-        };
+        let Some(child) = block.find_child(step)? else { return Ok(None) };
         let below = nodes.node(&child.hash).await?;
         check_child(block.level(), &child, &below)?;
         block = below;

@@ -51,23 +51,28 @@ pub(crate) enum Body<H> {
     Child(Child<H>),
 }
 
-/// A block one level down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Child<H> {
-    pub(crate) hash: H,
-    /// How many entries of the directory lie below it; never none.
-    pub(crate) count: u64,
-    /// What its items weigh together.
-    pub(crate) weight: u64,
+/// A block of a directory, as the index block above it knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Child<H> {
+    /// The hash of the block.
+    pub hash: H,
+    /// How many entries of the directory lie in and below the block; never none.
+    pub count: u64,
+    /// What the items of the block weigh together: the lengths that they have on their own.
+    pub weight: u64,
 }
 
 impl<H: Hash> Item<H> {
     /// Returns the length of the item's encoding on its own, in bytes: with its whole step.
     pub(crate) fn weight(&self) -> u64 {
-        let step = self.step.as_bytes().len();
-        let shared_length = 1;
-        (shared_length + varint::len(step as u64) + step) as u64 + self.body.weight()
+        step_weight(self.step.as_bytes().len()) + self.body.weight()
     }
+}
+
+/// Returns what a step of this length adds to the weight of its item.
+pub(super) fn step_weight(length: usize) -> u64 {
+    let shared_length = 1;
+    (shared_length + varint::len(length as u64) + length) as u64
 }
 
 impl<H: Hash> Body<H> {

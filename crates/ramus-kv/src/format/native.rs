@@ -74,7 +74,8 @@ use crate::block::CommitBlock;
 /// of entries below it (varint, not 0), and the weight of its items (varint).
 ///
 /// The *weight* of an item is the number of bytes that it takes on its own: with all of its step, and
-/// a `shared` of 0.
+/// a `shared` of 0. The items of a block weigh at most 8192 bytes together, unless there is only one,
+/// or the level is 15.
 ///
 /// # Commit
 ///

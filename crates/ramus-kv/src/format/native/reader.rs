@@ -2,6 +2,7 @@ use bytes::Bytes;
 use ramus_core::{Error, Hash, Result};
 
 use super::Kind;
+use crate::directory::{INDEX_TAG, LEAF_TAG};
 
 /// Takes the parts of a block, first to last, and shares its bytes.
 pub(super) struct Reader<'a> {
@@ -16,7 +17,7 @@ impl<'a> Reader<'a> {
     pub(super) fn open(block: &'a Bytes, kind: Kind) -> Result<Self> {
         let found = match block.first() {
             Some(first) if *first == kind as u8 => return Ok(Self { block, position: 1, kind }),
-            Some(first) => Kind::of(*first).map_or("a block of no known kind", Kind::noun),
+            Some(first) => noun_of(*first),
             None => "a block without bytes",
         };
         Err(Error::corrupt(format!("expected {}, found {found}", kind.noun())))
@@ -120,14 +121,21 @@ impl<'a> Reader<'a> {
 }
 
 impl Kind {
-    fn of(first: u8) -> Option<Self> {
-        [Self::Contents, Self::Commit].into_iter().find(|kind| *kind as u8 == first)
-    }
-
     const fn noun(self) -> &'static str {
         match self {
             Self::Contents => "contents",
             Self::Commit => "a commit",
         }
+    }
+}
+
+/// Says what a block with this first byte is.
+const fn noun_of(first: u8) -> &'static str {
+    match first {
+        _ if first == Kind::Contents as u8 => Kind::Contents.noun(),
+        _ if first == Kind::Commit as u8 => Kind::Commit.noun(),
+        LEAF_TAG => "a leaf of a directory",
+        INDEX_TAG => "an index block of a directory",
+        _ => "a block of no known kind",
     }
 }

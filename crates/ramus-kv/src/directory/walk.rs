@@ -1,0 +1,72 @@
+use bytes::Bytes;
+use ramus_core::{Error, Hash, Result, Step};
+
+use super::RESTART_EVERY;
+use super::dir_block::{DirBlock, start_of};
+use super::item::{Body, Item};
+
+/// A walk over the items of a block: it puts each step together in one place.
+#[derive(Debug)]
+pub(crate) struct Walk<'a, H> {
+    node: &'a DirBlock<H>,
+    /// Where the next item begins.
+    position: usize,
+    /// The index of the next item.
+    index: usize,
+    /// The step of the item that was come to last.
+    step: Vec<u8>,
+    /// Where its body begins.
+    body: usize,
+}
+
+impl<'a, H: Hash> Walk<'a, H> {
+    /// Returns a walk over all items.
+    pub(super) fn new(node: &'a DirBlock<H>) -> Self {
+        let position = start_of(node.level());
+        Self { node, position, index: 0, step: Vec::new(), body: position }
+    }
+
+    /// Returns a walk that comes to the item of an index next.
+    pub(super) fn from(node: &'a DirBlock<H>, index: usize) -> Result<Self> {
+        let mut walk = Self::new(node);
+        let restart = index.min(node.len().saturating_sub(1)) / RESTART_EVERY;
+        if restart > 0 {
+            walk.position = node.restart(restart);
+            walk.index = restart * RESTART_EVERY;
+        }
+        while walk.index < index && walk.advance()? {}
+        Ok(walk)
+    }
+
+    /// Goes to the next item; returns whether there is one.
+    pub(crate) fn advance(&mut self) -> Result<bool> {
+        if self.index >= self.node.len() {
+            return Ok(false);
+        }
+        let mut reader = self.node.reader(self.position);
+        let shared = usize::try_from(reader.varint()?).unwrap_or(usize::MAX);
+        self.step.truncate(shared);
+        self.step.extend_from_slice(reader.bytes()?);
+        self.body = reader.position();
+        reader.skip_body::<H>(self.node.level())?;
+        self.position = reader.position();
+        self.index += 1;
+        Ok(true)
+    }
+
+    /// Returns the item that was come to.
+    pub(super) fn item(&self) -> Result<Item<H>> {
+        let step = Step::new(Bytes::copy_from_slice(&self.step)).map_err(no_step)?;
+        Ok(Item { step, body: self.body()? })
+    }
+
+    /// Returns the body of the item that was come to.
+    pub(crate) fn body(&self) -> Result<Body<H>> {
+        self.node.body_at(self.body)
+    }
+}
+
+/// Returns the error for an item without a step.
+pub(super) fn no_step(fault: Error) -> Error {
+    Error::corrupt("an item has no valid step").with_source(fault)
+}
