@@ -4,7 +4,7 @@ mod mode;
 mod probe;
 
 mod contents;
-//mod format;
+mod format;
 mod laws;
 mod metadata;
 mod smoke;

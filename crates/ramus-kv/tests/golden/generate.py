@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+"""Writes the golden files from the tables in the documentation of `Native`, and from those alone.
+
+It shares no code with the crate: what both say is what the format is. The formats are final, so running
+it changes no file. Run it in this directory, with nothing but Python.
+"""
+
+import hashlib
+
+WEIGHT_MAX, LEVEL_MAX, RESTART_EVERY = 8192, 15, 16
+
+
+def sha1(data):
+    return hashlib.sha1(data).digest()
+
+
+def varint(number):
+    groups = bytearray()
+    while number >= 0x80:
+        groups.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes(groups + bytes([number]))
+
+
+def with_length(data):
+    return varint(len(data)) + data
+
+
+def in_block(digest, metadata=b""):
+    return [(b"\x01", "contents in a block"), (with_length(metadata), "metadata"), (digest, "hash")]
+
+
+def in_place(value, metadata=b""):
+    return [(b"\x03", "contents in place"), (with_length(metadata), "metadata"), (with_length(value), "encoding")]
+
+
+def directory(digest):
+    return [(b"\x02", "directory"), (digest, "hash")]
+
+
+def child(digest, count, weight):
+    return [(digest, "hash"), (varint(count), f"{count} entries"), (varint(weight), f"weight {weight}")]
+
+
+def raw(parts):
+    return b"".join(data for data, _ in parts)
+
+
+def weight(step, body):
+    return 1 + len(with_length(step)) + len(raw(body))
+
+
+def directory_block(level, items):
+    """Returns the parts of a block, each with what it is."""
+    parts = [(b"\x02", "kind: leaf")] if level == 0 else [(b"\x04", "kind: index block"), (bytes([level]), "level")]
+    restarts, last = [], b""
+    for index, (step, body) in enumerate(items):
+        shared = 0
+        if index % RESTART_EVERY == 0:
+            restarts.append(len(raw(parts)))
+        else:
+            while shared < min(len(last), len(step)) and last[shared] == step[shared]:
+                shared += 1
+        parts.append((varint(shared), "shared"))
+        parts.append((with_length(step[shared:]), f"step: {step.decode('latin-1')!r}"))
+        parts += body
+        last = step
+    for restart in restarts:
+        parts.append((restart.to_bytes(4, "big"), "restart"))
+    parts.append((len(items).to_bytes(4, "big"), "length"))
+    return parts
+
+
+def blocks_of(level, items):
+    """Cuts the items of a level: what is too heavy is cut at its highest gap, and so on."""
+
+    def height(index):
+        # Of equal priorities that of the smaller step is higher: the first of equals below.
+        step = items[index][0]
+        return int.from_bytes(sha1(bytes([0x70, level]) + step)[:8], "big")
+
+    def cut(start, end):
+        total = sum(weight(*item) for item in items[start:end])
+        if total <= WEIGHT_MAX or end - start == 1 or level == LEVEL_MAX:
+            return [items[start:end]]
+        at = max(range(start + 1, end), key=lambda index: (height(index), -index))
+        return cut(start, at) + cut(at, end)
+
+    return cut(0, len(items))
+
+
+def tree(items):
+    """Returns the hash of the root of a directory, and how many blocks each level has."""
+    level, sizes = 0, []
+    while True:
+        blocks = blocks_of(level, items)
+        sizes.append(len(blocks))
+        above = []
+        for block in blocks:
+            digest = sha1(raw(directory_block(level, block)))
+            count = sum(1 if level == 0 else counts[step] for step, _ in block)
+            above.append((block[0][0], digest, count, sum(weight(*item) for item in block)))
+        if len(blocks) == 1:
+            return above[0][1], sizes
+        counts = {step: count for step, _, count, _ in above}
+        items = [(step, child(digest, count, total)) for step, digest, count, total in above]
+        level += 1
+
+
+def write(name, about, parts):
+    with open(f"{name}.hex", "w", encoding="utf-8") as file:
+        file.write(f"# {about}\n")
+        for data, what in parts:
+            file.write(f"{data.hex():<43} # {what}\n")
+
+
+def contents(name, about, *parts):
+    write(name, about, [(b"\x01", "kind: contents"), *parts])
+
+
+contents("contents_text", "Contents: the text `text`.", (b"text", "text"))
+contents(
+    "contents_json",
+    "Contents: JSON, with the keys in order and its numbers in canonical form.",
+    (b'{"a":"', '{"a":"'),
+    (b"\\u001f\xc3\xa9", "\\u001f and é"),
+    (b'","b":[', '","b":['),
+    (b"1,1.0,-2.5e-9", "1,1.0,-2.5e-9"),
+    (b"]}", "]}"),
+)
+contents("contents_counter", "Contents: the counter -2.", ((2**64 - 2).to_bytes(8, "big"), "eight bytes, big endian"))
+contents(
+    "contents_whole",
+    'Contents: the tuple (300_u16, "x", Some(-1_i32)) in postcard.',
+    (varint(300), "300"),
+    (with_length(b"x"), "text"),
+    (b"\x01", "Some"),
+    (b"\x01", "-1, zigzag"),
+)
+
+write("directory_empty", "The empty directory.", directory_block(0, []))
+
+leaf = [
+    (b"a", in_block(sha1(b"one"))),
+    (b"a.b", directory(sha1(b"two"))),
+    (b"ab", in_place(b"three", b"\x01\x02")),
+    (b"abc", in_place(b"")),
+    (b"b", in_place(b"v" * 64)),
+    (b"long" * 40, in_block(sha1(b"five"), b"m" * 200)),
+    *((b"n%02d" % number, in_place(b"%d" % number)) for number in range(12)),
+    (b"\xff", directory(sha1(b"six"))),
+]
+write("leaf", "A leaf of 19 entries, two of them with their whole step; hashes are SHA-1.", directory_block(0, leaf))
+
+index = [
+    (b"a", child(sha1(b"one"), 1, 24)),
+    (b"ab", child(sha1(b"two"), 300, 8192)),
+    (b"b", child(sha1(b"three"), 2**64 - 1 - 301, 2**64 - 1)),
+]
+write("index", "An index block of level 2; hashes are SHA-1.", directory_block(2, index))
+
+commit = [
+    (b"\x03", "kind: commit"),
+    (sha1(b"root"), "root"),
+    (varint(2), "two parents"),
+    (sha1(b"second"), "parent"),
+    (sha1(b"first"), "parent"),
+    (with_length(b"Charles <charles@example.org>"), "author"),
+    ((1_700_000_000_123).to_bytes(8, "big"), "time, milliseconds"),
+    (with_length(b"add Ada"), "message"),
+    (with_length(b"blob"), "header name"),
+    (with_length(b"\x00\xff"), "header value"),
+    (with_length(b"ticket"), "header name"),
+    (with_length(b"17"), "header value"),
+]
+write("commit", "A commit with two parents and two headers; hashes are SHA-1.", commit)
+
+many = [(b"entry-%06d" % number, in_place(b"value %d" % (number * number))) for number in range(60_000)]
+digest, sizes = tree(many)
+assert len(sizes) == 3, sizes
+shape = ", ".join(f"{size} blocks of level {level}" for level, size in enumerate(sizes))
+write("directory_of_60000", f"The root of a directory of 60 000 entries, by SHA-1: {shape}.", [(digest, "hash")])
