@@ -91,3 +91,21 @@ mod texts {
         .with_log_capacity(super::LOG_CHANGES)
     );
 }
+
+mod campaigns {
+    //! Random tests; see docs/campaigns.md for the long ones.
+
+    use ramus_testkit::linear::histories_are_linearizable;
+    use ramus_testkit::{Campaign, RefsOf, follows_the_model, run};
+
+    #[test]
+    fn random_operations_follow_the_model() {
+        run(follows_the_model(&super::subject(), Campaign::from_env(), 40_000));
+    }
+
+    #[test]
+    fn concurrent_histories_are_linearizable() {
+        let refs = RefsOf(super::subject());
+        run(histories_are_linearizable(&refs, Campaign::from_env(), 10_000));
+    }
+}

@@ -29,6 +29,14 @@
 //! a directory that has to be made, implements [`StorageSubject`], [`BlocksSubject`] or
 //! [`RefsSubject`].
 //!
+//! # Beyond the laws
+//!
+//! - [`follows_the_model`] does random operations and compares every answer with a plain model.
+//! - [`linear`] records concurrent calls and checks that some order of them explains the answers.
+//! - [`Faulty`] is a storage over another one that fails as [`Faults`] say: an error at the n-th call, an
+//!   answer that is lost, calls that wait, notices that are dropped or out of order.
+//! - [`FileBlocks`] keeps its blocks in a file, for values larger than the memory.
+//!
 //! # What a backend has to do for it
 //!
 //! - Every `open` gives an empty store that shares nothing with the others.
@@ -39,6 +47,13 @@
 mod macros;
 mod run;
 mod subject;
+
+mod campaign;
+pub mod linear;
+mod model;
+
+mod faulty;
+mod file_blocks;
 
 pub mod laws {
     //! The laws, by contract: one promise each, as a function that panics where it is broken.
@@ -60,6 +75,10 @@ pub mod laws {
     pub mod watch;
 }
 
+pub use campaign::Campaign;
+pub use faulty::{Faults, Faulty, FaultyBlocks, FaultyRefs, FaultySweep, Mishap, Operation};
+pub use file_blocks::FileBlocks;
+pub use model::follows_the_model;
 pub use run::run;
 pub use subject::{
     BlocksOf, BlocksSubject, OpenBlocks, OpenRefs, OpenStorage, RefsOf, RefsSubject, SAMPLES,

@@ -64,7 +64,7 @@ struct State {
     adding: BTreeSet<Sha1>,
     ever_added: BTreeSet<Sha1>,
     removed: BTreeSet<Sha1>,
-    salt: u8,
+    salt: u32,
 
     refs: BTreeMap<RefName, Sha1>,
     refs_before: BTreeMap<RefName, Sha1>,
@@ -100,7 +100,7 @@ pub(crate) struct BrokenSubject {
     fault: Option<Fault>,
     closed_everywhere: Arc<AtomicBool>,
     first: Mutex<Option<Broken>>,
-    opened: Mutex<u8>,
+    opened: Mutex<u32>,
 }
 
 impl BrokenSubject {
@@ -133,7 +133,7 @@ impl StorageSubject for BrokenSubject {
 }
 
 impl Shared {
-    fn new(fault: Option<Fault>, number: u8, closed_everywhere: Arc<AtomicBool>) -> Self {
+    fn new(fault: Option<Fault>, number: u32, closed_everywhere: Arc<AtomicBool>) -> Self {
         let incarnation = match fault {
             Some(Fault::IncarnationIsFixed) => Incarnation::from_bytes([7; 16]),
             _ => Incarnation::random(),

@@ -20,7 +20,7 @@ impl BrokenBlocks {
         let salt = self.shared().state.lock().salt;
         let reversed: Vec<u8> = value.iter().rev().copied().collect();
         match self.shared().fault {
-            Some(Fault::NamesAreSalted) => Sha1::of_parts(&[value, &[salt]]),
+            Some(Fault::NamesAreSalted) => Sha1::of_parts(&[value, &salt.to_be_bytes()]),
             Some(Fault::NamesAreOfOtherBytes) => Sha1::of(&reversed),
             _ => Sha1::of(value),
         }
