@@ -161,6 +161,9 @@ impl std::error::Error for NotLinearizable {}
 const KEYS: usize = 3;
 const VALUES: usize = 4;
 
+/// How long a caller that is ready spins before it lets others have their turn.
+const SPINS: usize = 200;
+
 /// Lets tasks call a new store at random, and returns what they were answered.
 ///
 /// The calls are updates of one to three keys, with and without tests, finds and snapshots. They are
@@ -191,14 +194,23 @@ pub async fn record<S: RefsSubject>(
             tokio::spawn(async move {
                 ready.fetch_add(1, Ordering::SeqCst);
                 while ready.load(Ordering::SeqCst) < tasks {
+                    // Spinning before it yields, so that all begin at one moment.
+                    (0..SPINS).for_each(|_| std::hint::spin_loop());
                     tokio::task::yield_now().await;
                 }
                 let mut history = Vec::with_capacity(operations.len());
                 for operation in operations {
                     let begin = clock.fetch_add(1, Ordering::SeqCst);
+                    // A caller that is slow to call, so that whole calls of others fall into its own.
+                    if random.once_in(4) {
+                        tokio::task::yield_now().await;
+                    }
                     let answer = caller.call(&operation).await;
                     let end = clock.fetch_add(1, Ordering::SeqCst);
                     history.push(Call { called: begin, answered: end, operation, answer });
+                    if random.once_in(2) {
+                        tokio::task::yield_now().await;
+                    }
                 }
                 history
             })
@@ -215,8 +227,8 @@ pub async fn record<S: RefsSubject>(
 ///
 /// # Panics
 ///
-/// With the history and the seed, if one is not linearizable; and if no two calls ever overlapped, since
-/// then nothing was shown.
+/// With the history and the seed, if one is not linearizable; and if calls overlap in less than a
+/// tenth of the histories, since then little was shown.
 pub async fn histories_are_linearizable<S: RefsSubject>(
     subject: &S,
     campaign: Campaign,
@@ -232,7 +244,11 @@ pub async fn histories_are_linearizable<S: RefsSubject>(
             panic!("{campaign}: history {number}: {error}");
         }
     }
-    assert!(overlapping > 0, "no two calls overlapped: run it on several threads");
+    let enough = overlapping * 10 > campaign.times(histories);
+    assert!(
+        enough,
+        "only {overlapping} histories have calls that overlap: too few to show anything"
+    );
 }
 
 /// Returns whether two of the calls ran at the same time.
