@@ -70,16 +70,20 @@ pub struct Tree<S: Schema> {
     pins: Vec<Arc<Pin>>,
     /// What was hashed and not stored yet, of this tree and of those that were put into it.
     pub(crate) pending: Vec<Arc<Pending<S>>>,
+    /// Directories in it that nobody has seen yet, besides those that its root says.
+    unchecked: Vec<S::Hash>,
 }
 
 impl<S: Schema> Tree<S> {
     pub(crate) fn empty(objects: Arc<Objects<S>>) -> Self {
-        Self { objects, root: Dir::empty(), pins: Vec::new(), pending: Vec::new() }
+        let root = Dir::empty();
+        Self { objects, root, pins: Vec::new(), pending: Vec::new(), unchecked: Vec::new() }
     }
 
     pub(crate) fn stored(objects: Arc<Objects<S>>, root: S::Hash, pin: Option<Arc<Pin>>) -> Self {
         let pins = pin.into_iter().collect();
-        Self { objects, root: Dir::Stored(root), pins, pending: Vec::new() }
+        let root = Dir::Stored(root);
+        Self { objects, root, pins, pending: Vec::new(), unchecked: Vec::new() }
     }
 
     /// Returns the tree of a directory that need not be there.
@@ -102,8 +106,14 @@ impl<S: Schema> Tree<S> {
 
     /// Returns a tree of another directory that was found in this one.
     fn below(&self, root: Dir<S>) -> Self {
-        let Self { objects, root: _, pins, pending } = self;
-        Self { objects: Arc::clone(objects), root, pins: pins.clone(), pending: pending.clone() }
+        let Self { objects, root: _, pins, pending, unchecked } = self;
+        Self {
+            objects: Arc::clone(objects),
+            root,
+            pins: pins.clone(),
+            pending: pending.clone(),
+            unchecked: unchecked.clone(),
+        }
     }
 
     /// Takes over what another tree needs: what keeps it from being collected, and what waits to be
@@ -111,6 +121,7 @@ impl<S: Schema> Tree<S> {
     fn share(&mut self, other: &Self) {
         add_new(&mut self.pins, &other.pins);
         add_new(&mut self.pending, &other.pending);
+        self.unchecked.extend(&other.unchecked);
     }
 }
 

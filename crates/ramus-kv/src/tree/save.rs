@@ -55,8 +55,9 @@ impl<S: Schema> Tree<S> {
 
     /// Returns the same tree with its edits as blocks, which wait beside it to be stored.
     pub(crate) async fn frozen(&self) -> Result<Self> {
-        let Frozen { root, made, .. } = self.freeze().await?;
+        let Frozen { root, made, unchecked } = self.freeze().await?;
         let mut frozen = self.below(Dir::Stored(root));
+        frozen.unchecked.extend(unchecked);
         if !made.is_empty() {
             frozen.pending.push(Arc::new(made));
         }
@@ -65,7 +66,8 @@ impl<S: Schema> Tree<S> {
 
     /// Returns the blocks of the tree that are not stored yet.
     pub(crate) async fn save(&self) -> Result<Saved<S>> {
-        let Frozen { root, made, unchecked } = self.freeze().await?;
+        let Frozen { root, made, mut unchecked } = self.freeze().await?;
+        unchecked.extend(&self.unchecked);
         let mut pending = self.pending.clone();
         pending.push(Arc::new(made));
         let view = View { objects: &self.objects, pending: &pending };

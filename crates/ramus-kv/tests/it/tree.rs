@@ -178,6 +178,19 @@ async fn a_commit_of_a_directory_that_is_nowhere_is_refused() {
 }
 
 #[tokio::test]
+async fn a_directory_that_is_nowhere_is_refused_also_after_a_lost_race() {
+    let repo = new_repo();
+    let main = repo.main().await.unwrap();
+    main.set("a", "x", "first").await.unwrap();
+    let mut edit = main.begin().await.unwrap();
+    edit.set_tree("b/c", &repo.tree(&nowhere()).await.unwrap()).await.unwrap();
+    main.set("a", "y", "another writer came first").await.unwrap();
+    let error = main.commit(edit, "merged").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Missing, "{error}");
+    assert_eq!(main.kind("b").await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn a_commit_of_a_directory_that_is_none_is_refused() {
     let repo = new_repo();
     let main = repo.main().await.unwrap();
