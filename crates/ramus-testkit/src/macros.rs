@@ -128,10 +128,12 @@ macro_rules! each_law {
             another_id_is_another_update
             a_refused_update_is_judged_anew
             an_update_that_changed_nothing_is_judged_anew
+            an_id_of_another_update_is_refused
             a_known_id_is_answered_whatever_was_seen
             an_id_is_known_while_its_record_is_kept
             a_seen_older_than_the_log_is_ambiguous
             a_seen_of_another_incarnation_is_ambiguous
+            position_is_of_use_after_ambiguous
             an_ambiguous_update_is_not_applied
             a_seen_that_the_log_goes_on_from_is_judged
         }

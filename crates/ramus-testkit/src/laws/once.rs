@@ -75,6 +75,24 @@ pub async fn an_update_that_changed_nothing_is_judged_anew<S: RefsSubject>(subje
     assert!(at.sequence > end.sequence, "{at} after {end}");
 }
 
+/// An id that is known to be that of another update is refused with `InvalidInput`.
+pub async fn an_id_of_another_update_is_refused<S: RefsSubject>(subject: &S) {
+    let store = subject.open().await;
+    let update = begin(&store).await.set(subject.key(0), subject.value(0));
+    let at = apply(&store, update.clone()).await;
+    let others = [
+        update.clone().set(subject.key(0), subject.value(1)),
+        update.clone().remove(subject.key(0)),
+        Update { edits: [].into(), ..update.clone() }.set(subject.key(1), subject.value(0)),
+    ];
+    for other in others {
+        let kind = refusal_kind(store.update(other).await, "an id of another update");
+        assert_eq!(kind, ErrorKind::InvalidInput);
+    }
+    assert_eq!(changes(&store, at).await, []);
+    assert_eq!(apply(&store, update).await, at);
+}
+
 /// An id that is known is answered with its place, whatever the update says to have seen.
 pub async fn a_known_id_is_answered_whatever_was_seen<S: RefsSubject>(subject: &S) {
     let store = subject.open().await;
@@ -119,6 +137,18 @@ pub async fn a_seen_of_another_incarnation_is_ambiguous<S: RefsSubject>(subject:
         update.seen = Cursor { incarnation: Incarnation::random(), sequence };
         assert_ambiguous(store.update(update).await);
     }
+}
+
+/// After an answer of `Ambiguous`, `position` is a place from which an update is judged.
+pub async fn position_is_of_use_after_ambiguous<S: RefsSubject>(subject: &S) {
+    let store = subject.open().await;
+    set(&store, subject.key(0), subject.value(0)).await;
+    let mut update = begin(&store).await.set(subject.key(0), subject.value(1));
+    update.seen.incarnation = Incarnation::random();
+    // What it answers is another law.
+    drop(store.update(update).await);
+    set(&store, subject.key(0), subject.value(2)).await;
+    assert_eq!(store.find(&subject.key(0)).await.expect("find"), Some(subject.value(2)));
 }
 
 /// An update that is answered with `Ambiguous` is not applied.

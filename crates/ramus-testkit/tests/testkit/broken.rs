@@ -79,6 +79,8 @@ struct State {
     ids: HashMap<UpdateId, Cursor>,
     remembered: HashMap<UpdateId, RefOutcome<Sha1>>,
     running: usize,
+    /// What `position` tells instead of the end: only a fault sets it.
+    spoiled_position: Option<Cursor>,
     subscribed: bool,
 
     epoch: u64,
@@ -157,6 +159,7 @@ impl Shared {
             ids: HashMap::new(),
             remembered: HashMap::new(),
             running: 0,
+            spoiled_position: None,
             subscribed: false,
             epoch: 1,
             pins: BTreeMap::new(),

@@ -234,10 +234,12 @@ seeded! {
         another_id_is_another_update: UpdatesAreKnownByContent,
         a_refused_update_is_judged_anew: RefusedIdsAreRemembered,
         an_update_that_changed_nothing_is_judged_anew: NoopIdsAreRemembered,
+        an_id_of_another_update_is_refused: IdsAreTakenOnTrust,
         a_known_id_is_answered_whatever_was_seen: SeenIsCheckedBeforeIds,
         an_id_is_known_while_its_record_is_kept: IdsAreForgottenEarly,
         a_seen_older_than_the_log_is_ambiguous: OldSeenIsBelieved,
         a_seen_of_another_incarnation_is_ambiguous: OtherIncarnationIsBelieved,
+        position_is_of_use_after_ambiguous: AmbiguousSpoilsThePosition,
         an_ambiguous_update_is_not_applied: AmbiguousIsApplied,
         a_seen_that_the_log_goes_on_from_is_judged: EdgeOfTheLogIsAmbiguous,
     }

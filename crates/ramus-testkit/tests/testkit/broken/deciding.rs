@@ -81,8 +81,12 @@ impl BrokenRefs {
         };
         let known = state.ids.get(&update.id).filter(|place| !forgotten(place)).copied();
         let end = state.end();
+        let made = state.log.iter().find(|change| change.id == update.id).cloned();
         drop(state);
         if let Some(place) = known {
+            if let (Some(made), false) = (made, has(Fault::IdsAreTakenOnTrust)) {
+                update.place_of(&made)?;
+            }
             if has(Fault::SentAgainIsNoticed) {
                 self.publish(record(place, place.sequence - STEP, update, Vec::new()));
             }
@@ -110,6 +114,9 @@ impl BrokenRefs {
                 for (key, edit) in &update.edits {
                     edit.set.map(|value| state.refs.insert(key.clone(), value));
                 }
+            }
+            if has(Fault::AmbiguousSpoilsThePosition) {
+                self.shared().state.lock().spoiled_position = Some(seen);
             }
             return Err(Error::new(ErrorKind::Ambiguous, "the update may have been applied"));
         }

@@ -122,10 +122,12 @@ faults! {
     UpdatesAreKnownByContent: "updates that ask for the same are taken for one",
     RefusedIdsAreRemembered: "the id of a refused update is remembered",
     NoopIdsAreRemembered: "the id of an update that changed nothing is remembered",
+    IdsAreTakenOnTrust: "an id that another update used is answered with the place of that one",
     SeenIsCheckedBeforeIds: "`seen` is checked before the id is looked up",
     IdsAreForgottenEarly: "ids are forgotten before their records",
     OldSeenIsBelieved: "a `seen` older than the log is taken, and the update applied",
     OtherIncarnationIsBelieved: "a `seen` of another incarnation is taken, and the update applied",
+    AmbiguousSpoilsThePosition: "after an ambiguous answer `position` is what the update had seen",
     AmbiguousIsApplied: "an ambiguous update is applied all the same",
     EdgeOfTheLogIsAmbiguous: "the oldest place that the log goes on from counts as too old",
 

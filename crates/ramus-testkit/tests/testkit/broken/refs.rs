@@ -179,7 +179,7 @@ impl AtomicWrite for BrokenRefs {
     async fn position(&self) -> Result<Cursor> {
         self.ensure_open_for(Fault::ClosedStoresRead)?;
         let state = self.shared().state.lock();
-        let mut at = state.end();
+        let mut at = state.spoiled_position.unwrap_or(state.end());
         if self.0.has(Fault::PositionLags) {
             at.sequence = at.sequence.saturating_sub(STEP);
         }
