@@ -181,11 +181,11 @@ pub(crate) async fn paths<S: Schema>(event: &BranchEvent<S>) -> Vec<String> {
     differences.iter().map(|difference| difference.path.to_string()).collect()
 }
 
-/// How often the tests run that were not reliable in the model of this project: `RAMUS_REPEAT`
-/// times, or 5.
+/// How often the tests run that were not reliable in the model of this project: 5 times at the
+/// scale 1.
 pub(crate) fn repeats() -> usize {
-    let repeats = std::env::var("RAMUS_REPEAT").ok();
-    repeats.map_or(5, |text| text.parse().expect("RAMUS_REPEAT is a number"))
+    let scale = std::env::var("RAMUS_SCALE").unwrap_or_else(|_| "1".to_owned());
+    5 * scale.parse::<usize>().expect("RAMUS_SCALE is a number")
 }
 
 /// Fails a test that hangs.

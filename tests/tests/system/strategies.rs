@@ -1,10 +1,10 @@
 //! What a transaction does when another writer came first: it merges, runs again, or is refused.
 //!
 //! The order in which things happen is the tests' own, so that none of them depends on luck. They
-//! run `RAMUS_REPEAT` times:
+//! run five times, and 1000 times by:
 //!
 //! ```text
-//! RAMUS_REPEAT=1000 cargo test -p ramus-tests --test system strategies
+//! RAMUS_SCALE=200 cargo test -p ramus-tests --test system strategies
 //! ```
 
 use std::sync::Arc;

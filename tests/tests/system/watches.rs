@@ -1,10 +1,10 @@
 //! Watches of a branch, of a path, of all branches.
 //!
 //! That nothing comes is shown by what comes next: a last change, which is the next event. The tests
-//! with many watchers run `RAMUS_REPEAT` times:
+//! with many watchers run five times, and 1000 times by:
 //!
 //! ```text
-//! RAMUS_REPEAT=1000 cargo test -p ramus-tests --test system watches
+//! RAMUS_SCALE=200 cargo test -p ramus-tests --test system watches
 //! ```
 
 use bytes::Bytes;
