@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use ramus_core::{Error, ErrorKind, IntoPath, Path, Result, Step};
 
 use super::Tree;
@@ -144,9 +145,9 @@ impl<S: Schema> Tree<S> {
         let given = metadata.map(S::Metadata::encode);
         let metadata = given.or(kept).unwrap_or_else(|| S::Metadata::default().encode());
         check_metadata(path, metadata.len())?;
-        let encoded = value.encode()?;
-        self.check_block(path, encoded.len())?;
-        self.put(found, Node::Contents(Leaf::unsaved(encoded, metadata)));
+        let leaf = Leaf::unsaved(value.encode()?, metadata);
+        self.check_block(path, leaf.unsaved.as_ref().map_or(0, Bytes::len))?;
+        self.put(found, Node::Contents(leaf));
         Ok(())
     }
 
