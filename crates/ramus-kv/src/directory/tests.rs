@@ -1,61 +1,26 @@
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+mod adversary;
+mod campaign;
+mod support;
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use futures::FutureExt as _;
 use proptest::prelude::*;
-use ramus_core::{Error, Hash as _, Result, Sha1, Step};
+use ramus_core::{Sha1, Step};
 
+use self::support::{items, now};
 use super::build::Built;
-use super::edit::edit;
-use super::item::{Body, Entry, Held, Item};
+use super::item::{Entry, Held, Item};
 use super::rule::{End, Gap, WEIGHT_MAX, cut};
-use super::{DirBlock, Direction, EntryDiff, EntryPair, From, Nodes, Scan, build, find};
+use super::{Direction, EntryDiff, EntryPair, From, Scan, build, find};
+
+type Blocks = support::Blocks<Sha1>;
 
 type Map = BTreeMap<Step, Entry<Sha1>>;
-
-/// Blocks by name.
-#[derive(Default)]
-struct Blocks(HashMap<Sha1, Arc<DirBlock<Sha1>>>);
-
-impl Nodes<Sha1> for Blocks {
-    async fn node(&self, hash: &Sha1) -> Result<Arc<DirBlock<Sha1>>> {
-        self.0.get(hash).cloned().ok_or_else(|| Error::missing(hash))
-    }
-}
-
-impl Blocks {
-    fn keep(&mut self, built: &Built<Sha1>) {
-        for (hash, node) in &built.below {
-            assert_eq!(*hash, Sha1::of(node.block()));
-            let read =
-                DirBlock::<Sha1>::decode(node.block().clone()).expect("a block that was made");
-            assert_eq!((read.count(), read.weight()), (node.count(), node.weight()));
-            self.0.insert(*hash, Arc::clone(node));
-        }
-        self.0.insert(built.hash, Arc::clone(&built.root));
-    }
-
-    fn edit(
-        &self,
-        root: &Arc<DirBlock<Sha1>>,
-        edits: BTreeMap<Step, Option<Entry<Sha1>>>,
-    ) -> Built<Sha1> {
-        edit(self, root, edits).now_or_never().expect("no waiting").expect("edit")
-    }
-}
 
 fn value(length: usize) -> Entry<Sha1> {
     let held = Held::Inline(Bytes::from(vec![7; length.min(64)]));
     Entry::Contents { held, metadata: Bytes::from(vec![8; length.saturating_sub(64).min(256)]) }
-}
-
-fn items(map: &Map) -> Vec<Item<Sha1>> {
-    let item = |(step, entry): (&Step, &Entry<Sha1>)| Item {
-        step: step.clone(),
-        body: Body::Entry(entry.clone()),
-    };
-    map.iter().map(item).collect()
 }
 
 /// The rule, word by word.
@@ -85,10 +50,6 @@ fn batch(most: usize) -> impl Strategy<Value = BTreeMap<Step, Option<Entry<Sha1>
     let entry =
         prop_oneof![2 => (0..320_usize).prop_map(|length| Some(value(length))), 1 => Just(None)];
     prop::collection::btree_map(step(), entry, 1..most)
-}
-
-fn now<T>(future: impl Future<Output = Result<T>>) -> T {
-    future.now_or_never().expect("no waiting").expect("a sound directory")
 }
 
 fn scanned(blocks: &Blocks, built: &Built<Sha1>, direction: Direction, from: &From) -> Vec<Step> {
@@ -124,7 +85,7 @@ proptest! {
         clear in any::<bool>(),
     ) {
         let mut map = Map::new();
-        let mut blocks = Blocks::default();
+        let mut blocks = Blocks::new();
         let mut built = build(0, Vec::new());
         blocks.keep(&built);
         let last = clear.then(|| first.keys().map(|step| (step.clone(), None)).collect());
@@ -146,7 +107,7 @@ proptest! {
     #[test]
     fn every_query_agrees_with_the_map(first in batch(1200), probe in step(), offset in 0..1500_usize) {
         let map = map_of(first);
-        let mut blocks = Blocks::default();
+        let mut blocks = Blocks::new();
         let built = build(0, items(&map));
         blocks.keep(&built);
         for step in map.keys().chain([&probe]) {
@@ -180,7 +141,7 @@ proptest! {
                 None => new.remove(step),
             };
         }
-        let mut blocks = Blocks::default();
+        let mut blocks = Blocks::new();
         let (before, after) = (build(0, items(&old)), build(0, items(&new)));
         blocks.keep(&before);
         blocks.keep(&after);
