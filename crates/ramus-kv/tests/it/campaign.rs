@@ -4,7 +4,7 @@ use proptest::test_runner::{Config, RngSeed};
 
 /// Returns the settings of a property that has this many cases at scale 1.
 pub(crate) fn cases(cases: u32) -> Config {
-    let scale = u32::try_from(number_from_env("RAMUS_SCALE", 1)).unwrap();
+    let scale = u32::try_from(number_from_env("RAMUS_SCALE", 1)).expect("a scale below 2^32");
     Config {
         cases: cases * scale,
         rng_seed: RngSeed::Fixed(number_from_env("RAMUS_SEED", 1)),
@@ -14,7 +14,7 @@ pub(crate) fn cases(cases: u32) -> Config {
     }
 }
 
-fn number_from_env(name: &str, default: u64) -> u64 {
+pub(crate) fn number_from_env(name: &str, default: u64) -> u64 {
     match std::env::var(name) {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")),
         Err(_) => default,

@@ -9,6 +9,8 @@ use ramus_kv::{Contents as _, Counter, Format as _, Info, Json, Kv, Native, Repo
 use ramus_mem::Mem;
 use serde_json::json;
 
+use crate::campaign::cases;
+
 type Block = DirectoryBlock<Sha1>;
 
 fn step(bytes: impl AsRef<[u8]>) -> Step {
@@ -472,6 +474,8 @@ fn any_info() -> impl Strategy<Value = Info> {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn a_directory_block_reads_back(value in any_block()) {
         match value.encode() {
