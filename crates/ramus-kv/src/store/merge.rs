@@ -3,9 +3,9 @@ use std::collections::BTreeMap;
 use ramus_core::{Error, ErrorKind, IntoPath, Path, Result};
 
 use super::Store;
-use super::advance::{Advance, Advanced};
+use super::write::{Advance, Advanced};
 use crate::tree::merge::merge;
-use crate::{Commit, Conflicts, Info, PathConflict, Schema, Side, Tree, history};
+use crate::{Commit, Conflicts, Info, Kind, PathConflict, Schema, Tree, history};
 
 /// How a merge is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,7 +85,7 @@ pub enum Resolution<S: Schema> {
     Ours,
     /// What their side has, nothing included.
     Theirs,
-    /// This value.
+    /// This value, with the metadata of our side.
     Contents(S::Contents),
     /// Nothing.
     Remove,
@@ -136,27 +136,20 @@ impl<S: Schema> Unmerged<S> {
             return Err(Conflicts::new(open).into());
         }
         let mut tree = self.tree.clone();
-        for (path, (conflict, resolution)) in &self.conflicts {
+        for (path, (_, resolution)) in &self.conflicts {
             match resolution {
                 Some(Resolution::Ours) | None => {}
-                Some(Resolution::Theirs) => put(&mut tree, path, conflict.theirs.as_ref()).await?,
-                Some(Resolution::Remove) => put(&mut tree, path, None).await?,
+                Some(Resolution::Theirs) => tree.take_over(path, &self.theirs.tree()).await?,
+                Some(Resolution::Remove) => drop(tree.remove(path).await?),
                 Some(Resolution::Contents(value)) => {
-                    put(&mut tree, path, Some(&Side::Contents(value.clone()))).await?;
+                    if tree.kind(path).await? == Some(Kind::Directory) {
+                        tree.remove(path).await?;
+                    }
+                    tree.set(path, value.clone()).await?;
                 }
             }
         }
         Ok(tree)
-    }
-}
-
-/// Puts what one side has at a path, in place of whatever is there.
-async fn put<S: Schema>(tree: &mut Tree<S>, path: &Path, side: Option<&Side<S>>) -> Result<()> {
-    tree.remove(path).await?;
-    match side {
-        Some(Side::Contents(value)) => tree.set(path, value.clone()).await,
-        Some(Side::Directory(directory)) => tree.set_tree(path, directory).await,
-        None => Ok(()),
     }
 }
 

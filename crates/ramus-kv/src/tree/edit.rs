@@ -124,6 +124,21 @@ impl<S: Schema> Tree<S> {
         Ok(())
     }
 
+    /// Puts what another tree of the repository has at a path, metadata included, in place of what is
+    /// here; that is nothing if it has nothing there.
+    pub(crate) async fn take_over(&mut self, path: &Path, other: &Self) -> Result<()> {
+        let node = other.node(path).await?;
+        self.remove(path).await?;
+        if let Some(node) = node {
+            let found = self.locate(path).await?;
+            found.refuse_contents_in_the_way(path)?;
+            found.check_height(&node)?;
+            self.share(other);
+            self.put(found, node);
+        }
+        Ok(())
+    }
+
     async fn put_contents(
         &mut self,
         path: &Path,
