@@ -175,12 +175,18 @@ impl<S: Schema> Merger<'_, S> {
     async fn enter(&mut self, path: Path, dirs: Three<Option<S::Hash>>) -> Result<()> {
         check_depth(self.open.len())?;
         let Three { ancestor, ours, theirs } = self.trees;
-        let old = load(ancestor, dirs.ancestor).await?;
+        // Nobody knows what the ancestor had below a doubtful path: everything there is looked at.
+        let is_in_doubt = self.lies_in_doubt(&path);
+        let old = load(ancestor, dirs.ancestor.filter(|_| !is_in_doubt)).await?;
         let theirs = load(theirs, dirs.theirs).await?;
-        let base = load(ours, dirs.ours).await?.zip(dirs.ours);
+        let base = load(ours, dirs.ours).await?;
+        let doubtful = match &base {
+            Some(base) if is_in_doubt => steps(ours, base).await?,
+            _ => self.doubtful_steps(&path),
+        };
+        let base = base.zip(dirs.ours);
         let merged = Edited::new(base.map(|(root, hash)| Base { hash, root }));
         let diff = EntryDiff::new(old.as_ref(), theirs.as_ref())?;
-        let doubtful = self.doubtful_steps(&path);
         self.open.push(Open { path, diff, theirs, merged, doubtful, below: None });
         Ok(())
     }
@@ -285,10 +291,15 @@ impl<S: Schema> Merger<'_, S> {
         };
         let merged = match merge_values::<S>(path, &values)? {
             Ok(Some(merged)) => merged,
+            Ok(None) if one_says_something_new::<S>(&entries) => {
+                let conflict =
+                    Conflict::new("one side deleted it and the other changed its metadata");
+                return self.conflict(path, conflict, entries).await;
+            }
             Ok(None) => return Ok(Kept::Node(None)),
             Err(conflict) => return self.conflict(path, conflict, entries).await,
         };
-        match merge_metadata::<S>(&entries)? {
+        match merge_metadata::<S>(path, &entries)? {
             Ok(metadata) => {
                 let leaf = Leaf::unsaved(merged.encode()?, metadata);
                 Ok(Kept::Node(Some(Node::Contents(leaf))))
@@ -338,34 +349,55 @@ impl<S: Schema> Open<S> {
     }
 }
 
-/// Merges values by their type. A merge that panics aborts, and disturbs nobody else.
+/// Merges values by their type.
 fn merge_values<S: Schema>(
     path: &Path,
     values: &Three<Option<S::Contents>>,
 ) -> Result<Result<Option<S::Contents>, Conflict>> {
     let Three { ancestor, ours, theirs } = values;
     let merge = || S::Contents::merge(ancestor.as_ref(), ours.as_ref(), theirs.as_ref());
-    catch_unwind(AssertUnwindSafe(merge)).map_err(|panic| {
-        let said = panic.downcast_ref::<&str>().map(ToString::to_string);
-        let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
-        let said = said.unwrap_or_else(|| "without a message".to_owned());
-        let message = format!("the merge of the contents at `{path}` panicked");
-        Error::new(ErrorKind::Aborted, message).with_source(said)
-    })
+    catch("contents", path, merge)
 }
 
-fn merge_metadata<S: Schema>(entries: &Entries<S>) -> Result<Result<Bytes, Conflict>> {
-    let read = |entry: &Option<Entry<S::Hash>>| match entry {
-        Some(Entry::Contents { metadata, .. }) => S::Metadata::decode(metadata).map(Some),
-        Some(Entry::Directory { .. }) | None => Ok(None),
+fn merge_metadata<S: Schema>(path: &Path, entries: &Entries<S>) -> Result<Result<Bytes, Conflict>> {
+    let read = |entry: &Option<Entry<S::Hash>>| {
+        metadata::<S>(entry.as_ref()).map(S::Metadata::decode).transpose()
     };
     let ancestor = read(&entries.ancestor)?;
     Ok(match (read(&entries.ours)?, read(&entries.theirs)?) {
         (Some(ours), Some(theirs)) => {
-            S::Metadata::merge(ancestor.as_ref(), &ours, &theirs).map(|merged| merged.encode())
+            let merge = || S::Metadata::merge(ancestor.as_ref(), &ours, &theirs);
+            catch("metadata", path, merge)?.map(|merged| merged.encode())
         }
         (Some(one), None) | (None, Some(one)) => Ok(one.encode()),
         (None, None) => Ok(S::Metadata::default().encode()),
+    })
+}
+
+/// Returns whether a side that is alone has other metadata than the ancestor had.
+fn one_says_something_new<S: Schema>(entries: &Entries<S>) -> bool {
+    let Three { ancestor, ours, theirs } = entries;
+    let [ancestor, ours, theirs] =
+        [ancestor, ours, theirs].map(|entry| metadata::<S>(entry.as_ref()));
+    let alone = ours.xor(theirs);
+    alone.is_some() && ancestor.is_some() && alone != ancestor
+}
+
+fn metadata<S: Schema>(entry: Option<&Entry<S::Hash>>) -> Option<&Bytes> {
+    match entry {
+        Some(Entry::Contents { metadata, .. }) => Some(metadata),
+        Some(Entry::Directory { .. }) | None => None,
+    }
+}
+
+/// Runs a merge that others wrote. One that panics aborts, and disturbs nobody else.
+fn catch<T>(what: &str, path: &Path, merge: impl FnOnce() -> T) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(merge)).map_err(|panic| {
+        let said = panic.downcast_ref::<&str>().map(ToString::to_string);
+        let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
+        let said = said.unwrap_or_else(|| "without a message".to_owned());
+        let message = format!("the merge of the {what} at `{path}` panicked");
+        Error::new(ErrorKind::Aborted, message).with_source(said)
     })
 }
 
@@ -395,6 +427,17 @@ async fn load<S: Schema>(
         Some(hash) => Ok(Some(tree.view().node(&hash).await?)),
         None => Ok(None),
     }
+}
+
+/// Returns the steps of a directory.
+async fn steps<S: Schema>(tree: &Tree<S>, root: &Arc<DirBlock<S::Hash>>) -> Result<BTreeSet<Step>> {
+    let view = tree.view();
+    let mut all = EntryDiff::new(None, Some(root))?;
+    let mut steps = BTreeSet::new();
+    while let Some(pair) = all.next(&view, &view).await? {
+        steps.insert(pair.step);
+    }
+    Ok(steps)
 }
 
 async fn look_up<S: Schema>(
