@@ -2,12 +2,18 @@
 
 mod campaign;
 mod mode;
+mod model;
 mod probe;
 
 mod contents;
 mod decoders;
+mod diff;
 mod format;
+mod history;
 mod laws;
+mod merge;
+mod merge_model;
 mod metadata;
 mod smoke;
 mod tree;
+mod tree_model;

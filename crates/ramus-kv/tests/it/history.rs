@@ -1,0 +1,373 @@
+//! Graphs of commits: ancestors, the log, and counters on branches that cross.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use ramus_core::erased::Backend;
+use ramus_core::{ContentAddressable as _, ErrorKind, Hash as _, Result, Sha1, Storage as _};
+use ramus_kv::block::CommitBlock;
+use ramus_kv::{
+    Commit, Counter, Format as _, Info, Kv, Merged, Native, Repo, Store, TransactionOptions,
+};
+use ramus_mem::Mem;
+
+use crate::campaign;
+
+type Texts = Kv<String>;
+
+fn new_repo() -> Repo<Texts> {
+    Repo::new(Backend::new(Mem::default()))
+}
+
+/// A graph of commits: the parents of each, all of them made before, and its time.
+#[derive(Clone, Debug)]
+struct Graph(Vec<(Vec<usize>, i64)>);
+
+impl Graph {
+    fn of(parents: &[&[usize]]) -> Self {
+        Self(parents.iter().map(|parents| (parents.to_vec(), 0)).collect())
+    }
+
+    /// Returns every ancestor of each commit, itself included.
+    fn ancestors(&self) -> Vec<BTreeSet<usize>> {
+        let mut all: Vec<BTreeSet<usize>> = Vec::new();
+        for (index, (parents, _)) in self.0.iter().enumerate() {
+            let behind = parents.iter().flat_map(|parent| all[*parent].iter().copied());
+            let with_itself = behind.chain([index]).collect();
+            all.push(with_itself);
+        }
+        all
+    }
+
+    async fn make(&self, repo: &Repo<Texts>) -> Result<Vec<Commit<Texts>>> {
+        let root = repo.empty_tree().hash().await?;
+        // So that the root is there.
+        let options = TransactionOptions::default().allow_empty();
+        repo.empty().transact_with(options, "empty", async |_| Ok(())).await?;
+        let mut commits: Vec<Commit<Texts>> = Vec::new();
+        for (index, (parents, time_ms)) in self.0.iter().enumerate() {
+            let parents = parents.iter().map(|parent| commits[*parent].hash()).collect();
+            let info = Info::new(index.to_string()).with_author("x").with_time_ms(*time_ms);
+            let block = Native::encode_commit(&CommitBlock { root, parents, info })?;
+            let hash = repo.backend().blocks().add(block).await?;
+            commits.push(repo.commit(&hash).await?.expect("it was just added"));
+        }
+        Ok(commits)
+    }
+}
+
+fn number(commit: &Commit<Texts>) -> usize {
+    commit.info().message.parse().expect("the message is a number")
+}
+
+fn any_graph() -> impl Strategy<Value = Graph> {
+    let commit = (prop::collection::vec(any::<prop::sample::Index>(), 0..4), 0..4_i64);
+    prop::collection::vec(commit, 1..10).prop_map(|commits| {
+        let commits = commits.into_iter().enumerate().map(|(index, (parents, time))| {
+            let parents: BTreeSet<usize> = match index {
+                0 => BTreeSet::new(),
+                _ => parents.into_iter().map(|parent| parent.index(index)).collect(),
+            };
+            // Their order is not that in which they were made.
+            (parents.into_iter().rev().collect(), time)
+        });
+        Graph(commits.collect())
+    })
+}
+
+/// Asks about every two commits.
+async fn check_ancestors(graph: &Graph) -> Result<()> {
+    let repo = new_repo();
+    let commits = graph.make(&repo).await?;
+    let ancestors = graph.ancestors();
+    for (one, ours) in ancestors.iter().enumerate() {
+        for (other, theirs) in ancestors.iter().enumerate() {
+            let common: BTreeSet<usize> = ours.intersection(theirs).copied().collect();
+            let is_lowest = |candidate: &&usize| {
+                !common
+                    .iter()
+                    .any(|lower| lower != *candidate && ancestors[*lower].contains(candidate))
+            };
+            let expected: Vec<usize> = common.iter().filter(is_lowest).copied().collect();
+            let lcas = repo.lcas(&commits[one], &commits[other]).await?;
+            let mut found: Vec<usize> = lcas.iter().map(number).collect();
+            found.sort_unstable();
+            assert_eq!(found, expected, "{one} and {other}");
+            let is_ancestor = repo.is_ancestor(&commits[one], &commits[other]).await?;
+            assert_eq!(is_ancestor, theirs.contains(&one), "{one} of {other}");
+        }
+    }
+    Ok(())
+}
+
+async fn check_log(graph: &Graph) -> Result<()> {
+    let repo = new_repo();
+    let commits = graph.make(&repo).await?;
+    for (head, ancestors) in graph.ancestors().iter().enumerate() {
+        let log = repo.detached(&commits[head]).log().await?.collect().await?;
+        let log: Vec<usize> = log.iter().map(number).collect();
+        assert_eq!(log[0], head);
+        assert_eq!(log.iter().copied().collect::<BTreeSet<_>>(), *ancestors);
+        assert_eq!(log.len(), ancestors.len(), "{log:?} has something twice");
+        // What could come next are the parents of those before; the newest of them does.
+        for (index, next) in log.iter().enumerate().skip(1) {
+            let before = &log[..index];
+            let could: Vec<usize> =
+                before.iter().flat_map(|child| graph.0[*child].0.clone()).collect();
+            let open = could.iter().filter(|commit| !before.contains(commit));
+            let newest = open.map(|commit| graph.0[*commit].1).max();
+            assert!(could.contains(next), "{next} in {log:?} before all that it led to");
+            assert_eq!(Some(graph.0[*next].1), newest, "{next} in {log:?} is not the newest");
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(campaign::cases(1000))]
+
+    #[test]
+    fn ancestors_are_those_of_the_graph(graph in any_graph()) {
+        campaign::block_on(check_ancestors(&graph)).unwrap();
+    }
+
+    #[test]
+    fn the_log_gives_every_ancestor_once_and_the_newest_first(graph in any_graph()) {
+        campaign::block_on(check_log(&graph)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn ancestors_of_well_known_graphs_are_found() {
+    for graph in [
+        // A common ancestor that is an ancestor of the other one, found first.
+        Graph::of(&[&[], &[0], &[1, 0], &[0, 1]]),
+        // A diamond.
+        Graph::of(&[&[], &[0], &[0], &[1, 2]]),
+        // A crossing, and one on top of it.
+        Graph::of(&[&[], &[0], &[0], &[1, 2], &[2, 1], &[3, 4], &[4, 3]]),
+        // Two beginnings that are joined twice.
+        Graph::of(&[&[], &[], &[0, 1], &[1, 0]]),
+    ] {
+        check_ancestors(&graph).await.unwrap();
+        check_log(&graph).await.unwrap();
+    }
+    let repo = new_repo();
+    let commits = Graph::of(&[&[], &[0], &[1, 0], &[0, 1]]).make(&repo).await.unwrap();
+    assert_eq!(repo.lcas(&commits[3], &commits[2]).await.unwrap(), [commits[1].clone()]);
+}
+
+#[tokio::test]
+async fn a_history_that_is_not_there_answers_missing() {
+    let repo = new_repo();
+    let root = repo.empty_tree().hash().await.unwrap();
+    let nowhere = Sha1::of(b"nowhere");
+    let info = Info::new("child").with_author("x").with_time_ms(0);
+    let block = Native::encode_commit(&CommitBlock { root, parents: vec![nowhere], info }).unwrap();
+    let hash = repo.backend().blocks().add(block).await.unwrap();
+    let child = repo.commit(&hash).await.unwrap().unwrap();
+    let other = repo.empty();
+    other.set("a", "x", "other").await.unwrap();
+    let other_head = other.head().await.unwrap().unwrap();
+    let mut log = repo.detached(&child).log().await.unwrap();
+    assert_eq!(log.next().await.unwrap().unwrap(), child, "it is there, after all");
+    for error in [
+        log.next().await.unwrap().unwrap_err(),
+        repo.lcas(&child, &other_head).await.unwrap_err(),
+        repo.is_ancestor(&other_head, &child).await.unwrap_err(),
+        other.merge(&repo.detached(&child), "merge").await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Missing);
+        assert!(error.to_string().contains(&nowhere.to_string()), "{error}");
+    }
+}
+
+/// What replicas do.
+#[derive(Clone, Copy, Debug)]
+enum Action {
+    Add {
+        replica: usize,
+        counter: usize,
+        count: i64,
+    },
+    Merge {
+        from: usize,
+        into: usize,
+    },
+    /// Each of the two merges what the other one had.
+    Cross {
+        one: usize,
+        other: usize,
+    },
+}
+
+const REPLICAS: usize = 3;
+const COUNTERS: [&str; 3] = ["count", "a/b/count", "a/count"];
+
+fn any_action() -> impl Strategy<Value = Action> {
+    let replica = 0..REPLICAS;
+    prop_oneof![
+        3 => (replica.clone(), 0..COUNTERS.len(), -2..4_i64)
+            .prop_map(|(replica, counter, count)| Action::Add { replica, counter, count }),
+        1 => (replica.clone(), replica.clone()).prop_map(|(from, into)| Action::Merge { from, into }),
+        1 => (replica.clone(), replica).prop_map(|(one, other)| Action::Cross { one, other }),
+    ]
+}
+
+/// A handle, and what was added in its history: the counter and the count, by a number for each.
+#[derive(Clone)]
+struct Replica {
+    store: Store<Kv<Counter>>,
+    added: BTreeMap<usize, (usize, i64)>,
+}
+
+impl Replica {
+    async fn add(&mut self, id: usize, counter: usize, count: i64) -> Result<()> {
+        let Counter(before) = self.store.find(COUNTERS[counter]).await?.unwrap_or_default();
+        self.store.set(COUNTERS[counter], before + count, format!("{id}")).await?;
+        self.added.insert(id, (counter, count));
+        Ok(())
+    }
+
+    async fn merge(&mut self, other: &Self, head: Option<&Commit<Kv<Counter>>>) -> Result<()> {
+        if let Some(head) = head {
+            let info = format!("merge into {:?}", self.store.status());
+            let merged =
+                self.store.merge_with(head, ramus_kv::MergeOptions::default(), info).await?;
+            assert!(
+                !matches!(merged, Merged::Conflicts(_)),
+                "counters are in conflict: {merged:?}"
+            );
+        }
+        self.added.extend(other.added.iter().map(|(id, added)| (*id, *added)));
+        self.check().await
+    }
+
+    /// Every counter is the sum of what was added to it in this history.
+    async fn check(&self) -> Result<()> {
+        for (counter, path) in COUNTERS.into_iter().enumerate() {
+            let here = self.added.values().filter(|(other, _)| *other == counter);
+            let sum: i64 = here.map(|(_, count)| count).sum();
+            let Counter(found) = self.store.find(path).await?.unwrap_or_default();
+            assert_eq!(found, sum, "{path}");
+        }
+        Ok(())
+    }
+}
+
+fn new_replicas() -> Vec<Replica> {
+    let repo = Repo::<Kv<Counter>>::new(Backend::new(Mem::default()));
+    (0..REPLICAS).map(|_| Replica { store: repo.empty(), added: BTreeMap::new() }).collect()
+}
+
+async fn merge(replicas: &mut [Replica], from: usize, into: usize) -> Result<()> {
+    let other = replicas[from].clone();
+    let head = other.store.head().await?;
+    replicas[into].merge(&other, head.as_ref()).await
+}
+
+async fn cross(replicas: &mut [Replica], one: usize, other: usize) -> Result<()> {
+    let before = [replicas[one].clone(), replicas[other].clone()];
+    let heads = [before[0].store.head().await?, before[1].store.head().await?];
+    replicas[one].merge(&before[1], heads[1].as_ref()).await?;
+    replicas[other].merge(&before[0], heads[0].as_ref()).await
+}
+
+async fn count(actions: Vec<Action>) -> Result<()> {
+    let mut replicas = new_replicas();
+    for (id, action) in actions.into_iter().enumerate() {
+        match action {
+            Action::Add { replica, counter, count } => {
+                replicas[replica].add(id, counter, count).await?;
+            }
+            Action::Merge { from, into } => merge(&mut replicas, from, into).await?,
+            Action::Cross { one, other } => cross(&mut replicas, one, other).await?,
+        }
+    }
+    // Everybody merges everybody, until nobody has anything new.
+    for _ in 0..2 {
+        for into in 0..REPLICAS {
+            for from in 0..REPLICAS {
+                merge(&mut replicas, from, into).await?;
+            }
+        }
+    }
+    assert!(replicas.iter().all(|replica| replica.added == replicas[0].added));
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(campaign::cases(200))]
+
+    #[test]
+    fn counters_add_up_however_branches_cross(
+        actions in prop::collection::vec(any_action(), 0..30),
+    ) {
+        campaign::block_on(count(actions)).unwrap();
+    }
+}
+
+#[test]
+fn branches_may_cross_often() {
+    const CROSSINGS: usize = 500;
+    let mut graph = Graph::of(&[&[], &[0], &[0]]);
+    for crossing in 0..CROSSINGS {
+        let (one, other) = (2 * crossing + 1, 2 * crossing + 2);
+        graph.0.extend([(vec![one, other], 0), (vec![other, one], 0)]);
+    }
+    let run = async move {
+        let repo = new_repo();
+        let commits = graph.make(&repo).await?;
+        let [.., one, other] = &commits[..] else { return Ok(None) };
+        let (one, other) = (repo.detached(one), repo.detached(other));
+        one.set("a", "x", "one").await?;
+        other.set("b", "y", "other").await?;
+        one.merge(&other, "merge").await?.clean()
+    };
+    // A merge inside a merge for each crossing does not fit on a small stack.
+    let thread = std::thread::Builder::new().stack_size(1 << 19);
+    let thread = thread.spawn(move || campaign::block_on(run)).unwrap();
+    assert!(thread.join().unwrap().unwrap().is_some());
+}
+
+#[tokio::test]
+async fn ancestors_of_three_that_cross_are_merged_once() {
+    const ROUNDS: usize = 20;
+    let mut replicas = new_replicas();
+    let begun = Instant::now();
+    for round in 0..ROUNDS {
+        for (index, replica) in replicas.iter_mut().enumerate() {
+            replica.add(REPLICAS * round + index, 0, 1).await.unwrap();
+        }
+        // Clones of a handle move with it, so the heads are taken first.
+        let mut before = Vec::new();
+        for replica in &replicas {
+            before.push((replica.clone(), replica.store.head().await.unwrap()));
+        }
+        for into in &mut replicas {
+            for (from, head) in &before {
+                into.merge(from, head.as_ref()).await.unwrap();
+            }
+        }
+    }
+    // Merged again for every way that leads there, they take days.
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn histories_without_a_common_ancestor_merge() {
+    let repo = new_repo();
+    let (one, other) = (repo.empty(), repo.empty());
+    one.set("a/b", "x", "one").await.unwrap();
+    one.set("same", "x", "one").await.unwrap();
+    other.set("a/c", "y", "other").await.unwrap();
+    other.set("same", "x", "other").await.unwrap();
+    let merged = one.merge(&other, "unrelated").await.unwrap().clean().unwrap().unwrap();
+    assert_eq!(merged.parents().len(), 2);
+    assert_eq!(one.list("a").await.unwrap().len(), 2);
+    other.set("a/b", "z", "against").await.unwrap();
+    let third = repo.empty();
+    third.set("a/b", "w", "third").await.unwrap();
+    assert!(matches!(third.merge(&other, "unrelated").await.unwrap(), Merged::Conflicts(_)));
+}
