@@ -1,4 +1,6 @@
 //! Many tasks on one branch, through one repository and through two: nothing is lost.
+//!
+//! The storage waits before and after each call, so that others come between.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,6 +52,7 @@ async fn log_of_hashes<S: Schema>(store: &Store<S>) -> Vec<Sha1> {
 }
 
 async fn twenty_writers_and_twenty_readers_see_nothing_else(bed: Bed) {
+    bed.rig().be_slow();
     let main = bed.main().await;
     put(&main, "x", "w0").await;
     let first = head(&main).await.hash();
@@ -90,6 +93,7 @@ async fn two_handles(bed: &Bed) -> [Store<Text>; 2] {
 }
 
 async fn two_handles_with_ten_writers_each_lose_no_write_of_one_path(bed: Bed) {
+    bed.rig().be_slow();
     let handles = two_handles(&bed).await;
     let stores = handles.clone();
     let commits = spawn_all(0..20, move |writer| {
@@ -111,6 +115,7 @@ async fn two_handles_with_ten_writers_each_lose_no_write_of_one_path(bed: Bed) {
 }
 
 async fn two_handles_with_ten_writers_each_lose_no_write_of_ten_paths(bed: Bed) {
+    bed.rig().be_slow();
     let handles = two_handles(&bed).await;
     let stores = handles.clone();
     let commits = spawn_all(0..20, move |writer| {
@@ -128,6 +133,7 @@ async fn two_handles_with_ten_writers_each_lose_no_write_of_ten_paths(bed: Bed) 
 }
 
 async fn two_handles_with_five_writers_each_move_the_head_by_comparison(bed: Bed) {
+    bed.rig().be_slow();
     let handles = two_handles(&bed).await;
     put(&handles[0], "base", "1").await;
     let stores = handles.clone();
@@ -150,6 +156,7 @@ async fn two_handles_with_five_writers_each_move_the_head_by_comparison(bed: Bed
 }
 
 async fn two_handles_with_ten_writers_each_fork_edit_and_merge_back(bed: Bed) {
+    bed.rig().be_slow();
     let handles = two_handles(&bed).await;
     put(&handles[0], "base", "1").await;
     let stores = handles.clone();
@@ -168,6 +175,7 @@ async fn two_handles_with_ten_writers_each_fork_edit_and_merge_back(bed: Bed) {
 }
 
 async fn transactions_that_run_again_count_exactly(bed: Bed) {
+    bed.rig().be_slow();
     let main = bed.repo_of::<Kv<Counter>>().main().await.unwrap();
     let store = main.clone();
     let drawn = spawn_all(0..64, move |_| {
@@ -194,6 +202,7 @@ async fn transactions_that_run_again_count_exactly(bed: Bed) {
 }
 
 async fn transactions_that_merge_count_exactly(bed: Bed) {
+    bed.rig().be_slow();
     let main = bed.repo_of::<Kv<Counter>>().main().await.unwrap();
     let store = main.clone();
     spawn_all(0..16, move |task| {
@@ -216,6 +225,7 @@ async fn transactions_that_merge_count_exactly(bed: Bed) {
 }
 
 async fn writers_of_two_processes_lose_nothing_and_never_end_in_contention(bed: Bed) {
+    bed.rig().be_slow();
     let repos: [Repo<Kv<Counter>>; 2] = [bed.repo_of(), bed.repo_of()];
     let shared = repos.clone();
     spawn_all(0..12, move |task: usize| {
@@ -259,6 +269,7 @@ async fn writers_of_two_processes_lose_nothing_and_never_end_in_contention(bed: 
 }
 
 async fn processes_that_merge_into_one_branch_lose_nothing(bed: Bed) {
+    bed.rig().be_slow();
     let repos: [Repo<Text>; 2] = [bed.repo(), bed.repo()];
     let shared = repos.clone();
     spawn_all(0..8, move |task: usize| {
