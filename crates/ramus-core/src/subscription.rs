@@ -42,7 +42,7 @@ impl<K: Key, V: Value> Subscription<K, V> {
 
     /// Returns the subscription that any stream of notices makes, for stores over other stores.
     pub fn of_stream(notices: impl Stream<Item = Notice<K, V>> + Send + 'static) -> Self {
-        Self(notices.boxed())
+        Self(notices.fuse().boxed())
     }
 }
 
@@ -57,5 +57,22 @@ impl<K, V> Stream for Subscription<K, V> {
 impl<K, V> fmt::Debug for Subscription<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_subscription_that_was_asked_after_its_end_has_ended() {
+        let sender = broadcast::Sender::<Arc<Change<String, u64>>>::new(1);
+        let mut subscription = Subscription::new(sender.subscribe());
+        drop(sender);
+        for _ in 0..2 {
+            assert_eq!(subscription.next().now_or_never(), Some(None));
+        }
     }
 }
