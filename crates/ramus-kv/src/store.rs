@@ -1,9 +1,11 @@
 //! Handles: a branch, a detached commit, or nothing yet.
 
+mod advance;
 mod edit;
 mod head;
 mod merge;
 mod read;
+mod transact;
 mod write;
 
 use std::fmt;

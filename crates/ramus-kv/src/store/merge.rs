@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use ramus_core::{Error, ErrorKind, IntoPath, Path, Result};
 
 use super::Store;
-use super::write::{Advance, Advanced};
+use super::advance::{Advance, Advanced};
 use crate::tree::merge::merge;
 use crate::{Commit, Conflicts, Info, Kind, PathConflict, Schema, Tree, history};
 
