@@ -45,7 +45,10 @@ pub use options::RepoOptions;
 pub use repo::Repo;
 pub use store::{MergeOptions, Merged, Resolution, Status, Store, Unmerged};
 pub use transaction::{OnRace, Transaction, TransactionOptions};
-pub use tree::{Diff, Difference, Kind, ListOptions, Listing, PathConflict, Side, Tree};
+pub use tree::{
+    Concrete, Diff, Difference, Entries, Found, Kind, ListOptions, Listing, PathConflict, Side,
+    Stats, Tree, Visit, Walk, WalkOptions, WalkOrder,
+};
 pub use watch::{
     BranchChange, BranchEvent, BranchWatch, BranchesEvent, BranchesWatch, EventStream, WatchStart,
 };

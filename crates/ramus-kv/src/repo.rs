@@ -12,7 +12,7 @@ use ramus_core::{
 use crate::branch::Branch;
 use crate::objects::Objects;
 use crate::watch::{BranchesWatch, WatchStart};
-use crate::{Clock, Commit, RepoOptions, Schema, Store, SystemClock, Tree, history};
+use crate::{Clock, Commit, Concrete, RepoOptions, Schema, Store, SystemClock, Tree, history};
 
 /// A storage and a schema: branches of commits of trees.
 ///
@@ -147,6 +147,20 @@ impl<S: Schema> Repo<S> {
     /// Returns a tree of nothing, to be filled and put into a branch.
     pub fn empty_tree(&self) -> Tree<S> {
         Tree::empty(Arc::clone(self.objects()))
+    }
+
+    /// Returns the tree that a plain value stands for, to be put into a branch. Empty directories are
+    /// left out.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ramus_core::ErrorKind::InvalidInput) for contents at the root;
+    /// [`Limit`](ramus_core::ErrorKind::Limit) for what is too large or too deep.
+    pub fn tree_from_concrete(
+        &self,
+        concrete: &Concrete<S::Contents, S::Metadata>,
+    ) -> Result<Tree<S>> {
+        Tree::from_concrete(self.objects(), concrete)
     }
 
     /// Returns the lowest common ancestors of two commits: those common ancestors that are no

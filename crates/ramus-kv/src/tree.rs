@@ -1,23 +1,35 @@
 //! Trees: immutable values that are read when they are needed and saved when they are committed.
 
+mod concrete;
 mod diff;
 pub(crate) mod dir;
 mod edit;
+mod entries;
 mod entry;
+mod found;
 pub(crate) mod merge;
 pub(crate) mod pending;
+mod range;
 mod read;
 pub(crate) mod save;
 mod scan;
+mod stats;
+mod update;
+mod walk;
 
 use std::fmt;
 use std::sync::Arc;
 
 use ramus_core::Pin;
 
+pub use self::concrete::Concrete;
 pub use self::diff::{Diff, Difference};
+pub use self::entries::Entries;
 pub use self::entry::{Kind, ListOptions, Listing};
+pub use self::found::Found;
 pub use self::merge::{PathConflict, Side};
+pub use self::stats::Stats;
+pub use self::walk::{Visit, Walk, WalkOptions, WalkOrder};
 use crate::Schema;
 use crate::objects::Objects;
 use dir::Dir;

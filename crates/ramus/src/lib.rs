@@ -380,11 +380,12 @@ pub use ramus_core::{Cursor, Error, ErrorKind, Hash, IntoPath, Path, Result, Sha
 #[cfg(feature = "testkit")]
 pub use ramus_kv::laws;
 pub use ramus_kv::{
-    BranchChange, BranchEvent, BranchWatch, BranchesEvent, BranchesWatch, Clock, Commit, Conflict,
-    Conflicts, Contents, Counter, Diff, Difference, EventStream, Info, Json, Kind, Kv, Listing,
-    Log, MergeOptions, Merged, Metadata, Native, OnRace, PathConflict, Repo, RepoOptions,
-    Resolution, Schema, Side, Status, Store, SystemClock, Transaction, TransactionOptions, Tree,
-    Unmerged, WatchStart, Whole,
+    BranchChange, BranchEvent, BranchWatch, BranchesEvent, BranchesWatch, Clock, Commit, Concrete,
+    Conflict, Conflicts, Contents, Counter, Diff, Difference, Direction, Entries, EventStream,
+    Found, Info, Json, Kind, Kv, ListOptions, Listing, Log, MergeOptions, Merged, Metadata, Native,
+    OnRace, PathConflict, Repo, RepoOptions, Resolution, Schema, Side, Stats, Status, Store,
+    SystemClock, Transaction, TransactionOptions, Tree, Unmerged, Visit, Walk, WalkOptions,
+    WalkOrder, WatchStart, Whole,
 };
 pub use ramus_kv::{codec, merge};
 #[cfg(feature = "mem")]

@@ -139,17 +139,13 @@ impl<S: Schema> Tree<S> {
         Ok(())
     }
 
-    async fn put_contents(
+    pub(super) async fn put_contents(
         &mut self,
         path: &Path,
         value: &S::Contents,
         metadata: Option<&S::Metadata>,
     ) -> Result<()> {
-        if path.is_root() {
-            return Err(Error::invalid_input(
-                "contents cannot be set at the root; give a path of at least one step",
-            ));
-        }
+        refuse_root(path)?;
         let found = self.locate(path).await?;
         found.refuse_contents_in_the_way(path)?;
         let kept = match &found.node {
@@ -159,11 +155,22 @@ impl<S: Schema> Tree<S> {
         };
         let given = metadata.map(S::Metadata::encode);
         let metadata = given.or(kept).unwrap_or_else(|| S::Metadata::default().encode());
+        let leaf = self.new_leaf(path, value, metadata)?;
+        self.put(found, Node::Contents(leaf));
+        Ok(())
+    }
+
+    /// Returns a value as it lies in a directory, for a path that messages name.
+    pub(super) fn new_leaf(
+        &self,
+        path: &Path,
+        value: &S::Contents,
+        metadata: Bytes,
+    ) -> Result<Leaf<S>> {
         check_metadata(path, metadata.len())?;
         let leaf = Leaf::unsaved(value.encode()?, metadata);
         self.check_block(path, leaf.unsaved.as_ref().map_or(0, Bytes::len))?;
-        self.put(found, Node::Contents(leaf));
-        Ok(())
+        Ok(leaf)
     }
 
     fn check_block(&self, path: &Path, size: usize) -> Result<()> {
@@ -176,7 +183,7 @@ impl<S: Schema> Tree<S> {
     }
 
     /// Finds what is at a path, and loads every directory that an edit there changes.
-    async fn locate(&self, path: &Path) -> Result<Located<S>> {
+    pub(super) async fn locate(&self, path: &Path) -> Result<Located<S>> {
         let steps: Vec<Step> = path.steps().collect();
         if steps.len() > DEPTH_MAX {
             let (has, max) = (steps.len(), DEPTH_MAX);
@@ -213,14 +220,14 @@ impl<S: Schema> Tree<S> {
         Ok(Located { steps, levels, node, blocked_at })
     }
 
-    fn put(&mut self, found: Located<S>, node: Node<S>) {
+    pub(super) fn put(&mut self, found: Located<S>, node: Node<S>) {
         // Nothing else may hold what is edited, or it would have to be copied.
         let Located { steps, mut levels, node: replaced, blocked_at: _ } = found;
         drop(replaced);
         apply(&mut self.root, &steps, &mut levels, Some(node));
     }
 
-    fn cut(&mut self, found: Located<S>) {
+    pub(super) fn cut(&mut self, found: Located<S>) {
         let Located { steps, mut levels, node: removed, blocked_at: _ } = found;
         drop(removed);
         apply(&mut self.root, &steps, &mut levels, None);
@@ -228,12 +235,12 @@ impl<S: Schema> Tree<S> {
 }
 
 /// A path, what is there, and what has to be at hand to edit it.
-struct Located<S: Schema> {
+pub(super) struct Located<S: Schema> {
     steps: Vec<Step>,
     /// The directories on the way that are there.
     levels: Vec<Level<S>>,
     /// What is at the path.
-    node: Option<Node<S>>,
+    pub(super) node: Option<Node<S>>,
     /// How many steps lead to contents, if those are in the way.
     blocked_at: Option<usize>,
 }
@@ -247,7 +254,7 @@ struct Level<S: Schema> {
 }
 
 impl<S: Schema> Located<S> {
-    fn refuse_contents_in_the_way(&self, path: &Path) -> Result<()> {
+    pub(super) fn refuse_contents_in_the_way(&self, path: &Path) -> Result<()> {
         let Some(depth) = self.blocked_at else { return Ok(()) };
         let in_the_way: Path = self.steps[..depth].iter().cloned().collect();
         Err(Error::invalid_input(format!(
@@ -273,7 +280,15 @@ fn check_metadata(path: &Path, size: usize) -> Result<()> {
     Err(Error::new(ErrorKind::Limit, message))
 }
 
-fn refuse_kind(path: &Path, holds: &str, wanted: &str) -> Error {
+pub(super) fn refuse_root(path: &Path) -> Result<()> {
+    if !path.is_root() {
+        return Ok(());
+    }
+    let message = "contents cannot be set at the root; give a path of at least one step";
+    Err(Error::invalid_input(message))
+}
+
+pub(super) fn refuse_kind(path: &Path, holds: &str, wanted: &str) -> Error {
     Error::invalid_input(format!(
         "cannot put {wanted} at `{path}`, which holds {holds}; remove it first if that is meant"
     ))

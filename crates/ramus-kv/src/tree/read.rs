@@ -1,10 +1,9 @@
-use bytes::Bytes;
-use ramus_core::{IntoPath, Path, Result, Step};
+use ramus_core::{IntoPath, Path, Result};
 
 use super::dir::{Dir, Leaf, Node};
-use super::scan::DirScan;
+use super::range::Range;
 use super::{Kind, ListOptions, Listing, Tree};
-use crate::directory::{Direction, From, Held, Nodes as _, find};
+use crate::directory::{Held, Nodes as _, find};
 use crate::objects::decode_contents;
 use crate::{Contents as _, Metadata as _, Schema};
 
@@ -81,24 +80,10 @@ impl<S: Schema> Tree<S> {
     ) -> Result<Vec<Listing>> {
         let path = path.into_path()?;
         let Some(Node::Directory(dir)) = self.node(&path).await? else { return Ok(Vec::new()) };
-        let ListOptions { from, prefix, offset, limit, direction } = options;
-        let limit = limit.unwrap_or(usize::MAX);
         let view = self.view();
-        let (from, mut skip) = begin(from, &prefix, offset, direction)?;
-        let mut scan = DirScan::open(&view, &dir, direction, from).await?;
+        let mut range = Range::open(&view, &dir, options).await?;
         let mut entries = Vec::new();
-        while entries.len() < limit {
-            let Some((step, node)) = scan.next(&view).await? else { break };
-            if !step.as_bytes().starts_with(&prefix) {
-                if is_behind(&step, &prefix, direction) {
-                    break;
-                }
-                continue;
-            }
-            if skip > 0 {
-                skip -= 1;
-                continue;
-            }
+        while let Some((step, node)) = range.next(&view).await? {
             entries.push(Listing { step, kind: node.kind() });
         }
         Ok(entries)
@@ -164,42 +149,11 @@ impl<S: Schema> Tree<S> {
         Ok(entry.map(Node::of_entry))
     }
 
-    async fn entry_count(&self, dir: &Dir<S>) -> Result<u64> {
+    pub(crate) async fn entry_count(&self, dir: &Dir<S>) -> Result<u64> {
         match dir {
             Dir::Stored(hash) | Dir::Unchecked(hash) => Ok(self.view().node(hash).await?.count()),
             Dir::Edited(edited) => Ok(edited.len()),
         }
-    }
-}
-
-/// Returns where a listing begins, and how many entries have to be counted off from there.
-///
-/// Only where nothing else says where to begin can an offset be gone to.
-fn begin(
-    from: Option<Step>,
-    prefix: &[u8],
-    offset: u64,
-    direction: Direction,
-) -> Result<(From, u64)> {
-    let first = match direction {
-        Direction::Forwards if !prefix.is_empty() => {
-            let length = prefix.len().min(Step::LENGTH_MAX);
-            Some(Step::new(Bytes::copy_from_slice(&prefix[..length]))?)
-        }
-        _ => None,
-    };
-    Ok(match from.max(first) {
-        Some(step) => (From::Step(step), offset),
-        None if prefix.is_empty() => (From::Offset(offset), 0),
-        None => (From::End, offset),
-    })
-}
-
-/// Returns whether no step from here on begins with a prefix that this one does not begin with.
-fn is_behind(step: &Step, prefix: &[u8], direction: Direction) -> bool {
-    match direction {
-        Direction::Forwards => step.as_bytes() > prefix,
-        Direction::Backwards => step.as_bytes() < prefix,
     }
 }
 
