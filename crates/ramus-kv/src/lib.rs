@@ -10,6 +10,7 @@ mod conflicts;
 mod directory;
 mod history;
 mod objects;
+mod proof;
 mod tree;
 mod watch;
 
@@ -42,6 +43,7 @@ pub use conflicts::Conflicts;
 pub use directory::Direction;
 pub use history::Log;
 pub use options::RepoOptions;
+pub use proof::Proof;
 pub use repo::Repo;
 pub use store::{MergeOptions, Merged, Resolution, Status, Store, Unmerged};
 pub use transaction::{OnRace, Transaction, TransactionOptions};

@@ -10,6 +10,7 @@ use ramus_core::{Error, Pin, ReadOnly as _, Result, Storage as _, Sweep as _};
 use crate::Format as _;
 use crate::block::CommitBlock;
 use crate::directory::{DirBlock, Held, build};
+use crate::proof::Trace;
 use crate::{Contents as _, Schema};
 
 /// Reads what a schema's blocks mean, with a cache of decoded directories.
@@ -18,9 +19,13 @@ use crate::{Contents as _, Schema};
 /// block never changes, so nothing in it is ever stale.
 pub(crate) struct Objects<S: Schema> {
     backend: Backend<S::Hash>,
-    directories: Cache<S::Hash, Arc<DirBlock<S::Hash>>, ByBytes, DigestHash>,
+    directories: Arc<Directories<S::Hash>>,
     empty_directory: S::Hash,
+    /// Where it is noted what is read, if a proof is made or verified.
+    trace: Option<Arc<Trace<S::Hash>>>,
 }
+
+type Directories<H> = Cache<H, Arc<DirBlock<H>>, ByBytes, DigestHash>;
 
 #[derive(Clone)]
 struct ByBytes;
@@ -36,9 +41,22 @@ impl<S: Schema> Objects<S> {
         let items = usize::try_from(cache_bytes / 1024).unwrap_or(usize::MAX);
         let lifecycle = quick_cache::sync::DefaultLifecycle::default();
         let hasher = DigestHash::default();
-        let directories = Cache::with(items, cache_bytes, ByBytes, hasher, lifecycle);
+        let directories = Arc::new(Cache::with(items, cache_bytes, ByBytes, hasher, lifecycle));
         let empty_directory = build(0, Vec::new()).hash;
-        Self { backend, directories, empty_directory }
+        Self { backend, directories, empty_directory, trace: None }
+    }
+
+    /// Returns the same objects, with a note of what is read through them from now on.
+    pub(crate) fn traced(&self) -> (Arc<Self>, Arc<Trace<S::Hash>>) {
+        let Self { backend, directories, empty_directory, trace } = self;
+        let trace = Arc::new(Trace::new(trace.clone()));
+        let traced = Self {
+            backend: backend.clone(),
+            directories: Arc::clone(directories),
+            empty_directory: *empty_directory,
+            trace: Some(Arc::clone(&trace)),
+        };
+        (Arc::new(traced), trace)
     }
 
     pub(crate) fn backend(&self) -> &Backend<S::Hash> {
@@ -58,6 +76,9 @@ impl<S: Schema> Objects<S> {
     /// Returns a directory that something names.
     pub(crate) async fn directory(&self, hash: &S::Hash) -> Result<Arc<DirBlock<S::Hash>>> {
         if let Some(directory) = self.directories.get(hash) {
+            if let Some(trace) = &self.trace {
+                trace.note(*hash, directory.block());
+            }
             return Ok(directory);
         }
         let directory = self.read_directory(hash).await?;
@@ -78,15 +99,16 @@ impl<S: Schema> Objects<S> {
     async fn read_directory(&self, hash: &S::Hash) -> Result<Arc<DirBlock<S::Hash>>> {
         let block = self.block(hash).await?;
         let directory = DirBlock::decode(block).map_err(|fault| {
-            fault.context(format!("block {hash} cannot be read as a directory"))
+            self.failed(fault.context(format!("block {hash} cannot be read as a directory")))
         })?;
         Ok(Arc::new(directory))
     }
 
     /// Returns contents that something names.
     pub(crate) async fn contents(&self, hash: &S::Hash) -> Result<S::Contents> {
-        decode_contents::<S>(&self.block(hash).await?)
-            .map_err(|fault| fault.context(format!("block {hash} cannot be read as contents")))
+        decode_contents::<S>(&self.block(hash).await?).map_err(|fault| {
+            self.failed(fault.context(format!("block {hash} cannot be read as contents")))
+        })
     }
 
     /// Returns a commit, or nothing if there is no such block.
@@ -115,7 +137,21 @@ impl<S: Schema> Objects<S> {
     }
 
     async fn block(&self, hash: &S::Hash) -> Result<Bytes> {
-        self.backend.blocks().find(hash).await?.ok_or_else(|| Error::missing(hash))
+        let found = self.backend.blocks().find(hash).await;
+        let block = found.and_then(|found| found.ok_or_else(|| Error::missing(hash)));
+        let block = block.map_err(|fault| self.failed(fault))?;
+        if let Some(trace) = &self.trace {
+            trace.note(*hash, &block);
+        }
+        Ok(block)
+    }
+
+    /// Notes that something could not be read, and returns why.
+    fn failed(&self, fault: Error) -> Error {
+        if let Some(trace) = &self.trace {
+            trace.fail(&fault);
+        }
+        fault
     }
 }
 

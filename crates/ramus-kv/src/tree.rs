@@ -107,6 +107,14 @@ impl<S: Schema> Tree<S> {
         Self { root: Dir::Unchecked(root), ..Self::stored(objects, root, pin) }
     }
 
+    /// Returns the tree of the same root, read through other objects of the same storage.
+    ///
+    /// What waits to be stored is left behind.
+    pub(crate) fn read_through(&self, objects: Arc<Objects<S>>, root: S::Hash) -> Self {
+        let pins = self.pins.clone();
+        Self { pins, ..Self::stored(objects, root, None) }
+    }
+
     /// Returns whether the tree is read from there.
     pub(crate) fn is_of(&self, objects: &Arc<Objects<S>>) -> bool {
         Arc::ptr_eq(&self.objects, objects)

@@ -57,12 +57,17 @@ pub(crate) enum End {
 impl Gap {
     /// Returns the gap before the item of this step.
     pub(crate) fn before<H: Hash>(level: u8, step: &Step) -> Self {
-        let hash = H::of_parts(&[&[PRIORITY_TAG, level], step.as_bytes()]);
+        Self { priority: Self::priority::<H>(level, step.as_bytes()), step: step.clone() }
+    }
+
+    /// Returns how high the gap before the item of this step is.
+    pub(crate) fn priority<H: Hash>(level: u8, step: &[u8]) -> u64 {
+        let hash = H::of_parts(&[&[PRIORITY_TAG, level], step]);
         let mut priority = [0; 8];
         for (to, from) in priority.iter_mut().zip(hash.as_bytes()) {
             *to = *from;
         }
-        Self { priority: u64::from_be_bytes(priority), step: step.clone() }
+        u64::from_be_bytes(priority)
     }
 
     /// Returns whether this gap is higher than one of the ends.

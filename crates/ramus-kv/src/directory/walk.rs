@@ -3,7 +3,8 @@ use ramus_core::{Error, Hash, Result, Step};
 
 use super::RESTART_EVERY;
 use super::dir_block::{DirBlock, start_of};
-use super::item::{Body, Item};
+use super::item::{Body, Child, Item};
+use super::reader::RawBody;
 
 /// A walk over the items of a block: it puts each step together in one place.
 #[derive(Debug)]
@@ -58,6 +59,20 @@ impl<'a, H: Hash> Walk<'a, H> {
     pub(super) fn item(&self) -> Result<Item<H>> {
         let step = Step::new(Bytes::copy_from_slice(&self.step)).map_err(no_step)?;
         Ok(Item { step, body: self.body()? })
+    }
+
+    /// Returns the step of the item that was come to.
+    pub(super) fn step(&self) -> &[u8] {
+        &self.step
+    }
+
+    /// Returns the block of a directory that the item names, if it names one: a child, or the root
+    /// that its entry leads to.
+    pub(crate) fn directory(&self) -> Result<Option<H>> {
+        Ok(match self.node.reader(self.body).body(self.node.level())? {
+            RawBody::Child(Child { hash, .. }) | RawBody::Directory { hash } => Some(hash),
+            RawBody::Block { .. } | RawBody::Inline { .. } => None,
+        })
     }
 
     /// Returns the body of the item that was come to.

@@ -175,6 +175,30 @@ commit = [
 ]
 write("commit", "A commit with two parents and two headers; hashes are SHA-1.", commit)
 
+long = b"a value that is too long to stand in its entry, so it has a block of its own"
+below = directory_block(0, [(b"c", in_block(sha1(b"\x01" + long)))])
+beside = directory_block(0, [(b"e", in_place(b"2"))])
+root = [
+    (b"a", in_place(b"1")),
+    (b"b", directory(sha1(raw(below)))),
+    (b"d", directory(sha1(raw(beside)))),
+]
+before = directory_block(0, root)
+after = directory_block(0, [*root, (b"f", in_place(b"3"))])
+read = sorted([before, below, [(b"\x01", "kind: contents"), (long, "text")]], key=lambda block: sha1(raw(block)))
+proof = [
+    (b"ramus proof", "mark"),
+    (b"\x01", "version"),
+    (with_length(b"sha1"), "hash"),
+    (with_length(b"native"), "format"),
+    (sha1(raw(before)), "before"),
+    (sha1(raw(after)), "after"),
+    (varint(len(read)), "three blocks"),
+]
+for block in read:
+    proof += [(varint(len(raw(block))), f"length of block {sha1(raw(block)).hex()}"), *block]
+write("proof", "A proof by SHA-1 of finding `b/c` and then setting `f`.", proof)
+
 many = [(b"entry-%06d" % number, in_place(b"value %d" % (number * number))) for number in range(60_000)]
 digest, sizes = tree(many)
 assert len(sizes) == 3, sizes

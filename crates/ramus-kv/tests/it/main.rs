@@ -15,6 +15,7 @@ mod laws;
 mod merge;
 mod merge_model;
 mod metadata;
+mod proof;
 mod smoke;
 mod tree;
 mod tree_model;

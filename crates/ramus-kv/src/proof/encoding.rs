@@ -1,0 +1,142 @@
+use bytes::Bytes;
+use ramus_core::{Error, ErrorKind, Hash, Result};
+
+use crate::directory::varint;
+
+/// What every encoded proof begins with.
+const MAGIC: &[u8] = b"ramus proof";
+
+/// The version of the encoding.
+const VERSION: u8 = 1;
+
+/// How much room is made for blocks before they are seen.
+const CAPACITY_MAX: usize = 1024;
+
+/// A proof as it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Parts<H> {
+    pub(super) before: H,
+    pub(super) after: H,
+    /// In strictly ascending order of their names, which are the hashes of the blocks.
+    pub(super) blocks: Vec<(H, Bytes)>,
+}
+
+pub(super) fn encode<H: Hash>(format: &str, parts: &Parts<H>) -> Bytes {
+    let Parts { before, after, blocks } = parts;
+    let size: usize = blocks.iter().map(|(_, block)| block.len() + 5).sum();
+    let mut out = Vec::with_capacity(size + 2 * H::LENGTH + 64);
+    out.extend_from_slice(MAGIC);
+    out.push(VERSION);
+    put(&mut out, H::NAME.as_bytes());
+    put(&mut out, format.as_bytes());
+    out.extend_from_slice(before.as_bytes());
+    out.extend_from_slice(after.as_bytes());
+    varint::put(&mut out, blocks.len() as u64);
+    for (_, block) in blocks {
+        put(&mut out, block);
+    }
+    out.into()
+}
+
+pub(super) fn decode<H: Hash>(format: &str, encoded: &Bytes) -> Result<Parts<H>> {
+    let mut reader = Reader { encoded, position: 0 };
+    if reader.take(MAGIC.len())? != MAGIC {
+        return Err(refused("the bytes are no proof: they begin otherwise"));
+    }
+    let [version] = *reader.take(1)? else { return Err(reader.too_short()) };
+    if version != VERSION {
+        let message = format!("the proof has version {version}; version {VERSION} can be read");
+        return Err(refused(&message));
+    }
+    reader.name("hash", H::NAME)?;
+    reader.name("format", format)?;
+    let (before, after) = (reader.hash()?, reader.hash()?);
+    let count = reader.count(2)?;
+    let mut blocks: Vec<(H, Bytes)> = Vec::with_capacity(count.min(CAPACITY_MAX));
+    for _ in 0..count {
+        let length = reader.count(1)?;
+        if length == 0 {
+            return Err(refused("it has a block without bytes"));
+        }
+        let block = encoded.slice_ref(reader.take(length)?);
+        let hash = H::of(&block);
+        if blocks.last().is_some_and(|(last, _)| *last >= hash) {
+            let message = format!("block {hash} does not come after the one before it");
+            return Err(refused(&message));
+        }
+        blocks.push((hash, block));
+    }
+    match reader.left() {
+        0 => Ok(Parts { before, after, blocks }),
+        left => Err(refused(&format!("{left} bytes are left behind the last block"))),
+    }
+}
+
+fn put(out: &mut Vec<u8>, bytes: &[u8]) {
+    varint::put(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+fn refused(why: &str) -> Error {
+    Error::new(ErrorKind::Unproven, format!("cannot decode a proof: {why}"))
+}
+
+/// Takes the parts of an encoded proof, first to last.
+struct Reader<'a> {
+    encoded: &'a Bytes,
+    /// At most the length of the bytes.
+    position: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, length: usize) -> Result<&'a [u8]> {
+        let rest = &self.encoded[self.position..];
+        let taken = rest.get(..length).ok_or_else(|| self.too_short())?;
+        self.position += length;
+        Ok(taken)
+    }
+
+    /// Takes a name, which has to be this one.
+    fn name(&mut self, what: &str, expected: &str) -> Result<()> {
+        let length = self.count(1)?;
+        let name = self.take(length)?;
+        if name == expected.as_bytes() {
+            return Ok(());
+        }
+        let shown = name[..length.min(32)].escape_ascii();
+        Err(refused(&format!("it is of the {what} `{shown}`, where `{expected}` is expected")))
+    }
+
+    fn hash<H: Hash>(&mut self) -> Result<H> {
+        H::from_bytes(self.take(H::LENGTH)?)
+            .map_err(|cause| refused("a hash cannot be read").with_source(cause))
+    }
+
+    /// Takes the number of things that have at least `size` bytes each: what is left can hold them.
+    fn count(&mut self, size: usize) -> Result<usize> {
+        let count = self.varint()?;
+        let left = self.left();
+        match usize::try_from(count) {
+            Ok(count) if count <= left / size => Ok(count),
+            _ => Err(refused(&format!(
+                "at byte {} it says {count}, of {size} bytes or more each, where {left} bytes are left",
+                self.position
+            ))),
+        }
+    }
+
+    fn varint(&mut self) -> Result<u64> {
+        let (number, length) = varint::read(&self.encoded[self.position..])
+            .ok_or_else(|| refused(&format!("there is no number at byte {}", self.position)))?;
+        self.position += length;
+        Ok(number)
+    }
+
+    fn left(&self) -> usize {
+        self.encoded.len() - self.position
+    }
+
+    fn too_short(&self) -> Error {
+        refused(&format!("it ends at byte {}, in the middle of a part", self.encoded.len()))
+    }
+}
