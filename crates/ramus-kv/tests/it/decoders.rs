@@ -10,6 +10,7 @@ use serde_json::json;
 
 use self::targets::TARGETS;
 use crate::campaign::number_from_env;
+use crate::proof::bytes::Raw;
 
 /// How many inputs each decoder gets at scale 1.
 const INPUTS: u64 = 20_000;
@@ -71,6 +72,7 @@ impl Choices {
             "directory" => self.directory().encode(),
             "commit" => Native::encode_commit(&self.commit()),
             "contents" => Ok(Native::encode_contents(&self.bytes(100))),
+            "proof" => self.proof(),
             "text" => self.text(40).encode(),
             "bytes" => Ok(self.bytes(40).into()),
             "json" => Json(self.json(3)).encode(),
@@ -93,6 +95,18 @@ impl Choices {
         let level = self.byte() % 15 + 1;
         let children = steps.into_iter().map(|step| (step, self.child())).collect();
         DirectoryBlock::Index { level, children }
+    }
+
+    fn proof(&mut self) -> ramus_core::Result<Bytes> {
+        let root = self.directory().encode()?;
+        let mut raw = Raw::of(Raw::name(&root), vec![root.to_vec()]);
+        for _ in 0..self.length(4) {
+            raw.blocks.push(self.directory().encode()?.to_vec());
+            raw.blocks.push([&[0x01], &self.bytes(90)[..]].concat());
+        }
+        raw.sort();
+        raw.blocks.dedup();
+        Ok(raw.encode().into())
     }
 
     fn step(&mut self) -> Step {

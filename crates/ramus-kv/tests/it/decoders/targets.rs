@@ -1,12 +1,14 @@
 //! What a decoder owes to any bytes at all: it gives a value that has just these bytes, or refuses
-//! them as corrupt. The campaign of this suite and the fuzzers in `fuzz/` call the same functions.
+//! them as corrupt (a proof: as unproven). The campaign of this suite and the fuzzers in `fuzz/` call the same functions.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use ramus_core::{Error, ErrorKind, Sha1};
+use ramus_core::{Error, ErrorKind, Path, Sha1};
 use ramus_kv::block::DirectoryBlock;
-use ramus_kv::{Contents, Counter, Format as _, Json, Native, Whole};
+use ramus_kv::{Contents, Counter, Format as _, Json, Kv, Native, Proof, Tree, Whole};
 
 /// A serde type with a part of every kind.
 type Anything =
@@ -16,10 +18,11 @@ type Anything =
 pub(crate) type Target = fn(&[u8]);
 
 /// Every decoder, by name.
-pub(crate) const TARGETS: [(&str, Target); 8] = [
+pub(crate) const TARGETS: [(&str, Target); 9] = [
     ("directory", directory),
     ("commit", commit),
     ("contents", contents),
+    ("proof", proof),
     ("text", text),
     ("bytes", bytes),
     ("json", json),
@@ -48,6 +51,37 @@ pub(crate) fn contents(data: &[u8]) {
     if let Some(encoded) = sound(Native::decode_contents(&copy(data))) {
         assert_eq!(Native::encode_contents(&encoded), data);
     }
+}
+
+/// A proof; what it has is read, as far as it goes.
+pub(crate) fn proof(data: &[u8]) {
+    let read = match Proof::<Kv<String>>::decode(copy(data)) {
+        Ok(proof) => {
+            assert_eq!(proof.encode(), data);
+            let reading = pin!(read(&proof));
+            match reading.poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(read) => read,
+                Poll::Pending => panic!("a proof has nothing to wait for"),
+            }
+        }
+        Err(error) => Err(error),
+    };
+    if let Err(error) = read {
+        assert_eq!(error.kind(), ErrorKind::Unproven, "{error:?}");
+    }
+}
+
+async fn read(proof: &Proof<Kv<String>>) -> Result<(), Error> {
+    let reading = async |tree: &mut Tree<Kv<String>>| {
+        for entry in tree.list("").await? {
+            let path: Path = [entry.step].into_iter().collect();
+            tree.find(&path).await?;
+            tree.len(&path).await?;
+        }
+        tree.remove("a").await?;
+        Ok(())
+    };
+    proof.verify(&proof.before(), reading).await
 }
 
 /// Text.
