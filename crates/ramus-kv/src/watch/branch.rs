@@ -29,7 +29,7 @@ impl<S: Schema> BranchEvent<S> {
     ///
     /// # Errors
     ///
-    /// Those of reading a [`Tree`].
+    /// Those of reading a [`Tree`](crate::Tree).
     pub async fn diff(&self) -> Result<Diff<S>> {
         let tree = |commit: &Option<Commit<S>>| match commit {
             Some(commit) => commit.tree(),
