@@ -8,41 +8,18 @@
 //! is no telling what the ancestor was: the path is *doubtful*, and the outer merge takes no side's
 //! word for being unchanged there, so that a value deleted on one side does not come back in silence.
 
+mod leaves;
+
 use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use bytes::Bytes;
-use ramus_core::{Error, ErrorKind, Path, Result, Step};
+use ramus_core::{Error, Path, Result, Step};
 
-use super::Tree;
 use super::dir::{Base, Dir, Edited, Leaf, Node, check_depth};
+use super::{PathConflict, Side, Tree};
 use crate::directory::{DirBlock, Entry, EntryDiff, EntryPair, Nodes as _, find};
-use crate::{Conflict, Contents as _, Metadata as _, Schema};
-
-/// A path at which two sides do not merge.
-#[derive(Clone, Debug)]
-pub struct PathConflict<S: Schema> {
-    /// The path.
-    pub path: Path,
-    /// Why.
-    pub conflict: Conflict,
-    /// What the ancestor had there; nothing if it had none, or if there is no ancestor.
-    pub ancestor: Option<Side<S>>,
-    /// What our side has there.
-    pub ours: Option<Side<S>>,
-    /// What their side has there.
-    pub theirs: Option<Side<S>>,
-}
-
-/// What one side of a conflict has at the path.
-#[derive(Clone, Debug)]
-pub enum Side<S: Schema> {
-    /// A value.
-    Contents(S::Contents),
-    /// A directory.
-    Directory(Tree<S>),
-}
+use crate::{Conflict, Contents as _, Schema};
+use leaves::{merge_metadata, merge_values, one_says_something_new};
 
 /// A merge of trees: what merged, and what did not.
 pub(crate) struct MergedTree<S: Schema> {
@@ -347,58 +324,6 @@ impl<S: Schema> Open<S> {
         let entry = look_up(theirs, self.theirs.as_ref(), &step).await?;
         Ok(Some(EntryPair { step, old: entry.clone(), new: entry }))
     }
-}
-
-/// Merges values by their type.
-fn merge_values<S: Schema>(
-    path: &Path,
-    values: &Three<Option<S::Contents>>,
-) -> Result<Result<Option<S::Contents>, Conflict>> {
-    let Three { ancestor, ours, theirs } = values;
-    let merge = || S::Contents::merge(ancestor.as_ref(), ours.as_ref(), theirs.as_ref());
-    catch("contents", path, merge)
-}
-
-fn merge_metadata<S: Schema>(path: &Path, entries: &Entries<S>) -> Result<Result<Bytes, Conflict>> {
-    let read = |entry: &Option<Entry<S::Hash>>| {
-        metadata::<S>(entry.as_ref()).map(S::Metadata::decode).transpose()
-    };
-    let ancestor = read(&entries.ancestor)?;
-    Ok(match (read(&entries.ours)?, read(&entries.theirs)?) {
-        (Some(ours), Some(theirs)) => {
-            let merge = || S::Metadata::merge(ancestor.as_ref(), &ours, &theirs);
-            catch("metadata", path, merge)?.map(|merged| merged.encode())
-        }
-        (Some(one), None) | (None, Some(one)) => Ok(one.encode()),
-        (None, None) => Ok(S::Metadata::default().encode()),
-    })
-}
-
-/// Returns whether a side that is alone has other metadata than the ancestor had.
-fn one_says_something_new<S: Schema>(entries: &Entries<S>) -> bool {
-    let Three { ancestor, ours, theirs } = entries;
-    let [ancestor, ours, theirs] =
-        [ancestor, ours, theirs].map(|entry| metadata::<S>(entry.as_ref()));
-    let alone = ours.xor(theirs);
-    alone.is_some() && ancestor.is_some() && alone != ancestor
-}
-
-fn metadata<S: Schema>(entry: Option<&Entry<S::Hash>>) -> Option<&Bytes> {
-    match entry {
-        Some(Entry::Contents { metadata, .. }) => Some(metadata),
-        Some(Entry::Directory { .. }) | None => None,
-    }
-}
-
-/// Runs a merge that others wrote. One that panics aborts, and disturbs nobody else.
-fn catch<T>(what: &str, path: &Path, merge: impl FnOnce() -> T) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(merge)).map_err(|panic| {
-        let said = panic.downcast_ref::<&str>().map(ToString::to_string);
-        let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
-        let said = said.unwrap_or_else(|| "without a message".to_owned());
-        let message = format!("the merge of the {what} at `{path}` panicked");
-        Error::new(ErrorKind::Aborted, message).with_source(said)
-    })
 }
 
 async fn value<S: Schema>(

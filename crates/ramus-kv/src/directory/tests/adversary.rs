@@ -6,7 +6,7 @@ use ramus_core::{Hash as _, Sha1, Step, hash_type};
 
 use super::super::build::build;
 use super::super::item::{Body, Child, Entry, Item};
-use super::super::rule::{End, LEVEL_MAX, WEIGHT_MAX, cut};
+use super::super::rule::{End, Gap, LEVEL_MAX, WEIGHT_MAX, cut};
 use super::super::{DirBlock, Direction, EntryDiff, From, Scan, find};
 use super::support::{Batch, Choices, Model, check_local, held, now, step};
 
@@ -169,6 +169,17 @@ fn the_last_level_is_one_block_and_nothing_recurses() {
     };
     let small = std::thread::Builder::new().stack_size(256 * 1024);
     small.spawn(all).unwrap().join().unwrap();
+}
+
+/// Gaps of equal priority fall from step to step: the run of each is the item before it and all behind.
+#[test]
+fn of_equal_gaps_that_of_the_smaller_step_is_higher() {
+    let child = Child { hash: Chosen::of(b""), count: 1, weight: 24 };
+    let item = |number: u64| Item { step: chosen(number, 7, 1024), body: Body::Child(child) };
+    let items: Vec<Item<Chosen>> = (0..12).map(item).collect();
+    assert!(Gap::before::<Chosen>(0, &items[1].step) > Gap::before::<Chosen>(0, &items[2].step));
+    // 1049 bytes each, so a run is too heavy from eight items on.
+    assert_eq!(cut(0, &items, &End::OfLevel, &End::OfLevel), [0, 1, 2, 3, 4, 5]);
 }
 
 #[test]
