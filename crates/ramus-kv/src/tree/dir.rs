@@ -234,8 +234,7 @@ impl<S: Schema> Node<S> {
 
 /// The most directories that may lie one in another.
 ///
-/// Saving and merging go down by recursion; so many levels fit twice on a stack of 1 MiB, without
-/// optimisation, too.
+/// Edits and drops go down by recursion; so many levels fit on a stack of 1 MiB.
 pub(crate) const DEPTH_MAX: usize = 256;
 
 /// Refuses a tree whose directories lie too deep in one another to be walked.
