@@ -10,7 +10,8 @@ use ramus_core::{
     Path, ReadOnly as _, RefName, Result, Sha1, Storage as _, Sweep as _, Update,
 };
 use ramus_kv::{
-    Commit, Info, MergeOptions, Merged, Repo, Resolution, Store, TransactionOptions, WatchStart,
+    Commit, Info, Kv, ListOptions, MergeOptions, Merged, Repo, Resolution, Store,
+    TransactionOptions, WatchStart,
 };
 use ramus_watch::{WatchExt as _, WatchOptions};
 
@@ -24,6 +25,7 @@ on_every_backend!(
     repositories_can_be_spawned,
     watches_and_logs_can_be_spawned,
     storages_can_be_spawned,
+    walks_pages_and_proofs_can_be_spawned,
 );
 
 /// Spawns a task and waits for it.
@@ -307,6 +309,29 @@ async fn storages_can_be_spawned(bed: Bed) {
             assert!(sweep.keys().next().await.is_some());
         }
         rig.close().await
+    })
+    .await;
+}
+
+async fn walks_pages_and_proofs_can_be_spawned(bed: Bed) {
+    let store = bed.main().await;
+    spawned(async move {
+        let path = own("a/b");
+        store.set(&path, "x", "first").await?;
+        let mut tree = store.tree().await?;
+        tree.list_with(own("a"), ListOptions::default()).await?;
+        assert_eq!(tree.entries(own("a").as_str()).await?.count().await, 1);
+        assert_eq!(tree.entries_with(own("a"), ListOptions::default()).await?.count().await, 1);
+        assert_eq!(tree.stats().await?.contents, 1);
+        let plain = tree.to_concrete(own("a").as_str()).await?.expect("a directory");
+        let root = tree.hash().await?;
+        let (proof, _) = tree.prove(async |tree| tree.find("a/b").await).await?;
+        proof.verify(&root, async |tree| tree.find("a/b").await).await?;
+        tree.update(path.as_str(), |_| Some("y".into())).await?;
+        tree.set_concrete(own("copy"), &plain).await?;
+        store.repo().backend().refs().snapshot(b"").await?.next_page().await.expect("a page")?;
+        let repo = ramus::open::<Kv<String>>(own("mem:").as_str()).await?;
+        repo.close().await
     })
     .await;
 }
