@@ -98,6 +98,18 @@ impl<H: Hash> Storage for Backend<H> {
         self.refs.0.write(blocks, update).await
     }
 
+    async fn load_derived(&self, name: &RefName) -> Result<Option<Bytes>> {
+        self.refs.0.derived_load(name).await
+    }
+
+    async fn append_derived(&self, name: &RefName, at: u64, bytes: Bytes) -> Result<bool> {
+        self.refs.0.derived_append(name, at, bytes).await
+    }
+
+    async fn replace_derived(&self, name: &RefName, bytes: Bytes) -> Result<bool> {
+        self.refs.0.derived_replace(name, bytes).await
+    }
+
     async fn close(&self) -> Result<()> {
         self.refs.0.close().await
     }

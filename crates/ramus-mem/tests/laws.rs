@@ -17,6 +17,7 @@ fn subject() -> impl StorageSubject {
 
 mod mem {
     ramus_testkit::storage_laws!(super::subject());
+    ramus_testkit::derived_laws!(super::subject());
     ramus_testkit::sweep_laws!(super::subject());
 }
 
@@ -34,6 +35,7 @@ mod erased {
     }
 
     ramus_testkit::storage_laws!(erased());
+    ramus_testkit::derived_laws!(erased());
     ramus_testkit::sweep_laws!(erased());
 }
 

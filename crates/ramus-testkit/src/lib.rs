@@ -22,6 +22,7 @@
 //! |---|---|---|
 //! | a [`Storage`](ramus_core::Storage) | [`storage_laws!`] | [`OpenStorage`] |
 //! | one that offers a [`Sweep`](ramus_core::Sweep) | [`sweep_laws!`], besides | [`OpenStorage`] |
+//! | one that keeps [derived data](ramus_core::Storage#derived-data) | [`derived_laws!`], besides | [`OpenStorage`] |
 //! | a [`ContentAddressable`](ramus_core::ContentAddressable) store, of any values | [`blocks_laws!`] | [`OpenBlocks`] |
 //! | an [`AtomicWrite`](ramus_core::AtomicWrite) store, of any keys and values | [`refs_laws!`] | [`OpenRefs`] |
 //!
@@ -62,6 +63,7 @@ pub mod laws {
     //! can also be called one at a time.
 
     pub mod blocks;
+    pub mod derived;
     pub mod log;
     pub mod notices;
     pub mod once;

@@ -229,6 +229,21 @@ macro_rules! each_law {
             a_closed_storage_refuses_to_write
         }
     };
+    (derived, [$($then:tt)+], $($argument:tt)*) => {
+        $($then)+! {
+            ($($argument)*) derived:
+            derived_data_are_absent_at_first
+            what_was_replaced_is_loaded
+            what_was_appended_is_loaded
+            nothing_is_appended_elsewhere
+            derived_names_do_not_disturb_one_another
+            derived_data_are_no_refs
+            clones_share_their_derived_data
+            one_of_racing_appends_is_kept
+            storages_share_no_derived_data
+            a_closed_storage_keeps_no_derived_data
+        }
+    };
     (sweep, [$($then:tt)+], $($argument:tt)*) => {
         $($then)+! {
             ($($argument)*) sweep:
@@ -367,6 +382,29 @@ macro_rules! storage_laws {
         $crate::blocks_laws!($crate::BlocksOf(storage_subject()));
         $crate::refs_laws!($crate::RefsOf(storage_subject()));
         $crate::each_law!(storage, [$crate::law_tests], super::storage_subject);
+    };
+}
+
+/// Makes a test of each law of the derived data of a [`Storage`](ramus_core::Storage), for a
+/// [`StorageSubject`](crate::StorageSubject) whose storages keep some.
+///
+/// ```
+/// # mod laws_of_my_derived_data {
+/// use ramus_core::Sha1;
+/// use ramus_mem::Mem;
+/// use ramus_testkit::OpenStorage;
+///
+/// ramus_testkit::derived_laws!(OpenStorage::new(async || Mem::<Sha1>::default()));
+/// # }
+/// ```
+#[macro_export]
+macro_rules! derived_laws {
+    ($subject:expr) => {
+        fn derived_subject() -> impl $crate::StorageSubject {
+            $subject
+        }
+
+        $crate::each_law!(derived, [$crate::law_tests], super::derived_subject);
     };
 }
 

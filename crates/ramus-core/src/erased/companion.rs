@@ -23,6 +23,19 @@ pub(super) trait Erased<H: Hash>: fmt::Debug + Send + Sync {
     ) -> BoxFuture<'_, Result<RefOutcome<H>>>;
     fn close(&self) -> BoxFuture<'_, Result<()>>;
 
+    fn derived_load<'a>(&'a self, name: &'a RefName) -> BoxFuture<'a, Result<Option<Bytes>>>;
+    fn derived_append<'a>(
+        &'a self,
+        name: &'a RefName,
+        at: u64,
+        bytes: Bytes,
+    ) -> BoxFuture<'a, Result<bool>>;
+    fn derived_replace<'a>(
+        &'a self,
+        name: &'a RefName,
+        bytes: Bytes,
+    ) -> BoxFuture<'a, Result<bool>>;
+
     fn blocks_find<'a>(&'a self, key: &'a H) -> BoxFuture<'a, Result<Option<Bytes>>>;
     fn blocks_mem<'a>(&'a self, key: &'a H) -> BoxFuture<'a, Result<bool>>;
     fn blocks_find_many<'a>(&'a self, keys: &'a [H]) -> BoxFuture<'a, Result<Vec<Option<Bytes>>>>;
@@ -69,6 +82,27 @@ impl<S: Storage> Erased<S::Hash> for S {
 
     fn close(&self) -> BoxFuture<'_, Result<()>> {
         Storage::close(self).boxed()
+    }
+
+    fn derived_load<'a>(&'a self, name: &'a RefName) -> BoxFuture<'a, Result<Option<Bytes>>> {
+        self.load_derived(name).boxed()
+    }
+
+    fn derived_append<'a>(
+        &'a self,
+        name: &'a RefName,
+        at: u64,
+        bytes: Bytes,
+    ) -> BoxFuture<'a, Result<bool>> {
+        self.append_derived(name, at, bytes).boxed()
+    }
+
+    fn derived_replace<'a>(
+        &'a self,
+        name: &'a RefName,
+        bytes: Bytes,
+    ) -> BoxFuture<'a, Result<bool>> {
+        self.replace_derived(name, bytes).boxed()
     }
 
     fn blocks_find<'a>(&'a self, key: &'a S::Hash) -> BoxFuture<'a, Result<Option<Bytes>>> {

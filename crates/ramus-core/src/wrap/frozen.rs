@@ -131,7 +131,7 @@ pub(super) fn refused_update<K: std::fmt::Debug, V>(update: &Update<K, V>) -> Er
     }
 }
 
-fn refused(attempt: impl Display) -> Error {
+pub(super) fn refused(attempt: impl Display) -> Error {
     let message = format!("cannot {attempt}: the store is open for reading only");
     Error::new(ErrorKind::Permission, message)
 }

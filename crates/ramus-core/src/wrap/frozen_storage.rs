@@ -1,14 +1,14 @@
 use bytes::Bytes;
 
-use super::frozen::refused_update;
+use super::frozen::{refused, refused_update};
 use super::{Frozen, PinsOnly};
-use crate::{AtomicWrite as _, RefOutcome, RefUpdate, Result, Storage};
+use crate::{AtomicWrite as _, RefName, RefOutcome, RefUpdate, Result, Storage};
 
 /// A storage that can be read and not written.
 ///
 /// # What is promised
 ///
-/// - Blocks, refs and `write` are refused as [`Frozen`] says.
+/// - Writes to blocks, refs, `write` and derived data are refused as [`Frozen`] says.
 /// - Blocks can be pinned, so that what was read stays while others collect; to collect is refused.
 #[derive(Clone, Debug)]
 pub struct FrozenStorage<S: Storage> {
@@ -53,6 +53,20 @@ impl<S: Storage> Storage for FrozenStorage<S> {
         // For the error that the store below gives once it is closed.
         self.refs.position().await?;
         Err(refused_update(&update))
+    }
+
+    async fn load_derived(&self, name: &RefName) -> Result<Option<Bytes>> {
+        self.storage.load_derived(name).await
+    }
+
+    async fn append_derived(&self, name: &RefName, _at: u64, _bytes: Bytes) -> Result<bool> {
+        self.refs.position().await?;
+        Err(refused(format_args!("keep derived data {name}")))
+    }
+
+    async fn replace_derived(&self, name: &RefName, _bytes: Bytes) -> Result<bool> {
+        self.refs.position().await?;
+        Err(refused(format_args!("keep derived data {name}")))
     }
 
     async fn close(&self) -> Result<()> {

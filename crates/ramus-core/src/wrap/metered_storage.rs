@@ -5,11 +5,12 @@ use bytes::Bytes;
 use super::metered::{outcome_came, update_size};
 use super::probe::{Probe, ok};
 use super::{Metered, MeteredSweep, Meters, Operation};
-use crate::{Hash as _, RefOutcome, RefUpdate, Result, Storage};
+use crate::{Hash as _, RefName, RefOutcome, RefUpdate, Result, Storage};
 
 /// A storage whose calls are counted and traced, as those of a [`Metered`] store are.
 ///
-/// Its parts are `blocks`, `refs`, `sweep`, and `storage` for `write` and `close`; each has counters
+/// Its parts are `blocks`, `refs`, `sweep`, and `storage` for `write`, `close` and
+/// derived data; each has counters
 /// of its own. What a storage does on the way, such as the look at a block before an update names it,
 /// is not a call from outside and not counted.
 #[derive(Clone, Debug)]
@@ -29,7 +30,7 @@ impl<S: Storage> MeteredStorage<S> {
         Self { storage, blocks, refs, sweep: Probe::new("sweep"), probe: Probe::new("storage") }
     }
 
-    /// Returns the counters of `write` and `close`; each part has its own.
+    /// Returns the counters of `write`, `close` and derived data; each part has its own.
     pub const fn meters(&self) -> &Arc<Meters> {
         self.probe.meters()
     }
@@ -65,6 +66,25 @@ impl<S: Storage> Storage for MeteredStorage<S> {
         let call = self.probe.call(Operation::Write, blocks.len(), bytes_in);
         let came = |outcome: &_| outcome_came(outcome, |_| S::Hash::LENGTH);
         call.run(self.storage.write(blocks, update), came).await
+    }
+
+    async fn load_derived(&self, name: &RefName) -> Result<Option<Bytes>> {
+        let call = self.probe.call_of(Operation::LoadDerived, name, 0);
+        let came = |found: &Option<Bytes>| match found {
+            Some(bytes) => ("found", bytes.len()),
+            None => ("absent", 0),
+        };
+        call.run(self.storage.load_derived(name), came).await
+    }
+
+    async fn append_derived(&self, name: &RefName, at: u64, bytes: Bytes) -> Result<bool> {
+        let call = self.probe.call_of(Operation::AppendDerived, name, bytes.len());
+        call.run(self.storage.append_derived(name, at, bytes), ok).await
+    }
+
+    async fn replace_derived(&self, name: &RefName, bytes: Bytes) -> Result<bool> {
+        let call = self.probe.call_of(Operation::ReplaceDerived, name, bytes.len());
+        call.run(self.storage.replace_derived(name, bytes), ok).await
     }
 
     async fn close(&self) -> Result<()> {

@@ -131,6 +131,12 @@ operations! {
     Subscribe = "subscribe",
     /// [`write`](crate::Storage::write)
     Write = "write",
+    /// [`load_derived`](crate::Storage::load_derived)
+    LoadDerived = "load_derived",
+    /// [`append_derived`](crate::Storage::append_derived)
+    AppendDerived = "append_derived",
+    /// [`replace_derived`](crate::Storage::replace_derived)
+    ReplaceDerived = "replace_derived",
     /// `close`
     Close = "close",
     /// [`begin`](crate::Sweep::begin)

@@ -81,7 +81,7 @@ impl<R: AtomicWrite<Key: PrefixKey>> Prefixed<R> {
     }
 
     /// Returns what the key of the view is in the store below.
-    fn below(&self, key: &R::Key) -> Result<R::Key> {
+    pub(super) fn below(&self, key: &R::Key) -> Result<R::Key> {
         let bytes = self.bytes_below(&key.to_bytes());
         R::Key::from_bytes(&bytes).map_err(|cause| {
             let prefix = self.prefix.escape_debug();

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 
 use super::{PinsOnly, Prefixed};
-use crate::{RefOutcome, RefUpdate, Result, Storage};
+use crate::{RefName, RefOutcome, RefUpdate, Result, Storage};
 
 /// A storage of which the refs below a prefix are seen.
 ///
@@ -12,6 +12,7 @@ use crate::{RefOutcome, RefUpdate, Result, Storage};
 ///   stored once.
 /// - Blocks can be pinned; to collect is refused: what no ref of this view reaches may be reached by
 ///   one of another.
+/// - Derived data are those below the prefix, as refs are.
 ///
 /// # What is not promised
 ///
@@ -61,6 +62,18 @@ impl<S: Storage> Storage for PrefixedStorage<S> {
     ) -> Result<RefOutcome<S::Hash>> {
         let outcome = self.storage.write(blocks, self.refs.update_below(update)?).await?;
         self.refs.outcome_above(outcome)
+    }
+
+    async fn load_derived(&self, name: &RefName) -> Result<Option<Bytes>> {
+        self.storage.load_derived(&self.refs.below(name)?).await
+    }
+
+    async fn append_derived(&self, name: &RefName, at: u64, bytes: Bytes) -> Result<bool> {
+        self.storage.append_derived(&self.refs.below(name)?, at, bytes).await
+    }
+
+    async fn replace_derived(&self, name: &RefName, bytes: Bytes) -> Result<bool> {
+        self.storage.replace_derived(&self.refs.below(name)?, bytes).await
     }
 
     async fn close(&self) -> Result<()> {

@@ -76,6 +76,14 @@ async fn a_frozen_storage_pins_and_neither_writes_nor_collects() {
     refused(frozen.blocks().add("new".into()).await, permission, &message);
     assert!(!below.blocks().mem(&new.0).await.unwrap());
 
+    let name = branch("index");
+    assert!(below.replace_derived(&name, "kept".into()).await.unwrap());
+    assert_eq!(frozen.load_derived(&name).await.unwrap(), Some("kept".into()));
+    let message = format!("cannot keep derived data branch/index: {WHY}");
+    refused(frozen.append_derived(&name, 4, "x".into()).await, permission, &message);
+    refused(frozen.replace_derived(&name, "x".into()).await, permission, &message);
+    assert_eq!(below.load_derived(&name).await.unwrap(), Some("kept".into()));
+
     let sweep = frozen.sweep().unwrap();
     let collect = "through this view; collect in the storage itself";
     let begun = sweep.begin().await;
@@ -93,6 +101,8 @@ async fn a_frozen_storage_pins_and_neither_writes_nor_collects() {
 
     frozen.close().await.unwrap();
     closed(frozen.write(Vec::new(), set).await);
+    closed(frozen.append_derived(&name, 4, "x".into()).await);
+    closed(frozen.replace_derived(&name, "x".into()).await);
     closed(sweep.begin().await);
     closed(sweep.remove_many(epoch, Vec::new()).await);
     closed(below.refs().position().await);

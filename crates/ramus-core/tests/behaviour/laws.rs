@@ -36,15 +36,16 @@ mod metered {
     }
 
     ramus_testkit::storage_laws!(subject());
+    ramus_testkit::derived_laws!(subject());
     ramus_testkit::sweep_laws!(subject());
 }
 
 mod prefixed {
-    //! Beside refs of others, which the view must not show.
+    //! Beside refs and derived data of others, which the view must not show.
 
     use super::*;
 
-    ramus_testkit::storage_laws!(
+    fn subject() -> impl ramus_testkit::StorageSubject {
         OpenStorage::new(async || {
             let below = Mem::<Sha1>::new(&options());
             let block = below.blocks();
@@ -52,12 +53,16 @@ mod prefixed {
             let key = key.await.expect("a block");
             for name in ["r0", "tenant-70/r0", "tenant"] {
                 let name = RefName::branch(name).expect("a branch name");
+                below.replace_derived(&name, "others".into()).await.expect("derived data");
                 below.refs().set(name, key).await.expect("a ref");
             }
             PrefixedStorage::new(below, "tenant-7/").expect("a prefix")
         })
         .with_log_capacity(LOG_CHANGES)
-    );
+    }
+
+    ramus_testkit::storage_laws!(subject());
+    ramus_testkit::derived_laws!(subject());
 }
 
 mod prefixed_texts {

@@ -89,7 +89,14 @@ async fn each_part_of_a_storage_is_counted_by_itself() {
     drop(pin);
     storage.refs().find(&branch("main")).await.unwrap();
     storage.blocks().find(&key).await.unwrap();
+    let index = branch("index");
+    assert!(storage.replace_derived(&index, "123".into()).await.unwrap());
+    assert!(storage.append_derived(&index, 3, "45".into()).await.unwrap());
+    assert_eq!(storage.load_derived(&index).await.unwrap(), Some("12345".into()));
     storage.close().await.unwrap();
+    counted(storage.meters(), Operation::ReplaceDerived, [1, 0, 3, 0]);
+    counted(storage.meters(), Operation::AppendDerived, [1, 0, 2, 0]);
+    counted(storage.meters(), Operation::LoadDerived, [1, 0, 0, 5]);
     counted(storage.meters(), Operation::Write, [1, 0, 5 + 20, 0]);
     counted(storage.meters(), Operation::Close, [1, 0, 0, 0]);
     counted(storage.blocks().meters(), Operation::Find, [1, 0, 0, 5]);

@@ -2,7 +2,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use ramus_core::{
     AtomicWrite, Changes, ContentAddressable, Cursor, Epoch, Limits, Outcome, Pin, ReadOnly,
-    RefOutcome, RefUpdate, Result, Snapshot, Storage, Subscription, Sweep, Update,
+    RefName, RefOutcome, RefUpdate, Result, Snapshot, Storage, Subscription, Sweep, Update,
 };
 
 use super::notices::through;
@@ -88,6 +88,20 @@ impl<S: Storage> Storage for Faulty<S> {
         update: RefUpdate<S::Hash>,
     ) -> Result<RefOutcome<S::Hash>> {
         self.faults.call(Operation::Write, self.storage.write(blocks, update)).await
+    }
+
+    async fn load_derived(&self, name: &RefName) -> Result<Option<Bytes>> {
+        self.faults.call(Operation::LoadDerived, self.storage.load_derived(name)).await
+    }
+
+    async fn append_derived(&self, name: &RefName, at: u64, bytes: Bytes) -> Result<bool> {
+        let append = self.storage.append_derived(name, at, bytes);
+        self.faults.call(Operation::AppendDerived, append).await
+    }
+
+    async fn replace_derived(&self, name: &RefName, bytes: Bytes) -> Result<bool> {
+        let replace = self.storage.replace_derived(name, bytes);
+        self.faults.call(Operation::ReplaceDerived, replace).await
     }
 
     async fn close(&self) -> Result<()> {

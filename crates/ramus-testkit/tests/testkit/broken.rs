@@ -7,6 +7,7 @@
 mod applying;
 mod blocks;
 mod deciding;
+mod derived;
 mod fault;
 mod log;
 mod refs;
@@ -65,6 +66,8 @@ struct State {
     ever_added: BTreeSet<Sha1>,
     removed: BTreeSet<Sha1>,
     salt: u32,
+
+    derived: BTreeMap<String, Vec<u8>>,
 
     refs: BTreeMap<RefName, Sha1>,
     refs_before: BTreeMap<RefName, Sha1>,
@@ -148,6 +151,7 @@ impl Shared {
             ever_added: BTreeSet::new(),
             removed: BTreeSet::new(),
             salt: number,
+            derived: BTreeMap::new(),
             refs: BTreeMap::new(),
             refs_before: BTreeMap::new(),
             ever_set: BTreeMap::new(),

@@ -54,6 +54,7 @@ pub(crate) fn laws() -> Vec<Vec<Law>> {
         ramus_testkit::each_law!(races, [trials], RefsOf),
         ramus_testkit::each_law!(watch, [trials], RefsOf),
         ramus_testkit::each_law!(storage, [trials], whole),
+        ramus_testkit::each_law!(derived, [trials], whole),
         ramus_testkit::each_law!(sweep, [trials], whole),
     ]
 }
@@ -318,6 +319,18 @@ seeded! {
         a_dropped_write_leaves_no_ref_without_its_blocks: DroppedWriteMovesItsRef,
         closing_closes_blocks_and_refs: CloseForgetsTheBlocks,
         a_closed_storage_refuses_to_write: ClosedStoragesWrite,
+    }
+    derived {
+        derived_data_are_absent_at_first: AbsentDerivedIsEmpty,
+        what_was_replaced_is_loaded: ReplaceLeavesTheRest,
+        what_was_appended_is_loaded: AppendReplaces,
+        nothing_is_appended_elsewhere: AppendIgnoresThePlace,
+        one_of_racing_appends_is_kept: AppendsRace,
+        derived_names_do_not_disturb_one_another: NamespacesShareDerived,
+        derived_data_are_no_refs: DerivedIsARef,
+        clones_share_their_derived_data: ClonesAreCopies,
+        storages_share_no_derived_data: StoresAreOne,
+        a_closed_storage_keeps_no_derived_data: ClosedStoragesKeepDerived,
     }
     sweep {
         what_nothing_protects_is_removed: SweepRemovesNothing,

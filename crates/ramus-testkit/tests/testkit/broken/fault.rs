@@ -190,6 +190,16 @@ faults! {
     CloseForgetsTheBlocks: "closing a storage leaves its blocks open",
     ClosedStoragesWrite: "a closed storage goes on writing",
 
+    // Derived data.
+    AbsentDerivedIsEmpty: "derived data that were never kept are empty",
+    ReplaceLeavesTheRest: "`replace_derived` leaves what the old bytes were longer by",
+    AppendReplaces: "`append_derived` replaces what was there",
+    AppendIgnoresThePlace: "`append_derived` appends wherever the end is",
+    AppendsRace: "racing appends at one place are all kept",
+    NamespacesShareDerived: "the names of all namespaces are one",
+    DerivedIsARef: "derived data appear among the refs",
+    ClosedStoragesKeepDerived: "a closed storage goes on loading and keeping derived data",
+
     // Sweeps.
     SweepRemovesNothing: "nothing is ever removed",
     RemovedIsStillFound: "what was removed is still found",

@@ -2,11 +2,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ramus_core::{
-    AtomicWrite as _, Error, Limits, Outcome, ReadOnly as _, RefOutcome, RefUpdate, Result, Sha1,
-    Storage, UpdateId,
+    AtomicWrite as _, Error, Limits, Outcome, ReadOnly as _, RefName, RefOutcome, RefUpdate,
+    Result, Sha1, Storage, UpdateId,
 };
 
 use super::blocks::{BrokenBlocks, check_block};
+use super::derived::BrokenDerived;
 use super::refs::BrokenRefs;
 use super::sweep::BrokenSweep;
 use super::{Fault, Handle, Shared};
@@ -145,6 +146,18 @@ impl Storage for Broken {
             self.shared().state.lock().refs_closed = false;
         }
         self.refs.send(update, !self.has(Fault::WritesAreNotNoticed)).await
+    }
+
+    async fn load_derived(&self, name: &RefName) -> Result<Option<Bytes>> {
+        BrokenDerived(&self.refs.0).load(name)
+    }
+
+    async fn append_derived(&self, name: &RefName, at: u64, bytes: Bytes) -> Result<bool> {
+        BrokenDerived(&self.refs.0).append(name, at, &bytes).await
+    }
+
+    async fn replace_derived(&self, name: &RefName, bytes: Bytes) -> Result<bool> {
+        BrokenDerived(&self.refs.0).replace(name, &bytes)
     }
 
     async fn close(&self) -> Result<()> {
