@@ -14,6 +14,7 @@ mod reader;
 mod rule;
 mod scan;
 mod seek;
+mod splice;
 pub(crate) mod varint;
 mod walk;
 
@@ -21,10 +22,12 @@ use std::sync::Arc;
 
 use ramus_core::{Hash, Result};
 
-pub(crate) use self::build::build;
+use crate::crew::Crew;
+
+pub(crate) use self::build::{Built, build, build_by};
 pub(crate) use self::diff::{EntryDiff, EntryPair};
 pub(crate) use self::dir_block::DirBlock;
-pub(crate) use self::edit::edit;
+pub(crate) use self::edit::{Edits, edit, edit_leaf};
 pub(crate) use self::find::find;
 pub(crate) use self::fit::{AtHand, Known, check_index, check_root};
 pub(crate) use self::item::{Body, Item};
@@ -52,6 +55,11 @@ const RESTART_EVERY: usize = 16;
 pub(crate) trait Nodes<H: Hash>: Sync {
     /// Returns a block that something names.
     fn node(&self, hash: &H) -> impl Future<Output = Result<Arc<DirBlock<H>>>> + Send;
+
+    /// Returns who shares the work where many blocks are made.
+    fn crew(&self) -> Crew {
+        Crew::alone()
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod transaction;
 mod branch;
 mod commit;
 mod conflicts;
+mod crew;
 mod directory;
 mod history;
 mod objects;

@@ -9,6 +9,7 @@ use ramus_core::{Error, Pin, ReadOnly as _, Result, Storage as _, Sweep as _};
 
 use crate::Format as _;
 use crate::block::CommitBlock;
+use crate::crew::Crew;
 use crate::directory::{DirBlock, Held, build};
 use crate::proof::Trace;
 use crate::{Contents as _, Schema};
@@ -21,6 +22,8 @@ pub(crate) struct Objects<S: Schema> {
     backend: Backend<S::Hash>,
     directories: Arc<Directories<S::Hash>>,
     empty_directory: S::Hash,
+    /// Who shares the work of large saves.
+    crew: Crew,
     /// Where it is noted what is read, if a proof is made or verified.
     trace: Option<Arc<Trace<S::Hash>>>,
 }
@@ -43,17 +46,18 @@ impl<S: Schema> Objects<S> {
         let hasher = DigestHash::default();
         let directories = Arc::new(Cache::with(items, cache_bytes, ByBytes, hasher, lifecycle));
         let empty_directory = build(0, Vec::new()).hash;
-        Self { backend, directories, empty_directory, trace: None }
+        Self { backend, directories, empty_directory, crew: Crew::of_machine(), trace: None }
     }
 
     /// Returns the same objects, with a note of what is read through them from now on.
     pub(crate) fn traced(&self) -> (Arc<Self>, Arc<Trace<S::Hash>>) {
-        let Self { backend, directories, empty_directory, trace } = self;
+        let Self { backend, directories, empty_directory, crew, trace } = self;
         let trace = Arc::new(Trace::new(trace.clone()));
         let traced = Self {
             backend: backend.clone(),
             directories: Arc::clone(directories),
             empty_directory: *empty_directory,
+            crew: *crew,
             trace: Some(Arc::clone(&trace)),
         };
         (Arc::new(traced), trace)
@@ -66,6 +70,11 @@ impl<S: Schema> Objects<S> {
     /// Returns the name of the directory without entries.
     pub(crate) fn empty_directory(&self) -> S::Hash {
         self.empty_directory
+    }
+
+    /// Returns who shares the work where many blocks are made.
+    pub(crate) fn crew(&self) -> Crew {
+        self.crew
     }
 
     /// Returns how large a block may be, in bytes.

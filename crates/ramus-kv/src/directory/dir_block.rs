@@ -8,7 +8,7 @@ use ramus_core::{Error, Hash, Result, Step};
 use super::encode::encode;
 use super::item::{Body, Child, Entry, Item};
 use super::reader::Reader;
-use super::rule::LEVEL_MAX;
+use super::rule::{LEVEL_MAX, WEIGHT_MAX};
 use super::walk::{Walk, no_step};
 use super::{INDEX_TAG, LEAF_TAG, RESTART_EVERY};
 
@@ -29,10 +29,18 @@ pub(crate) struct DirBlock<H> {
 impl<H: Hash> DirBlock<H> {
     /// Returns the block of these items, which ascend strictly and are of this level.
     pub(crate) fn encode(level: u8, items: &[Item<H>]) -> Self {
-        let block = encode(level, items).into_boxed_slice().into();
-        let count = items.iter().map(|item| item.body.count()).sum();
-        let weight = items.iter().map(Item::weight).sum();
-        Self { block, level, len: items.len(), count, weight, hash: PhantomData }
+        let (mut count, mut weight) = (0, 0);
+        for item in items {
+            count += item.body.count();
+            weight += item.weight();
+        }
+        Self::of_parts(encode(level, items), level, items.len(), count, weight)
+    }
+
+    /// Returns the block of these bytes, which were encoded just now, of as many items.
+    pub(super) fn of_parts(block: Vec<u8>, level: u8, len: usize, count: u64, weight: u64) -> Self {
+        let block = block.into_boxed_slice().into();
+        Self { block, level, len, count, weight, hash: PhantomData }
     }
 
     /// Returns the node that this block is.
@@ -77,6 +85,11 @@ impl<H: Hash> DirBlock<H> {
     /// Returns what the items weigh together.
     pub(crate) fn weight(&self) -> u64 {
         self.weight
+    }
+
+    /// Returns whether the block is no heavier than one may be.
+    pub(super) fn is_light(&self) -> bool {
+        self.weight <= WEIGHT_MAX || self.len <= 1 || self.level == LEVEL_MAX
     }
 
     /// Returns the entry of a step, in a leaf.

@@ -5,36 +5,36 @@
 //! a level is the list of edits of the level above. Between the blocks that were taken in lie
 //! *holes*: blocks that nothing changed and nothing looked at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use ramus_core::{Error, Hash, Result, Step};
 
 use super::Nodes;
-use super::blocks::Blocks;
-use super::build::{Built, build, child};
+use super::blocks::{Blocks, check_child};
+use super::build::{Built, build, build_by, child, named};
 use super::dir_block::DirBlock;
-use super::item::{Body, Child, Entry, Item};
+use super::item::{Body, Child, Item};
 use super::rule::{End, Gap, WEIGHT_MAX, cut};
+use super::splice::Spliced;
+use crate::crew::Crew;
 
-/// What shall become of the steps of a level: a new item, or none.
-pub(crate) type Edits<H> = BTreeMap<Step, Option<Body<H>>>;
+/// What shall become of steps of a level, in their order and of each once: a new item, or none.
+pub(crate) type Edits<H> = Vec<(Step, Option<Body<H>>)>;
 
 /// Returns the directory that this one becomes by edits.
 pub(crate) async fn edit<H: Hash>(
     nodes: &impl Nodes<H>,
     root: &Arc<DirBlock<H>>,
-    entries: BTreeMap<Step, Option<Entry<H>>>,
+    mut edits: Edits<H>,
 ) -> Result<Built<H>> {
-    let entries = entries.into_iter();
-    let mut edits: Edits<H> = entries.map(|(step, entry)| (step, entry.map(Body::Entry))).collect();
     let mut made: Vec<(H, Arc<DirBlock<H>>)> = Vec::new();
     for level in 0..root.level() {
         let row = Row {
             nodes,
             root,
             level,
-            edits,
+            edits: VecDeque::from(edits),
             slots: Vec::new(),
             right: None,
             taken: BTreeMap::new(),
@@ -43,15 +43,44 @@ pub(crate) async fn edit<H: Hash>(
         made.extend(new);
         edits = above;
     }
-    let items = overlay(root.items()?, edits);
-    if items.is_empty() {
-        return Ok(build(0, Vec::new()));
+    let mut built = edit_root(nodes.crew(), root, edits).await?;
+    if built.root.count() == 0 {
+        return Ok(built);
     }
-    let mut built = build(root.level(), items);
     made.append(&mut built.below);
     built.below = made;
     lower_root(nodes, &mut built).await?;
     Ok(built)
+}
+
+/// Returns what a directory of one leaf becomes by edits, or what the edits make of nothing; on the
+/// spot, since nothing has to be read for it.
+pub(crate) fn edit_leaf<H: Hash>(root: Option<&DirBlock<H>>, edits: Edits<H>) -> Result<Built<H>> {
+    let Some(root) = root else { return Ok(build(0, overlay(Vec::new(), edits))) };
+    match splice_root(root, &edits)? {
+        Some(built) => Ok(built),
+        None => Ok(build(0, overlay(root.items()?, edits))),
+    }
+}
+
+/// Returns what a root block becomes by edits of its level.
+async fn edit_root<H: Hash>(crew: Crew, root: &DirBlock<H>, edits: Edits<H>) -> Result<Built<H>> {
+    if let Some(built) = splice_root(root, &edits)? {
+        return Ok(built);
+    }
+    let items = overlay(root.items()?, edits);
+    let level = if items.is_empty() { 0 } else { root.level() };
+    build_by(crew, level, items).await
+}
+
+/// Returns what a root block becomes by edits of its level, if they are few and it stays one block.
+fn splice_root<H: Hash>(root: &DirBlock<H>, edits: &Edits<H>) -> Result<Option<Built<H>>> {
+    if !root.is_spliced_by(edits) {
+        return Ok(None);
+    }
+    let block = root.splice(edits)?.block;
+    let is_root = block.is_light() && block.len() > 0;
+    Ok(is_root.then(|| Built::of_root(block, Vec::new())))
 }
 
 /// The directory ends at the first level that is one block: a root with a single child is none.
@@ -75,7 +104,7 @@ struct Row<'a, H, N> {
     root: &'a Arc<DirBlock<H>>,
     level: u8,
     /// Those that are not applied yet.
-    edits: Edits<H>,
+    edits: VecDeque<(Step, Option<Body<H>>)>,
     /// What was taken in, in order.
     slots: Vec<Slot<H>>,
     /// The block behind the last slot; nothing at the end of the level, or before the first slot.
@@ -95,6 +124,8 @@ struct Slot<H> {
 
 enum Content<H> {
     Kept(Child<H>),
+    /// A block that edits were spliced into.
+    Block(Arc<DirBlock<H>>),
     Items(Vec<Item<H>>),
 }
 
@@ -116,7 +147,8 @@ type Changed<H> = (Edits<H>, Vec<(H, Arc<DirBlock<H>>)>);
 
 impl<H: Hash, N: Nodes<H>> Row<'_, H, N> {
     async fn run(mut self) -> Result<Changed<H>> {
-        while let Some(step) = self.edits.keys().next().cloned() {
+        while let Some((step, _)) = self.edits.front() {
+            let step = step.clone();
             let is_next = match &self.right {
                 Some(right) if right.first <= step => {
                     let behind = right.next(self.nodes).await?;
@@ -130,27 +162,72 @@ impl<H: Hash, N: Nodes<H>> Row<'_, H, N> {
             };
             self.take_in(place, !is_next).await?;
         }
-        Ok(self.finish())
+        self.finish().await
     }
 
     /// Takes in a block that edits fall into, and sees to it that the rule holds around it.
     async fn take_in(&mut self, place: Blocks<H>, behind_a_hole: bool) -> Result<()> {
-        let hole = if behind_a_hole { self.hole_before(&place).await? } else { None };
+        let old = self.nodes.node(&place.child.hash).await?;
+        check_child(self.level + 1, &place.child, &old)?;
         self.taken.insert(place.first.clone(), place.child);
-        self.right = place.next(self.nodes).await?;
-        let inside = match &self.right {
-            Some(right) => {
-                let behind = self.edits.split_off(&right.first);
-                std::mem::replace(&mut self.edits, behind)
+        let is_last_edit = behind_a_hole && self.edits.len() == 1;
+        if !is_last_edit {
+            self.right = place.next(self.nodes).await?;
+        }
+        let inside = self.edits_before_right();
+        let spliced = if old.is_spliced_by(&inside) { Some(old.splice(&inside)?) } else { None };
+        let spliced = spliced.filter(Spliced::could_be_one);
+        if is_last_edit {
+            if let Some(spliced) = &spliced
+                && spliced.added.is_empty()
+                && spliced.block.weight() >= old.weight()
+            {
+                // Every gap and boundary is as it was, so nobody asks what lies around.
+                self.slots.push(Slot::of_block(place.first, &spliced.block, None));
+                return Ok(());
             }
-            None => std::mem::take(&mut self.edits),
-        };
-        let old = self.nodes.node(&place.child.hash).await?.items()?;
+            self.right = place.next(self.nodes).await?;
+        }
+        let hole = if behind_a_hole { self.hole_before(&place).await? } else { None };
+        if let Some(Spliced { block, added, .. }) = &spliced
+            && self.stays_one(added, &place.first, hole.is_some())
+        {
+            let index = self.slots.len();
+            self.slots.push(Slot::of_block(place.first, block, hole));
+            // A block that is no lighter is not joined, unless for what became of the one before.
+            return if behind_a_hole && block.weight() >= old.weight() {
+                Ok(())
+            } else {
+                self.join_around(index, index + 1).await
+            };
+        }
+        let old = old.items()?;
         let fresh = fresh(&old, &inside);
         let items = overlay(old, inside);
         let first = items.first().map_or(place.first, |item| item.step.clone());
         self.slots.push(Slot::of_items(first, items, hole));
         self.cut_last(fresh).await
+    }
+
+    /// Takes the edits that do not fall behind the block that was taken in last.
+    fn edits_before_right(&mut self) -> Edits<H> {
+        let count = match &self.right {
+            Some(right) => self.edits.partition_point(|(step, _)| *step < right.first),
+            None => self.edits.len(),
+        };
+        self.edits.drain(..count).collect()
+    }
+
+    /// Returns whether the rule cuts none of the gaps that were added to a light block, which is about
+    /// to be the last slot.
+    fn stays_one(&self, added: &[Step], first: &Step, has_hole: bool) -> bool {
+        if added.is_empty() {
+            return true;
+        }
+        let is_first = self.slots.is_empty() && !has_hole;
+        let left = if is_first { End::OfLevel } else { End::Boundary(self.gap(first)) };
+        let right = self.end_behind(self.slots.len());
+        !added.iter().any(|step| self.gap(step).is_above_either(&left, &right))
     }
 
     /// Cuts the last slot as the rule asks for, and joins around it.
@@ -206,9 +283,9 @@ impl<H: Hash, N: Nodes<H>> Row<'_, H, N> {
     async fn take_right(&mut self) -> Result<bool> {
         let Some(place) = self.right.take() else { return Ok(false) };
         let behind = place.next(self.nodes).await?;
-        let first_edit = self.edits.keys().next();
+        let first_edit = self.edits.front();
         let is_edited =
-            first_edit.is_some_and(|step| behind.as_ref().is_none_or(|b| *step < b.first));
+            first_edit.is_some_and(|(step, _)| behind.as_ref().is_none_or(|b| *step < b.first));
         if is_edited {
             self.right = Some(place);
             return Ok(false);
@@ -284,26 +361,54 @@ impl<H: Hash, N: Nodes<H>> Row<'_, H, N> {
     }
 
     /// Returns what changed on this level: the edits of the one above, and the new blocks.
-    fn finish(self) -> Changed<H> {
+    async fn finish(self) -> Result<Changed<H>> {
         let mut gone = self.taken;
-        let (mut above, mut made) = (Edits::new(), Vec::new());
+        let mut jobs = Vec::with_capacity(self.slots.len());
         for slot in self.slots {
-            let items = match slot.content {
-                Content::Kept(_) => {
-                    gone.remove(&slot.first);
-                    continue;
-                }
-                Content::Items(items) => items,
-            };
-            let (item, node) = child(self.level, &items);
+            match slot.content {
+                Content::Kept(_) => drop(gone.remove(&slot.first)),
+                Content::Block(block) => jobs.push(Unnamed::Block(slot.first, block)),
+                Content::Items(items) => jobs.push(Unnamed::Items(items, slot.weight)),
+            }
+        }
+        let level = self.level;
+        let named = self.nodes.crew().map(jobs, Unnamed::worth, move |job| job.name(level)).await?;
+        let (mut above, mut made) = (Edits::new(), Vec::with_capacity(named.len()));
+        for (item, node) in named {
             let Body::Child(new) = &item.body else { continue };
             if gone.remove(&item.step) != Some(*new) {
                 made.push((new.hash, node));
-                above.insert(item.step, Some(item.body));
+                above.push((item.step, Some(item.body)));
             }
         }
-        above.extend(gone.into_keys().map(|step| (step, None)));
-        (above, made)
+        if !gone.is_empty() {
+            above.extend(gone.into_keys().map(|step| (step, None)));
+            above.sort_by(|(one, _), (other, _)| one.cmp(other));
+        }
+        Ok((above, made))
+    }
+}
+
+/// A block that has no name yet.
+enum Unnamed<H> {
+    Block(Step, Arc<DirBlock<H>>),
+    /// Items that are to be one, not none, and what they weigh.
+    Items(Vec<Item<H>>, u64),
+}
+
+impl<H: Hash> Unnamed<H> {
+    fn worth(&self) -> usize {
+        match self {
+            Self::Block(_, block) => block.block().len(),
+            Self::Items(_, weight) => usize::try_from(*weight).unwrap_or(usize::MAX),
+        }
+    }
+
+    fn name(self, level: u8) -> (Item<H>, Arc<DirBlock<H>>) {
+        match self {
+            Self::Block(first, block) => named(first, block),
+            Self::Items(items, _) => child(level, &items),
+        }
     }
 }
 
@@ -311,6 +416,11 @@ impl<H: Hash> Slot<H> {
     fn of_items(first: Step, items: Vec<Item<H>>, hole: Option<Hole<H>>) -> Self {
         let weight = items.iter().map(Item::weight).sum();
         Self { first, weight, content: Content::Items(items), hole }
+    }
+
+    fn of_block(first: Step, block: &Arc<DirBlock<H>>, hole: Option<Hole<H>>) -> Self {
+        let (weight, content) = (block.weight(), Content::Block(Arc::clone(block)));
+        Self { first, weight, content, hole }
     }
 
     fn kept(place: &Blocks<H>, hole: Option<Hole<H>>) -> Self {
@@ -341,6 +451,7 @@ fn pieces<H: Hash>(
 async fn items_of<H: Hash>(nodes: &impl Nodes<H>, content: &Content<H>) -> Result<Vec<Item<H>>> {
     match content {
         Content::Kept(child) => nodes.node(&child.hash).await?.items(),
+        Content::Block(block) => block.items(),
         Content::Items(items) => Ok(items.clone()),
     }
 }
@@ -351,7 +462,8 @@ fn fresh<H>(old: &[Item<H>], edits: &Edits<H>) -> Fresh {
     let added = edits.iter().filter(|(_, edit)| edit.is_some()).map(|(step, _)| step);
     let mut gaps: Vec<Step> = added.filter(|step| !is_old(step)).cloned().collect();
     let first = old.first().map(|item| &item.step);
-    let stays = first.is_some_and(|first| edits.get(first).is_none_or(Option::is_some));
+    let removes = |sought: &Step| edits.iter().any(|(step, edit)| step == sought && edit.is_none());
+    let stays = first.is_some_and(|first| !removes(first));
     let comes_first = first.is_some_and(|first| gaps.first().is_none_or(|gap| first < gap));
     if let (true, false, Some(first)) = (stays, comes_first, first) {
         gaps.push(first.clone());

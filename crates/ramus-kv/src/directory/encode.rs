@@ -4,28 +4,99 @@ use super::item::{Body, Child, Entry, Held, Item};
 use super::reader::kind;
 use super::{INDEX_TAG, LEAF_TAG, RESTART_EVERY, varint};
 
+/// Puts the items of a block one after the other.
+pub(super) struct Encoder {
+    out: Vec<u8>,
+    /// Where the items begin that are written in full.
+    restarts: Vec<usize>,
+    len: usize,
+}
+
+impl Encoder {
+    /// Returns an encoder for a block of a level, which will have about so many items and bytes.
+    pub(super) fn new(level: u8, items: usize, bytes: usize) -> Self {
+        let mut out = Vec::with_capacity(bytes);
+        if level == 0 {
+            out.push(LEAF_TAG);
+        } else {
+            out.extend_from_slice(&[INDEX_TAG, level]);
+        }
+        Self { out, restarts: Vec::with_capacity(items.div_ceil(RESTART_EVERY)), len: 0 }
+    }
+
+    /// Returns how many items were put.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Returns whether the next item is one that is written in full.
+    pub(super) fn is_at_restart(&self) -> bool {
+        self.len.is_multiple_of(RESTART_EVERY)
+    }
+
+    /// Puts the step of an item; its body has to follow. `last` is the step of the item before.
+    pub(super) fn step(&mut self, last: &[u8], step: &[u8]) {
+        let shared = if self.begin() { 0 } else { common(last, step) };
+        varint::put(&mut self.out, shared as u64);
+        put_bytes(&mut self.out, &step[shared..]);
+    }
+
+    /// Puts the body of an item.
+    pub(super) fn body<H: Hash>(&mut self, body: &Body<H>) {
+        put_body(&mut self.out, body);
+    }
+
+    /// Puts bytes of a block that are what should be written here: the step of an item, its body, or
+    /// both. Only what begins an item counts as one.
+    pub(super) fn raw(&mut self, bytes: &[u8], begins_an_item: bool) {
+        if begins_an_item {
+            self.begin();
+        }
+        self.out.extend_from_slice(bytes);
+    }
+
+    /// Puts a run of items that lie in a block as they should lie here; `restarts` says where in
+    /// those bytes the items begin that are written in full.
+    pub(super) fn run(&mut self, bytes: &[u8], len: usize, restarts: impl Iterator<Item = usize>) {
+        let start = self.out.len();
+        self.restarts.extend(restarts.map(|offset| start + offset));
+        self.out.extend_from_slice(bytes);
+        self.len += len;
+    }
+
+    pub(super) fn finish(self) -> Vec<u8> {
+        let Self { mut out, restarts, len } = self;
+        out.reserve_exact(4 * restarts.len() + 4);
+        for offset in restarts {
+            out.extend_from_slice(&to_u32(offset));
+        }
+        out.extend_from_slice(&to_u32(len));
+        out
+    }
+
+    /// Counts an item that begins here; returns whether it is one that is written in full.
+    fn begin(&mut self) -> bool {
+        let is_restart = self.is_at_restart();
+        if is_restart {
+            self.restarts.push(self.out.len());
+        }
+        self.len += 1;
+        is_restart
+    }
+}
+
 /// Returns the bytes of the block that has these items, which ascend strictly and are of this level.
 pub(super) fn encode<H: Hash>(level: u8, items: &[Item<H>]) -> Vec<u8> {
-    let mut out = if level == 0 { vec![LEAF_TAG] } else { vec![INDEX_TAG, level] };
-    let mut restarts = Vec::with_capacity(items.len().div_ceil(RESTART_EVERY));
+    let bytes: usize = items.iter().map(|item| item.step.as_bytes().len() + H::LENGTH).sum();
+    let mut encoder = Encoder::new(level, items.len(), bytes);
     let mut last: &[u8] = &[];
-    for (index, item) in items.iter().enumerate() {
+    for item in items {
         let step = item.step.as_bytes();
-        if index.is_multiple_of(RESTART_EVERY) {
-            restarts.push(out.len());
-            last = &[];
-        }
-        let shared = common(last, step);
-        varint::put(&mut out, shared as u64);
-        put_bytes(&mut out, &step[shared..]);
-        put_body(&mut out, &item.body);
+        encoder.step(last, step);
+        encoder.body(&item.body);
         last = step;
     }
-    for offset in restarts {
-        out.extend_from_slice(&to_u32(offset));
-    }
-    out.extend_from_slice(&to_u32(items.len()));
-    out
+    encoder.finish()
 }
 
 /// Returns how many bytes two steps have in common from their beginning.

@@ -76,7 +76,7 @@ pub(super) fn step_weight(length: usize) -> u64 {
 }
 
 impl<H: Hash> Body<H> {
-    fn weight(&self) -> u64 {
+    pub(super) fn weight(&self) -> u64 {
         let bytes = |bytes: &Bytes| varint::len(bytes.len() as u64) + bytes.len();
         let length = match self {
             Self::Entry(Entry::Contents { held: Held::Inline(value), metadata }) => {

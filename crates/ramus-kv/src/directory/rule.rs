@@ -100,34 +100,62 @@ pub(crate) fn cut<H: Hash>(level: u8, items: &[Item<H>], left: &End, right: &End
     if level == LEVEL_MAX {
         return vec![0];
     }
-    let mut weights = Vec::with_capacity(items.len() + 1);
-    let mut total = 0;
-    weights.push(total);
-    for item in items {
-        total += item.weight();
-        weights.push(total);
-    }
+    let weights = weights(items);
+    let total = weights[items.len()];
     if total <= WEIGHT_MAX && (left, right) == (&End::OfLevel, &End::OfLevel) {
         return vec![0];
     }
-    // The gap before an item is at the item's index; the first one is the left end.
-    let gaps: Vec<Gap> = items.iter().map(|item| Gap::before::<H>(level, &item.step)).collect();
-    let runs = runs(&gaps);
+    cut_at(&priorities(level, items), items, &weights, left, right)
+}
+
+/// Returns how high the gap before each item is; that before the first is the left end.
+pub(super) fn priorities<H: Hash>(level: u8, items: &[Item<H>]) -> Vec<u64> {
+    items.iter().map(|item| Gap::priority::<H>(level, item.step.as_bytes())).collect()
+}
+
+/// Returns what the items before each weigh together, and at the end what all of them do.
+pub(super) fn weights<H: Hash>(items: &[Item<H>]) -> Vec<u64> {
+    let mut total = 0;
+    let sums = items.iter().map(|item| {
+        total += item.weight();
+        total
+    });
+    std::iter::once(0).chain(sums).collect()
+}
+
+/// Cuts a run of items, not none, whose gaps are this high and that weigh this much, as [`cut`] does on
+/// a level that is not the last.
+pub(super) fn cut_at<H: Hash>(
+    priorities: &[u64],
+    items: &[Item<H>],
+    weights: &[u64],
+    left: &End,
+    right: &End,
+) -> Vec<usize> {
+    let runs = runs(priorities);
+    let lower = left.min(right);
+    let is_above_either = |index: usize| match lower {
+        End::OfLevel => false,
+        End::Boundary(gap) => {
+            let (priority, step): (u64, &Step) = (priorities[index], &items[index].step);
+            (priority, &gap.step) > (gap.priority, step)
+        }
+    };
     let is_cut = |index: usize| {
         let (start, end) = runs[index];
-        weights[end] - weights[start] > WEIGHT_MAX || gaps[index].is_above_either(left, right)
+        weights[end] - weights[start] > WEIGHT_MAX || is_above_either(index)
     };
     std::iter::once(0).chain((1..items.len()).filter(|index| is_cut(*index))).collect()
 }
 
 /// Returns, for each gap but the first, the longest run around it without a higher gap: the index of
-/// its first item, and that behind its last.
-fn runs(gaps: &[Gap]) -> Vec<(usize, usize)> {
-    let mut runs = vec![(0, gaps.len()); gaps.len()];
+/// its first item, and that behind its last. Of equal gaps the first is higher, since steps ascend.
+fn runs(priorities: &[u64]) -> Vec<(usize, usize)> {
+    let mut runs = vec![(0, priorities.len()); priorities.len()];
     // Indexes of gaps that no gap since was higher than, each lower than the one before.
     let mut open: Vec<usize> = Vec::new();
-    for index in 1..gaps.len() {
-        while let Some(lower) = open.pop_if(|last| gaps[*last] < gaps[index]) {
+    for index in 1..priorities.len() {
+        while let Some(lower) = open.pop_if(|last| priorities[*last] < priorities[index]) {
             runs[lower].1 = index;
         }
         runs[index].0 = open.last().copied().unwrap_or(0);

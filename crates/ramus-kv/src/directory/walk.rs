@@ -66,6 +66,26 @@ impl<'a, H: Hash> Walk<'a, H> {
         &self.step
     }
 
+    /// Returns where the next item begins.
+    pub(super) fn position(&self) -> usize {
+        self.position
+    }
+
+    /// Returns where the body of the item begins that was come to; it ends where the next item begins.
+    pub(super) fn body_position(&self) -> usize {
+        self.body
+    }
+
+    /// Returns the block that the item names, of whatever kind, if it names one.
+    pub(crate) fn named(&self) -> Result<Option<H>> {
+        Ok(match self.node.reader(self.body).body(self.node.level())? {
+            RawBody::Child(Child { hash, .. })
+            | RawBody::Directory { hash }
+            | RawBody::Block { hash, .. } => Some(hash),
+            RawBody::Inline { .. } => None,
+        })
+    }
+
     /// Returns the block of a directory that the item names, if it names one: a child, or the root
     /// that its entry leads to.
     pub(crate) fn directory(&self) -> Result<Option<H>> {

@@ -8,6 +8,7 @@ use ramus_core::Result;
 use ramus_core::hash::DigestHash;
 
 use crate::Schema;
+use crate::crew::Crew;
 use crate::directory::{DirBlock, Nodes};
 use crate::objects::{Objects, decode_contents};
 
@@ -28,6 +29,11 @@ impl<S: Schema> Pending<S> {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Returns the blocks, each once, in no order.
+    pub(crate) fn into_blocks(self) -> Vec<(S::Hash, PendingBlock<S::Hash>)> {
+        self.0.into_iter().collect()
     }
 
     pub(crate) fn get(&self, hash: &S::Hash) -> Option<&PendingBlock<S::Hash>> {
@@ -70,5 +76,9 @@ impl<S: Schema> Nodes<S::Hash> for View<'_, S> {
             Some(PendingBlock::Directory(block)) => Ok(Arc::clone(block)),
             Some(PendingBlock::Contents(_)) | None => self.objects.directory(hash).await,
         }
+    }
+
+    fn crew(&self) -> Crew {
+        self.objects.crew()
     }
 }

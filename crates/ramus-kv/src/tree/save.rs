@@ -1,6 +1,6 @@
 //! From edits to blocks, bottom-up: each edited directory once.
 
-use std::collections::{BTreeMap, HashSet, btree_map};
+use std::collections::{HashSet, btree_map};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,7 +11,10 @@ use super::Tree;
 use super::dir::{Dir, Edit, Edited, Node, check_depth};
 use super::pending::{Pending, PendingBlock, View};
 use crate::Schema;
-use crate::directory::{Body, Entry, Held, Item, build, edit};
+use crate::crew::WORTH_BYTES;
+use crate::directory::{
+    Body, Built, DirBlock, Edits, Entry, Held, Item, Nodes as _, build_by, edit, edit_leaf,
+};
 
 /// Blocks by name.
 type Blocks<S> = Vec<(<S as Schema>::Hash, PendingBlock<<S as Schema>::Hash>)>;
@@ -68,6 +71,10 @@ impl<S: Schema> Tree<S> {
     pub(crate) async fn save(&self) -> Result<Saved<S>> {
         let Frozen { root, made, mut unchecked } = self.freeze().await?;
         unchecked.extend(&self.unchecked);
+        if self.pending.is_empty() {
+            // What was made just now is what the tree needs, all of it.
+            return Ok(Saved { root, blocks: made.into_blocks(), unchecked });
+        }
         let mut pending = self.pending.clone();
         pending.push(Arc::new(made));
         let view = View { objects: &self.objects, pending: &pending };
@@ -76,10 +83,9 @@ impl<S: Schema> Tree<S> {
     }
 
     async fn freeze(&self) -> Result<Frozen<S>> {
-        let mut freezer =
-            Freezer { tree: self, open: Vec::new(), made: Pending::new(), unchecked: Vec::new() };
+        let mut freezer = Freezer::new(self);
         let root = freezer.run().await?;
-        let Freezer { tree: _, open: _, made, unchecked } = freezer;
+        let Freezer { made, unchecked, .. } = freezer;
         Ok(Frozen { root, made, unchecked })
     }
 }
@@ -95,6 +101,10 @@ struct Freezer<'t, S: Schema> {
     tree: &'t Tree<S>,
     /// The directories that are being made, one in another.
     open: Vec<Open<'t, S>>,
+    /// Directories that can be made at any time, together.
+    ready: Vec<Ready<S::Hash>>,
+    /// What those are worth, in bytes.
+    ready_bytes: usize,
     made: Pending<S>,
     unchecked: Vec<S::Hash>,
 }
@@ -104,31 +114,49 @@ struct Open<'t, S: Schema> {
     directory: &'t Edited<S>,
     /// The edits that are still to come.
     left: btree_map::Iter<'t, Step, Edit<S>>,
-    /// What became of those before.
-    entries: BTreeMap<Step, Option<Entry<S::Hash>>>,
-    /// The step of a directory that is being made below this one.
-    below: Option<&'t Step>,
+    /// What became of those before; nothing for a directory that has no name yet.
+    edits: Edits<S::Hash>,
+    /// About how many bytes they are.
+    bytes: usize,
+    /// Whether a directory in it has no name yet.
+    waits: bool,
+}
+
+/// A directory of at most one leaf, with edits of which each is known.
+struct Ready<H> {
+    /// Which open directory it lies in, and which edit there puts it.
+    parent: usize,
+    index: usize,
+    base: Option<Arc<DirBlock<H>>>,
+    edits: Edits<H>,
+    bytes: usize,
 }
 
 impl<'t, S: Schema> Freezer<'t, S> {
-    /// Makes the directories from the inside out, without recursion: they may lie deep.
-    async fn run(&mut self) -> Result<S::Hash> {
-        let tree = self.tree;
-        let mut made = self.enter(&tree.root)?;
-        while let Some(open) = self.open.last_mut() {
-            if let (Some(step), Some(hash)) = (open.below.take(), made.take()) {
-                open.entries.insert(step.clone(), Some(Entry::Directory { hash }));
-            }
-            made = match open.left.next() {
-                Some((step, edit)) => self.take(step, edit)?,
-                None => self.close().await?,
-            };
-        }
-        made.ok_or_else(|| Error::corrupt("a tree has no root"))
+    fn new(tree: &'t Tree<S>) -> Self {
+        let (open, ready, made, unchecked) = (Vec::new(), Vec::new(), Pending::new(), Vec::new());
+        Self { tree, open, ready, ready_bytes: 0, made, unchecked }
     }
 
-    /// Takes one edit; returns the name of the directory that it puts, if it puts one that is known.
-    fn take(&mut self, step: &'t Step, edit: &'t Edit<S>) -> Result<Option<S::Hash>> {
+    /// Makes the directories from the inside out, without recursion: they may lie deep.
+    async fn run(&mut self) -> Result<S::Hash> {
+        if let Some(hash) = self.enter(&self.tree.root)? {
+            return Ok(hash);
+        }
+        loop {
+            let Some(open) = self.open.last_mut() else {
+                return Err(Error::corrupt("a tree has no root"));
+            };
+            if let Some((step, edit)) = open.left.next() {
+                self.take(step, edit)?;
+            } else if let Some(root) = self.close().await? {
+                return Ok(root);
+            }
+        }
+    }
+
+    fn take(&mut self, step: &'t Step, edit: &'t Edit<S>) -> Result<()> {
+        let parent = self.open.len() - 1;
         let entry = match &edit.node {
             None => None,
             Some(Node::Contents(leaf)) => {
@@ -137,17 +165,13 @@ impl<'t, S: Schema> Freezer<'t, S> {
                 }
                 Some(leaf.to_entry())
             }
-            Some(Node::Directory(dir)) => {
-                if let Some(open) = self.open.last_mut() {
-                    open.below = Some(step);
-                }
-                return self.enter(dir);
-            }
+            // It has a name, or was opened and gets one.
+            Some(Node::Directory(dir)) => self.enter(dir)?.map(|hash| Entry::Directory { hash }),
         };
-        if let Some(open) = self.open.last_mut() {
-            open.entries.insert(step.clone(), entry);
-        }
-        Ok(None)
+        let open = &mut self.open[parent];
+        open.bytes += step.as_bytes().len() + ENTRY_BYTES;
+        open.edits.push((step.clone(), entry.map(Body::Entry)));
+        Ok(())
     }
 
     /// Opens a directory, unless its name is known already.
@@ -159,33 +183,101 @@ impl<'t, S: Schema> Freezer<'t, S> {
         match (dir.known_hash(), dir) {
             (Some(hash), _) => Ok(Some(hash)),
             (None, Dir::Edited(directory)) => {
-                let (left, entries) = (directory.edits().iter(), BTreeMap::new());
-                self.open.push(Open { directory, left, entries, below: None });
+                let left = directory.edits().iter();
+                let edits = Edits::with_capacity(left.len());
+                self.open.push(Open { directory, left, edits, bytes: 0, waits: false });
                 Ok(None)
             }
             (None, Dir::Stored(hash) | Dir::Unchecked(hash)) => Ok(Some(*hash)),
         }
     }
 
-    /// Makes the innermost directory, all of whose edits were taken.
+    /// Makes the innermost directory, all of whose edits were taken, or notes that it can be made;
+    /// returns the name of the root.
     async fn close(&mut self) -> Result<Option<S::Hash>> {
-        let Some(Open { directory, entries, .. }) = self.open.pop() else { return Ok(None) };
-        let built = match directory.base() {
-            Some(base) => edit(&self.tree.view(), &base.root, entries).await?,
-            None => build(0, items(entries)),
+        if self.open.last().is_some_and(|open| open.waits) {
+            self.make_ready().await?;
+        }
+        let Some(Open { directory, edits, bytes, .. }) = self.open.pop() else { return Ok(None) };
+        let base = directory.base().map(|base| &base.root);
+        let is_small = base.is_none_or(|base| base.level() == 0) && bytes < WORTH_BYTES;
+        if let (true, Some(parent)) = (is_small, self.open.len().checked_sub(1)) {
+            let bytes = bytes + base.map_or(0, |base| base.block().len());
+            let (base, index) = (base.cloned(), self.open[parent].edits.len() - 1);
+            self.ready.push(Ready { parent, index, base, edits, bytes });
+            self.ready_bytes += bytes;
+            self.open[parent].waits = true;
+            if self.ready_bytes >= READY_BYTES_MAX {
+                self.make_ready().await?;
+            }
+            return Ok(None);
+        }
+        let view = self.tree.view();
+        let built = match base {
+            Some(base) => edit(&view, base, edits).await?,
+            None => build_by(view.crew(), 0, items(edits)).await?,
         };
+        let hash = self.keep(built);
+        let Some(above) = self.open.last_mut() else { return Ok(Some(hash)) };
+        above.name_last(hash);
+        Ok(None)
+    }
+
+    /// Makes the directories that can be made, and tells those that they lie in.
+    async fn make_ready(&mut self) -> Result<()> {
+        let ready = std::mem::take(&mut self.ready);
+        self.ready_bytes = 0;
+        let made = if let [_] = &ready[..] {
+            ready.into_iter().map(Ready::make).collect()
+        } else {
+            self.tree.view().crew().map(ready, |one| one.bytes, Ready::make).await?
+        };
+        for (parent, index, built) in made {
+            let hash = self.keep(built?);
+            self.open[parent].name(index, hash);
+        }
+        for open in &mut self.open {
+            open.waits = false;
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, built: Built<S::Hash>) -> S::Hash {
         for (hash, block) in built.below {
             self.made.add_directory(hash, block);
         }
         self.made.add_directory(built.hash, built.root);
-        Ok(Some(built.hash))
+        built.hash
     }
 }
 
-fn items<H>(entries: BTreeMap<Step, Option<Entry<H>>>) -> Vec<Item<H>> {
-    let item =
-        |(step, entry): (Step, Option<Entry<H>>)| Some(Item { step, body: Body::Entry(entry?) });
-    entries.into_iter().filter_map(item).collect()
+/// What an entry is worth beside its step, about.
+const ENTRY_BYTES: usize = 24;
+
+/// How much is made together at most, but for a single directory that is larger: enough for a crew,
+/// and no more than can lie in memory beside the tree.
+const READY_BYTES_MAX: usize = 16 * WORTH_BYTES;
+
+impl<S: Schema> Open<'_, S> {
+    fn name_last(&mut self, hash: S::Hash) {
+        self.name(self.edits.len() - 1, hash);
+    }
+
+    /// Puts the name of a directory, which the edit of that index puts.
+    fn name(&mut self, index: usize, hash: S::Hash) {
+        self.edits[index].1 = Some(Body::Entry(Entry::Directory { hash }));
+    }
+}
+
+impl<H: ramus_core::Hash> Ready<H> {
+    fn make(self) -> (usize, usize, Result<Built<H>>) {
+        let Self { parent, index, base, edits, bytes: _ } = self;
+        (parent, index, edit_leaf(base.as_deref(), edits))
+    }
+}
+
+fn items<H>(edits: Edits<H>) -> Vec<Item<H>> {
+    edits.into_iter().filter_map(|(step, body)| Some(Item { step, body: body? })).collect()
 }
 
 /// Returns the blocks that wait to be stored and that can be come to from a root.
@@ -202,13 +294,7 @@ fn reached<S: Schema>(view: &View<'_, S>, root: S::Hash) -> Result<Blocks<S>> {
         if let PendingBlock::Directory(directory) = block {
             let mut walk = directory.walk();
             while walk.advance()? {
-                match walk.body()? {
-                    Body::Child(child) => todo.push(child.hash),
-                    Body::Entry(
-                        Entry::Directory { hash } | Entry::Contents { held: Held::Block(hash), .. },
-                    ) => todo.push(hash),
-                    Body::Entry(Entry::Contents { held: Held::Inline(_), .. }) => {}
-                }
+                todo.extend(walk.named()?);
             }
         }
         blocks.push((hash, block.clone()));

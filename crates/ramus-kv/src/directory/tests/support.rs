@@ -40,7 +40,8 @@ impl<H: Hash> Blocks<H> {
     }
 
     pub(super) fn edit(&self, root: &Arc<DirBlock<H>>, batch: Batch<H>) -> Built<H> {
-        now(edit(self, root, batch))
+        let edits = batch.into_iter().map(|(step, entry)| (step, entry.map(Body::Entry)));
+        now(edit(self, root, edits.collect()))
     }
 
     fn keep_one(&mut self, hash: H, node: &Arc<DirBlock<H>>) {
