@@ -47,6 +47,7 @@ fn run(options: &RunOptions) -> Result<()> {
         let rounds = (0..options.repeat.max(1)).map(|_| runtime.block_on(workload.run(options)));
         let records = record::medians(rounds.collect::<Result<_>>()?);
         table::print(&records);
+        workload.print_summary(&records);
         for record in &records {
             if let Some(lines) = &mut lines {
                 writeln!(lines, "{}", serde_json::to_string(record)?)?;

@@ -1,4 +1,5 @@
 mod growth;
+mod inline;
 mod kvset;
 mod tree;
 mod wide;
@@ -18,8 +19,10 @@ pub(crate) enum Workload {
     Tree,
     /// Updates of one directory of 100 000 entries (10 000 when quick), a commit each.
     Wide,
-    /// What operations on one directory cost as it grows.
+    /// What operations on one directory cost as it grows from 1000 to 1 000 000 entries.
     Growth,
+    /// What the length up to which contents stand in their entry costs, for values of many lengths.
+    Inline,
 }
 
 impl Workload {
@@ -28,12 +31,20 @@ impl Workload {
         if named.is_empty() { Self::value_variants().to_vec() } else { named.to_vec() }
     }
 
+    /// Prints what is to be said beside the figures of the steps.
+    pub(crate) fn print_summary(self, records: &[Record]) {
+        if self == Self::Growth {
+            growth::print_table(records);
+        }
+    }
+
     pub(crate) async fn run(self, options: &RunOptions) -> Result<Vec<Record>> {
         match self {
             Self::Kvset => kvset::run(options).await,
             Self::Tree => tree::run(options).await,
             Self::Wide => wide::run(options).await,
             Self::Growth => growth::run(options).await,
+            Self::Inline => inline::run(options).await,
         }
     }
 }

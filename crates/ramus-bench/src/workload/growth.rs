@@ -1,6 +1,9 @@
-//! One directory `w` with `k%06d(i)` -> `v<i>` of growing size: an update and its commit, a lookup, a
-//! page of 100 at a random offset, the diff of a one-key change, and a merge of 100 changes against
-//! 100 others.
+//! One directory `w` with `k%06d(i)` -> `v<i>` of 1000 to 1 000 000 entries: an update and its commit, a
+//! lookup, a page of 100 at a random offset, the diff of a one-key change, and a merge of 100 changes
+//! against 100 others.
+//!
+//! Each operation is timed in rounds, and the median of the rounds counts. At the end stands a table of
+//! what each costs as the directory grows, as `docs/growth.md` has it.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -10,89 +13,176 @@ use ramus_core::{Hash as _, Sha1};
 use ramus_kv::{ListOptions, Store};
 
 use crate::Result;
-use crate::cli::{RunOptions, Scale};
+use crate::cli::RunOptions;
 use crate::fixture::{Texts, info, metered_repo};
 use crate::random::SplitMix64;
 use crate::record::{Record, Recorder, Subject};
 
-const UPDATES: u64 = 1000;
-const READS: u64 = 5000;
-const PAGES: u64 = 1000;
-const DIFFS: u64 = 500;
-const MERGES: u64 = 20;
+const COUNTS: [u64; 4] = [1000, 10_000, 100_000, 1_000_000];
+const ROUNDS: u64 = 9;
+const UPDATES: u64 = 100;
+const READS: u64 = 1000;
+const PAGES: u64 = 200;
+const DIFFS: u64 = 40;
+const MERGES: u64 = 3;
 const CHANGES: u64 = 100;
+
+/// The steps, as the table names them, and from which size on what they cost is compared.
+const STEPS: [(&str, u64); 5] = [
+    ("update", 10_000),
+    ("lookup", 10_000),
+    ("page of 100", 10_000),
+    ("diff of one key", 10_000),
+    ("merge of 100 and 100", 100_000),
+];
 
 pub(super) async fn run(options: &RunOptions) -> Result<Vec<Record>> {
     let mut recorder = Recorder::new("growth");
-    let largest = if options.scale == Scale::Full { 1_000_000 } else { 100_000 };
-    for count in [1000, 10_000, 100_000, 1_000_000].into_iter().filter(|count| *count <= largest) {
+    for count in COUNTS {
         let bytes =
             if options.has(Subject::RamusMem) { ramus(&mut recorder, count).await? } else { 0 };
         if options.has(Subject::Floor) {
-            floor_of_updates(&mut recorder, &format!("update {count}"), UPDATES, bytes);
+            floor_of_updates(&mut recorder, &name("update", count), UPDATES * ROUNDS, bytes);
         }
     }
     Ok(recorder.records)
 }
 
+fn name(step: &str, count: u64) -> String {
+    format!("{step} at {count}")
+}
+
+/// The times of one step, a round each.
+struct Rounds(Vec<Duration>);
+
+impl Rounds {
+    /// Notes the median round, of so many operations.
+    fn record(mut self, recorder: &mut Recorder, step: &str, count: u64, n: u64, bytes: u64) {
+        self.0.sort();
+        let median = self.0[self.0.len() / 2];
+        recorder.add(Subject::RamusMem, &name(step, count), n, median, bytes);
+    }
+}
+
 /// Measures one size; returns the bytes that an update writes.
 async fn ramus(recorder: &mut Recorder, count: u64) -> Result<u64> {
-    let subject = Subject::RamusMem;
     let (repo, written) = metered_repo();
     let main = repo.main().await?;
     fill(&main, count).await?;
     let mut random = SplitMix64::new(11);
 
-    let (before, start) = (written(), Instant::now());
-    for j in 0..UPDATES {
-        main.set(key(random.below(count)), format!("u{j}"), info()).await?;
+    let mut rounds = Rounds(Vec::new());
+    let before = written();
+    for _ in 0..ROUNDS {
+        let start = Instant::now();
+        for j in 0..UPDATES {
+            main.set(key(random.below(count)), format!("u{j}"), info()).await?;
+        }
+        rounds.0.push(start.elapsed());
     }
-    let bytes = written() - before;
-    recorder.add(subject, &format!("update {count}"), UPDATES, start.elapsed(), bytes);
+    let bytes = (written() - before) / ROUNDS;
+    rounds.record(recorder, "update", count, UPDATES, bytes);
 
-    let start = Instant::now();
-    for _ in 0..READS {
-        assert!(main.find(key(random.below(count))).await?.is_some(), "it was set");
+    let mut rounds = Rounds(Vec::new());
+    for _ in 0..ROUNDS {
+        let start = Instant::now();
+        for _ in 0..READS {
+            assert!(main.find(key(random.below(count))).await?.is_some(), "it was set");
+        }
+        rounds.0.push(start.elapsed());
     }
-    recorder.done(subject, &format!("lookup {count}"), READS, start);
+    rounds.record(recorder, "lookup", count, READS, 0);
 
     let tree = main.tree().await?;
-    let start = Instant::now();
-    for _ in 0..PAGES {
-        let options = ListOptions::default().with_offset(random.below(count - 100)).with_limit(100);
-        assert_eq!(tree.list_with("w", options).await?.len(), 100, "a whole page");
-    }
-    recorder.done(subject, &format!("page of 100 at {count}"), PAGES, start);
-
-    let mut took = Duration::ZERO;
-    for j in 0..DIFFS {
-        let old = main.tree().await?;
-        main.set(key(random.below(count)), format!("d{j}"), info()).await?;
-        let new = main.tree().await?;
+    let mut rounds = Rounds(Vec::new());
+    for _ in 0..ROUNDS {
         let start = Instant::now();
-        assert_eq!(old.diff(&new).collect().await?.len(), 1, "one key differs");
-        took += start.elapsed();
-    }
-    recorder.add(subject, &format!("diff of one key {count}"), DIFFS, took, 0);
-
-    let mut took = Duration::ZERO;
-    for j in 0..MERGES {
-        let other = main.fork(&format!("other{j}")).await?;
-        for (store, parity) in [(&main, 0), (&other, 1)] {
-            let mut edit = store.begin().await?;
-            for _ in 0..CHANGES {
-                // One side changes the even keys, the other one the odd ones.
-                let i = random.below(count / 2) * 2 + parity;
-                edit.set(key(i), format!("m{j}-{parity}")).await?;
-            }
-            store.commit(edit, info()).await?;
+        for _ in 0..PAGES {
+            let offset = random.below(count - 100);
+            let options = ListOptions::default().with_offset(offset).with_limit(100);
+            assert_eq!(tree.list_with("w", options).await?.len(), 100, "a whole page");
         }
-        let start = Instant::now();
-        main.merge(&other, info()).await?.clean()?;
-        took += start.elapsed();
+        rounds.0.push(start.elapsed());
     }
-    recorder.add(subject, &format!("merge of 100 and 100 {count}"), MERGES, took, 0);
+    rounds.record(recorder, "page of 100", count, PAGES, 0);
+    diffs(recorder, &main, count, &mut random).await?;
+    merges(recorder, &main, count, &mut random).await?;
     Ok(bytes / UPDATES)
+}
+
+async fn diffs(
+    recorder: &mut Recorder,
+    main: &Store<Texts>,
+    count: u64,
+    random: &mut SplitMix64,
+) -> Result<()> {
+    let mut rounds = Rounds(Vec::new());
+    for round in 0..ROUNDS {
+        let mut took = Duration::ZERO;
+        for j in 0..DIFFS {
+            let old = main.tree().await?;
+            main.set(key(random.below(count)), format!("d{round}-{j}"), info()).await?;
+            let new = main.tree().await?;
+            let start = Instant::now();
+            assert_eq!(old.diff(&new).collect().await?.len(), 1, "one key differs");
+            took += start.elapsed();
+        }
+        rounds.0.push(took);
+    }
+    rounds.record(recorder, "diff of one key", count, DIFFS, 0);
+    Ok(())
+}
+
+async fn merges(
+    recorder: &mut Recorder,
+    main: &Store<Texts>,
+    count: u64,
+    random: &mut SplitMix64,
+) -> Result<()> {
+    let mut rounds = Rounds(Vec::new());
+    for round in 0..ROUNDS {
+        let mut took = Duration::ZERO;
+        for j in 0..MERGES {
+            let other = main.fork(&format!("other{round}-{j}")).await?;
+            for (store, parity) in [(main, 0), (&other, 1)] {
+                let mut edit = store.begin().await?;
+                for _ in 0..CHANGES {
+                    // One side changes the even keys, the other one the odd ones.
+                    let i = random.below(count / 2) * 2 + parity;
+                    edit.set(key(i), format!("m{round}-{j}-{parity}")).await?;
+                }
+                store.commit(edit, info()).await?;
+            }
+            let start = Instant::now();
+            main.merge(&other, info()).await?.clean()?;
+            took += start.elapsed();
+        }
+        rounds.0.push(took);
+    }
+    rounds.record(recorder, "merge of 100 and 100", count, MERGES, 0);
+    Ok(())
+}
+
+/// Prints what each operation costs as the directory grows, as a table in Markdown.
+pub(crate) fn print_table(records: &[Record]) {
+    let find = |step: &str, count: u64| {
+        let step = name(step, count);
+        records.iter().find(|one| one.step == step && one.subject == Subject::RamusMem)
+    };
+    println!("\n| operation | 1 000 | 10 000 | 100 000 | 1 000 000 | grows |");
+    println!("|---|--:|--:|--:|--:|--:|");
+    for (step, from) in STEPS {
+        let times = COUNTS.map(|count| find(step, count).map_or(f64::NAN, |one| one.ns_per_op));
+        let from = COUNTS.iter().position(|count| *count == from).unwrap_or(0);
+        let cells = times.map(|ns| format!("{:.1} us", ns / 1e3)).join(" | ");
+        println!("| {step} | {cells} | {:.2} |", times[3] / times[from]);
+    }
+    #[expect(clippy::cast_precision_loss, reason = "counts of bytes are small")]
+    let bytes = COUNTS.map(|count| {
+        find("update", count).map_or(f64::NAN, |one| one.bytes_written as f64 / one.n as f64)
+    });
+    let cells = bytes.map(|bytes| format!("{bytes:.0} B")).join(" | ");
+    println!("| bytes written by an update | {cells} | {:.2} |", bytes[3] / bytes[1]);
 }
 
 /// Puts entries into the directory, in one commit.
