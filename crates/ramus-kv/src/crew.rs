@@ -8,8 +8,8 @@ use tokio::runtime::Handle;
 
 /// Less work than this, in bytes that are encoded and hashed, is done on the spot.
 ///
-/// To hand work over and to wait for it costs some 20 to 50 us, in which about as much is done: see
-/// `docs/design/performance.md` for the measurement.
+/// To wake a thread and to wait for it has to cost little beside the work: see
+/// `docs/design/performance.md`.
 pub(crate) const WORTH_BYTES: usize = 64 << 10;
 
 /// The most threads that work on one thing.
@@ -108,4 +108,56 @@ fn parts<T>(jobs: Vec<T>, worth: impl Fn(&T) -> usize, share: usize) -> Vec<Vec<
 
 fn shut_down() -> Error {
     Error::new(ErrorKind::Unavailable, "the runtime shut down in the middle of a save")
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    /// Numbers each job, and says which thread did it.
+    fn work(job: usize) -> (usize, std::thread::ThreadId) {
+        (job * 2, std::thread::current().id())
+    }
+
+    #[tokio::test]
+    async fn jobs_are_shared_and_their_results_stay_in_order() {
+        let here = std::thread::current().id();
+        for size in [2, 3, 16, 1000] {
+            let jobs: Vec<usize> = (0..1000).collect();
+            let done = Crew::of(size).map(jobs, |_| 1000, work).await.unwrap();
+            assert!(done.iter().map(|(result, _)| *result).eq((0..1000).map(|job| job * 2)));
+            assert!(done.iter().all(|(_, thread)| *thread != here), "{size}");
+        }
+    }
+
+    #[tokio::test]
+    async fn small_work_and_work_of_one_is_done_on_the_spot() {
+        let here = std::thread::current().id();
+        for (crew, bytes) in [(Crew::of(4), WORTH_BYTES / 10 - 1), (Crew::alone(), WORTH_BYTES)] {
+            let done = crew.map((0..10).collect(), |_| bytes, work).await.unwrap();
+            assert!(done.iter().all(|(_, thread)| *thread == here));
+        }
+    }
+
+    #[test]
+    fn without_a_runtime_it_is_done_on_the_spot() {
+        let done = Crew::of(4).map((0..10).collect(), |_| WORTH_BYTES, work);
+        let done = done.now_or_never().expect("nothing to wait for").unwrap();
+        assert!(done.iter().all(|(_, thread)| *thread == std::thread::current().id()));
+    }
+
+    #[tokio::test]
+    async fn there_are_no_more_parts_than_are_in_the_crew() {
+        for count in [1, 2, 7, 100] {
+            for size in 1..9_usize {
+                let worth = |job: &usize| job * 37 % 11 + 1;
+                let all: usize = (0..count).map(|job| worth(&job)).sum();
+                let parts = parts((0..count).collect(), worth, all.div_ceil(size));
+                assert!(parts.len() <= size, "{} parts for {size}", parts.len());
+                assert!(parts.concat().into_iter().eq(0..count));
+            }
+        }
+    }
 }

@@ -10,10 +10,12 @@ mod encode;
 mod find;
 mod fit;
 mod item;
+mod links;
 mod reader;
 mod rule;
 mod scan;
 mod seek;
+mod slot;
 mod splice;
 pub(crate) mod varint;
 mod walk;
@@ -28,13 +30,13 @@ pub(crate) use self::build::{Built, build, build_by};
 pub(crate) use self::diff::{EntryDiff, EntryPair};
 pub(crate) use self::dir_block::DirBlock;
 pub(crate) use self::edit::{Edits, edit, edit_leaf};
-pub(crate) use self::find::find;
+pub(crate) use self::find::{Spot, find, find_spot};
 pub(crate) use self::fit::{AtHand, Known, check_index, check_root};
 pub(crate) use self::item::{Body, Item};
 pub use self::item::{Child, Entry, Held};
 pub(crate) use self::rule::{LEVEL_MAX, WEIGHT_MAX};
 pub use self::scan::Direction;
-pub(crate) use self::scan::{From, Scan};
+pub(crate) use self::scan::{From, Scan, Scanned};
 
 /// The most bytes that the metadata of an entry have.
 pub const METADATA_MAX: usize = 256;
@@ -55,6 +57,16 @@ const RESTART_EVERY: usize = 16;
 pub(crate) trait Nodes<H: Hash>: Sync {
     /// Returns a block that something names.
     fn node(&self, hash: &H) -> impl Future<Output = Result<Arc<DirBlock<H>>>> + Send;
+
+    /// Returns the block that an item of a block names.
+    fn below(
+        &self,
+        _above: &DirBlock<H>,
+        _index: usize,
+        hash: &H,
+    ) -> impl Future<Output = Result<Arc<DirBlock<H>>>> + Send {
+        self.node(hash)
+    }
 
     /// Returns who shares the work where many blocks are made.
     fn crew(&self) -> Crew {

@@ -35,7 +35,7 @@ struct ByBytes;
 
 impl<H: ramus_core::Hash> Weighter<H, Arc<DirBlock<H>>> for ByBytes {
     fn weight(&self, _key: &H, directory: &Arc<DirBlock<H>>) -> u64 {
-        directory.block().len() as u64 + 128
+        directory.memory() as u64 + 64
     }
 }
 
@@ -85,14 +85,19 @@ impl<S: Schema> Objects<S> {
     /// Returns a directory that something names.
     pub(crate) async fn directory(&self, hash: &S::Hash) -> Result<Arc<DirBlock<S::Hash>>> {
         if let Some(directory) = self.directories.get(hash) {
-            if let Some(trace) = &self.trace {
-                trace.note(*hash, directory.block());
-            }
+            self.note_directory(hash, &directory);
             return Ok(directory);
         }
         let directory = self.read_directory(hash).await?;
         self.keep_directory(*hash, Arc::clone(&directory));
         Ok(directory)
+    }
+
+    /// Notes in a proof, if one is made, that a block was read that was at hand.
+    pub(crate) fn note_directory(&self, hash: &S::Hash, directory: &DirBlock<S::Hash>) {
+        if let Some(trace) = &self.trace {
+            trace.note(*hash, directory.block());
+        }
     }
 
     /// Notes a directory block that was just stored, so that it need not be read.

@@ -68,6 +68,11 @@ impl<H: Hash> Blocks<H> {
         }
     }
 
+    /// Returns the block at the place, checked against what the one above says of it.
+    pub(crate) async fn load(&self, nodes: &impl Nodes<H>) -> Result<Arc<DirBlock<H>>> {
+        load(nodes, &self.path, &self.child).await
+    }
+
     /// Returns the block after this one.
     pub(crate) async fn next(&self, nodes: &impl Nodes<H>) -> Result<Option<Self>> {
         let mut path = self.path.clone();
@@ -174,10 +179,9 @@ async fn load<H: Hash>(
     path: &[(Arc<DirBlock<H>>, usize)],
     child: &Child<H>,
 ) -> Result<Arc<DirBlock<H>>> {
-    let node = nodes.node(&child.hash).await?;
-    if let Some((above, _)) = path.last() {
-        check_child(above.level(), child, &node)?;
-    }
+    let Some((above, index)) = path.last() else { return nodes.node(&child.hash).await };
+    let node = nodes.below(above, *index, &child.hash).await?;
+    check_child(above.level(), child, &node)?;
     Ok(node)
 }
 

@@ -8,17 +8,20 @@ use super::item::step_weight;
 use super::rule::{LEVEL_MAX, WEIGHT_MAX};
 
 /// What the items of a block come to.
+#[derive(Default)]
 pub(super) struct Sum {
     /// How many entries of the directory they stand for.
     pub(super) count: u64,
     pub(super) weight: u64,
+    /// Whether one of them names a block of a directory.
+    pub(super) has_links: bool,
 }
 
 impl<H: Hash> DirBlock<H> {
     /// Checks everything behind the level, and sums up the items. Nothing is copied but one step.
     pub(super) fn check(&self) -> Result<Sum> {
         self.check_length()?;
-        let mut sum = Sum { count: 0, weight: 0 };
+        let mut sum = Sum::default();
         let mut reader = self.reader(start_of(self.level()));
         let mut step = Vec::new();
         for index in 0..self.len() {
@@ -29,8 +32,9 @@ impl<H: Hash> DirBlock<H> {
             let (shared, rest) = (reader.varint()?, reader.bytes()?);
             follow(&mut step, shared, rest, is_restart)?;
             let body = reader.position();
-            let count = reader.body::<H>(self.level())?.count();
-            sum.count = sum.count.checked_add(count).ok_or_else(too_many)?;
+            let raw = reader.body::<H>(self.level())?;
+            sum.count = sum.count.checked_add(raw.count()).ok_or_else(too_many)?;
+            sum.has_links |= raw.is_link();
             sum.weight += step_weight(step.len()) + (reader.position() - body) as u64;
         }
         if reader.position() != self.end_of_items() {

@@ -1,12 +1,15 @@
 //! A block of a directory, read in place.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use ramus_core::{Error, Hash, Result, Step};
 
+use super::check::Sum;
 use super::encode::encode;
 use super::item::{Body, Child, Entry, Item};
+use super::links::Links;
 use super::reader::Reader;
 use super::rule::{LEVEL_MAX, WEIGHT_MAX};
 use super::walk::{Walk, no_step};
@@ -23,24 +26,33 @@ pub(crate) struct DirBlock<H> {
     len: usize,
     count: u64,
     weight: u64,
+    /// Whether an item may name a block of a directory.
+    has_links: bool,
+    links: Links<H>,
     hash: PhantomData<fn() -> H>,
 }
 
 impl<H: Hash> DirBlock<H> {
     /// Returns the block of these items, which ascend strictly and are of this level.
     pub(crate) fn encode(level: u8, items: &[Item<H>]) -> Self {
-        let (mut count, mut weight) = (0, 0);
+        let mut sum = Sum::default();
         for item in items {
-            count += item.body.count();
-            weight += item.weight();
+            sum.count += item.body.count();
+            sum.weight += item.weight();
+            sum.has_links |= item.body.is_link();
         }
-        Self::of_parts(encode(level, items), level, items.len(), count, weight)
+        Self::of_parts(encode(level, items), level, items.len(), &sum)
     }
 
     /// Returns the block of these bytes, which were encoded just now, of as many items.
-    pub(super) fn of_parts(block: Vec<u8>, level: u8, len: usize, count: u64, weight: u64) -> Self {
-        let block = block.into_boxed_slice().into();
-        Self { block, level, len, count, weight, hash: PhantomData }
+    pub(super) fn of_parts(block: Vec<u8>, level: u8, len: usize, sum: &Sum) -> Self {
+        Self::new(block.into_boxed_slice().into(), level, len, sum)
+    }
+
+    fn new(block: Bytes, level: u8, len: usize, sum: &Sum) -> Self {
+        let Sum { count, weight, has_links } = *sum;
+        let (links, hash) = (Links::new(), PhantomData);
+        Self { block, level, len, count, weight, has_links, links, hash }
     }
 
     /// Returns the node that this block is.
@@ -58,9 +70,9 @@ impl<H: Hash> DirBlock<H> {
             Some(len) if block.len() >= start_of(level) + 4 => u32::from_be_bytes(*len) as usize,
             _ => return Err(Error::corrupt("the block ends before its number of items")),
         };
-        let node = Self { block, level, len, count: 0, weight: 0, hash: PhantomData };
+        let node = Self::new(block, level, len, &Sum::default());
         let sum = node.check()?;
-        Ok(Self { count: sum.count, weight: sum.weight, ..node })
+        Ok(Self::new(node.block, level, len, &sum))
     }
 
     pub(crate) fn block(&self) -> &Bytes {
@@ -87,29 +99,63 @@ impl<H: Hash> DirBlock<H> {
         self.weight
     }
 
+    /// Returns how many bytes the block takes in memory, with all the links that it may get.
+    pub(crate) fn memory(&self) -> usize {
+        let links = if self.has_links { self.len * Links::<H>::BYTES } else { 0 };
+        self.block.len() + size_of::<Self>() + links
+    }
+
+    pub(super) fn has_links(&self) -> bool {
+        self.has_links
+    }
+
+    /// Returns the block that an item names, if that is known and the block is kept.
+    pub(crate) fn follow(&self, index: usize) -> Option<Arc<Self>> {
+        self.links.follow(index)
+    }
+
+    /// Remembers the block that an item names, for as long as that is kept.
+    pub(crate) fn link(&self, index: usize, block: &Arc<Self>) {
+        self.links.link(index, self.len, block);
+    }
+
     /// Returns whether the block is no heavier than one may be.
     pub(super) fn is_light(&self) -> bool {
         self.weight <= WEIGHT_MAX || self.len <= 1 || self.level == LEVEL_MAX
     }
 
-    /// Returns the entry of a step, in a leaf.
-    pub(crate) fn find(&self, step: &[u8]) -> Result<Option<Entry<H>>> {
+    /// Returns the entry of a step, in a leaf, and its index.
+    pub(crate) fn find(&self, step: &[u8]) -> Result<Option<(usize, Entry<H>)>> {
         let place = self.seek(step)?;
         let Some(found) = place.filter(|place| place.is_exact) else { return Ok(None) };
         match self.body_at(found.body)? {
-            Body::Entry(entry) => Ok(Some(entry)),
+            Body::Entry(entry) => Ok(Some((found.index, entry))),
             Body::Child(_) => Err(Error::corrupt("an index block stands in for a leaf")),
         }
     }
 
-    /// Returns the child that a step belongs below, in an index block: nothing if it comes before
-    /// the first.
-    pub(crate) fn find_child(&self, step: &[u8]) -> Result<Option<Child<H>>> {
+    /// Returns the child that a step belongs below, in an index block, and its index: nothing if it
+    /// comes before the first.
+    pub(crate) fn find_child(&self, step: &[u8]) -> Result<Option<(usize, Child<H>)>> {
         let Some(found) = self.seek(step)? else { return Ok(None) };
         match self.body_at(found.body)? {
-            Body::Child(child) => Ok(Some(child)),
+            Body::Child(child) => Ok(Some((found.index, child))),
             Body::Entry(_) => Err(Error::corrupt("a leaf stands in for an index block")),
         }
+    }
+
+    /// Returns the child at an index of an index block, and how many entries lie before it there.
+    pub(super) fn child_and_before(&self, index: usize) -> Result<(u64, Child<H>)> {
+        let (mut walk, mut before) = (self.walk(), 0);
+        for _ in 0..=index {
+            walk.advance()?;
+            match walk.body()? {
+                Body::Child(child) if walk.passed() > index => return Ok((before, child)),
+                Body::Child(child) => before += child.count,
+                Body::Entry(_) => break,
+            }
+        }
+        Err(Error::corrupt("an index block holds entries, or fewer children than it says"))
     }
 
     /// Returns the index of the last item whose step is not greater, or nothing if there is none.

@@ -11,11 +11,12 @@ use std::sync::Arc;
 use ramus_core::{Error, Hash, Result, Step};
 
 use super::Nodes;
-use super::blocks::{Blocks, check_child};
-use super::build::{Built, build, build_by, child, named};
+use super::blocks::Blocks;
+use super::build::{Built, build, build_by};
 use super::dir_block::DirBlock;
 use super::item::{Body, Child, Item};
 use super::rule::{End, Gap, WEIGHT_MAX, cut};
+use super::slot::{Content, Hole, Slot, Unnamed, items_of, pieces};
 use super::splice::Spliced;
 use crate::crew::Crew;
 
@@ -113,28 +114,6 @@ struct Row<'a, H, N> {
     taken: BTreeMap<Step, Child<H>>,
 }
 
-/// A block to be, or one that stays.
-struct Slot<H> {
-    first: Step,
-    weight: u64,
-    content: Content<H>,
-    /// What lies between this and the slot before, if there is anything that was not taken in.
-    hole: Option<Hole<H>>,
-}
-
-enum Content<H> {
-    Kept(Child<H>),
-    /// A block that edits were spliced into.
-    Block(Arc<DirBlock<H>>),
-    Items(Vec<Item<H>>),
-}
-
-/// Blocks that were not taken in; at least one.
-struct Hole<H> {
-    /// The last of them.
-    last: Blocks<H>,
-}
-
 /// A block with its edits, before it was looked at where it is to be cut.
 struct Fresh {
     /// Steps whose gaps were not gaps inside the block before.
@@ -167,8 +146,7 @@ impl<H: Hash, N: Nodes<H>> Row<'_, H, N> {
 
     /// Takes in a block that edits fall into, and sees to it that the rule holds around it.
     async fn take_in(&mut self, place: Blocks<H>, behind_a_hole: bool) -> Result<()> {
-        let old = self.nodes.node(&place.child.hash).await?;
-        check_child(self.level + 1, &place.child, &old)?;
+        let old = place.load(self.nodes).await?;
         self.taken.insert(place.first.clone(), place.child);
         let is_last_edit = behind_a_hole && self.edits.len() == 1;
         if !is_last_edit {
@@ -386,73 +364,6 @@ impl<H: Hash, N: Nodes<H>> Row<'_, H, N> {
             above.sort_by(|(one, _), (other, _)| one.cmp(other));
         }
         Ok((above, made))
-    }
-}
-
-/// A block that has no name yet.
-enum Unnamed<H> {
-    Block(Step, Arc<DirBlock<H>>),
-    /// Items that are to be one, not none, and what they weigh.
-    Items(Vec<Item<H>>, u64),
-}
-
-impl<H: Hash> Unnamed<H> {
-    fn worth(&self) -> usize {
-        match self {
-            Self::Block(_, block) => block.block().len(),
-            Self::Items(_, weight) => usize::try_from(*weight).unwrap_or(usize::MAX),
-        }
-    }
-
-    fn name(self, level: u8) -> (Item<H>, Arc<DirBlock<H>>) {
-        match self {
-            Self::Block(first, block) => named(first, block),
-            Self::Items(items, _) => child(level, &items),
-        }
-    }
-}
-
-impl<H: Hash> Slot<H> {
-    fn of_items(first: Step, items: Vec<Item<H>>, hole: Option<Hole<H>>) -> Self {
-        let weight = items.iter().map(Item::weight).sum();
-        Self { first, weight, content: Content::Items(items), hole }
-    }
-
-    fn of_block(first: Step, block: &Arc<DirBlock<H>>, hole: Option<Hole<H>>) -> Self {
-        let (weight, content) = (block.weight(), Content::Block(Arc::clone(block)));
-        Self { first, weight, content, hole }
-    }
-
-    fn kept(place: &Blocks<H>, hole: Option<Hole<H>>) -> Self {
-        let content = Content::Kept(place.child);
-        Self { first: place.first.clone(), weight: place.child.weight, content, hole }
-    }
-}
-
-fn pieces<H: Hash>(
-    mut items: Vec<Item<H>>,
-    starts: &[usize],
-    hole: Option<Hole<H>>,
-) -> Vec<Slot<H>> {
-    let mut pieces = Vec::with_capacity(starts.len());
-    for start in starts.iter().rev() {
-        let piece = items.split_off(*start);
-        if let Some(first) = piece.first().map(|item| item.step.clone()) {
-            pieces.push(Slot::of_items(first, piece, None));
-        }
-    }
-    pieces.reverse();
-    if let Some(first) = pieces.first_mut() {
-        first.hole = hole;
-    }
-    pieces
-}
-
-async fn items_of<H: Hash>(nodes: &impl Nodes<H>, content: &Content<H>) -> Result<Vec<Item<H>>> {
-    match content {
-        Content::Kept(child) => nodes.node(&child.hash).await?.items(),
-        Content::Block(block) => block.items(),
-        Content::Items(items) => Ok(items.clone()),
     }
 }
 

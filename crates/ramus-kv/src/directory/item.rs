@@ -91,6 +91,11 @@ impl<H: Hash> Body<H> {
         length as u64
     }
 
+    /// Returns whether this names a block of a directory.
+    pub(super) fn is_link(&self) -> bool {
+        matches!(self, Self::Child(_) | Self::Entry(Entry::Directory { .. }))
+    }
+
     /// Returns how many entries of the directory this stands for.
     pub(crate) fn count(&self) -> u64 {
         match self {

@@ -77,7 +77,19 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn varint(&mut self) -> Result<u64> {
+        // Most numbers are lengths below 128.
+        match self.bytes.get(self.position) {
+            Some(byte) if byte & 0x80 == 0 => {
+                self.position += 1;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64> {
         let mut number = 0;
         for shift in (0..u64::BITS).step_by(7) {
             let byte = self.byte()?;
@@ -129,6 +141,11 @@ impl<'a> Reader<'a> {
 }
 
 impl<H> RawBody<'_, H> {
+    /// Returns whether this names a block of a directory.
+    pub(super) fn is_link(&self) -> bool {
+        matches!(self, Self::Child(_) | Self::Directory { .. })
+    }
+
     /// Returns how many entries of the directory this stands for.
     pub(super) fn count(&self) -> u64 {
         match self {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use ramus_core::{Hash, Result, Step};
 
 use super::RESTART_EVERY;
+use super::check::Sum;
 use super::dir_block::{DirBlock, start_of};
 use super::edit::Edits;
 use super::encode::Encoder;
@@ -46,33 +47,29 @@ impl<H: Hash> DirBlock<H> {
     pub(super) fn splice(&self, edits: &Edits<H>) -> Result<Spliced<H>> {
         let added: usize = edits.iter().map(|(step, _)| step.as_bytes().len() + H::LENGTH).sum();
         let encoder = Encoder::new(self.level(), self.len() + 1, self.block().len() + added + 16);
-        let (count, weight) = (self.count(), self.weight());
-        let last = Last::Old;
-        let mut splicer = Splicer { old: self, encoder, next: 0, last, count, weight };
+        let sum = Sum { count: self.count(), weight: self.weight(), has_links: self.has_links() };
+        let mut splicer = Splicer { old: self, encoder, next: 0, last: Last::Old, sum };
         let (mut added, mut first_changed) = (Vec::new(), self.len() == 0);
         for (step, body) in edits {
             let body = body.as_ref();
             let place = self.seek(step.as_bytes())?;
             let behind = place.as_ref().map_or(0, |place| place.index + 1);
-            match place.filter(|place| place.is_exact) {
-                Some(place) => {
-                    splicer.copy_to(place.index)?;
-                    first_changed |= place.index == 0 && body.is_none();
-                    splicer.replace(&place, step, body)?;
-                }
-                None => {
-                    let Some(body) = body else { continue };
-                    splicer.copy_to(behind)?;
-                    first_changed |= behind == 0;
-                    added.push(step.clone());
-                    splicer.insert(step.clone(), body)?;
-                }
+            if let Some(place) = place.filter(|place| place.is_exact) {
+                splicer.copy_to(place.index)?;
+                first_changed |= place.index == 0 && body.is_none();
+                splicer.replace(&place, step, body)?;
+            } else {
+                let Some(body) = body else { continue };
+                splicer.copy_to(behind)?;
+                first_changed |= behind == 0;
+                added.push(step.clone());
+                splicer.insert(step.clone(), body)?;
             }
         }
         splicer.copy_to(self.len())?;
-        let Splicer { encoder, count, weight, .. } = splicer;
+        let Splicer { encoder, sum, .. } = splicer;
         let (level, len) = (self.level(), encoder.len());
-        let block = Arc::new(Self::of_parts(encoder.finish(), level, len, count, weight));
+        let block = Arc::new(Self::of_parts(encoder.finish(), level, len, &sum));
         Ok(Spliced { block, added, first_changed })
     }
 
@@ -104,8 +101,8 @@ struct Splicer<'a, H> {
     /// The index of the next old item.
     next: usize,
     last: Last,
-    count: u64,
-    weight: u64,
+    /// What the items come to, with the edits so far. That there may be links stays so.
+    sum: Sum,
 }
 
 /// The step that was put last.
@@ -173,9 +170,8 @@ impl<H: Hash> Splicer<'_, H> {
         let mut reader = self.old.reader(place.body);
         let count = reader.body::<H>(self.old.level())?.count();
         let length = (reader.position() - place.body) as u64;
-        self.count -= count;
-        let step_weight = step_weight(step.as_bytes().len());
-        self.weight -= step_weight + length;
+        self.sum.count -= count;
+        self.sum.weight -= step_weight(step.as_bytes().len()) + length;
         let Some(body) = body else {
             if matches!(self.last, Last::Old)
                 && let Some(before) = self.next.checked_sub(1)
@@ -185,8 +181,7 @@ impl<H: Hash> Splicer<'_, H> {
             self.next += 1;
             return Ok(());
         };
-        self.count += body.count();
-        self.weight += step_weight + body.weight();
+        self.add(step, body);
         if self.is_in_step() && self.fits() {
             self.encoder.raw(self.old.bytes(start..place.body), true);
         } else {
@@ -199,13 +194,18 @@ impl<H: Hash> Splicer<'_, H> {
     }
 
     fn insert(&mut self, step: Step, body: &Body<H>) -> Result<()> {
-        self.count += body.count();
-        self.weight += step_weight(step.as_bytes().len()) + body.weight();
+        self.add(&step, body);
         let last = self.last_step()?.into_owned();
         self.encoder.step(&last, step.as_bytes());
         self.encoder.body(body);
         self.last = Last::New(step);
         Ok(())
+    }
+
+    fn add(&mut self, step: &Step, body: &Body<H>) {
+        self.sum.count += body.count();
+        self.sum.weight += step_weight(step.as_bytes().len()) + body.weight();
+        self.sum.has_links |= body.is_link();
     }
 
     /// Puts the next old item, which the walk has come to.

@@ -3,6 +3,7 @@ mod campaign;
 mod support;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -10,9 +11,13 @@ use ramus_core::{Sha1, Step};
 
 use self::support::{items, now};
 use super::build::Built;
-use super::item::{Entry, Held, Item};
+use super::item::{Body, Entry, Held, Item};
 use super::rule::{End, Gap, WEIGHT_MAX, cut};
-use super::{Direction, EntryDiff, EntryPair, From, Scan, build, find};
+use super::{
+    DirBlock, Direction, Edits, EntryDiff, EntryPair, From, Nodes, Scan, build, build_by, edit,
+    find,
+};
+use crate::crew::Crew;
 
 type Blocks = support::Blocks<Sha1>;
 
@@ -55,8 +60,8 @@ fn batch(most: usize) -> impl Strategy<Value = BTreeMap<Step, Option<Entry<Sha1>
 fn scanned(blocks: &Blocks, built: &Built<Sha1>, direction: Direction, from: &From) -> Vec<Step> {
     let mut scan = now(Scan::open(blocks, &built.root, direction, from));
     let mut steps = Vec::new();
-    while let Some((step, _)) = now(scan.next(blocks)) {
-        steps.push(step);
+    while let Some(scanned) = now(scan.next(blocks)) {
+        steps.push(scanned.step);
     }
     steps
 }
@@ -161,5 +166,71 @@ proptest! {
             })
             .collect();
         prop_assert_eq!(found, expected);
+    }
+}
+
+/// Blocks that a crew of four makes.
+struct Crewed<'a>(&'a Blocks);
+
+impl Nodes<Sha1> for Crewed<'_> {
+    async fn node(&self, hash: &Sha1) -> ramus_core::Result<Arc<DirBlock<Sha1>>> {
+        self.0.node(hash).await
+    }
+
+    fn crew(&self) -> Crew {
+        Crew::of(4)
+    }
+}
+
+#[tokio::test]
+async fn a_crew_makes_the_blocks_that_one_makes() {
+    let mut choices = support::Choices::new(1);
+    let mut map: Map = (0..30_000)
+        .map(|number| (support::step(format!("{number:07}")), choices.entry()))
+        .collect();
+    let mut blocks = Blocks::new();
+    let alone = build(0, items(&map));
+    let mut crewed = build_by(Crew::of(4), 0, items(&map)).await.unwrap();
+    assert_eq!(crewed.hash, alone.hash);
+    let names =
+        |built: &Built<Sha1>| -> Vec<Sha1> { built.below.iter().map(|(hash, _)| *hash).collect() };
+    assert_eq!(names(&crewed), names(&alone));
+    for every in [1, 3, 1000] {
+        blocks.keep(&crewed);
+        let mut edits = Edits::new();
+        for number in (0..30_000).step_by(every) {
+            let step = support::step(format!("{number:07}x{every}"));
+            let entry: Entry<Sha1> = choices.entry();
+            edits.push((step.clone(), Some(Body::Entry(entry.clone()))));
+            map.insert(step, entry);
+        }
+        crewed = edit(&Crewed(&blocks), &crewed.root, edits).await.unwrap();
+        assert_eq!(crewed.hash, build(0, items(&map)).hash, "every {every}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn a_spliced_block_is_the_one_that_its_items_make(first in batch(120), edits in batch(30)) {
+        let mut map = map_of(first);
+        let old = DirBlock::encode(0, &items(&map));
+        for (step, entry) in &edits {
+            match entry {
+                Some(entry) => map.insert(step.clone(), entry.clone()),
+                None => map.remove(step),
+            };
+        }
+        let was_first = old.item(0).ok().map(|item| item.step);
+        let edits: Edits<Sha1> =
+            edits.into_iter().map(|(step, entry)| (step, entry.map(Body::Entry))).collect();
+        let spliced = old.splice(&edits).unwrap();
+        let new = DirBlock::<Sha1>::encode(0, &items(&map));
+        prop_assert_eq!(spliced.block.block(), new.block());
+        let sums = |block: &DirBlock<Sha1>| (block.len(), block.count(), block.weight());
+        prop_assert_eq!(sums(&spliced.block), sums(&new));
+        let is_first = map.keys().next().cloned();
+        prop_assert_eq!(spliced.first_changed, is_first != was_first || is_first.is_none());
     }
 }

@@ -66,6 +66,11 @@ impl<'a, H: Hash> Walk<'a, H> {
         &self.step
     }
 
+    /// Returns how many items were come to, counted from the first of the block.
+    pub(super) fn passed(&self) -> usize {
+        self.index
+    }
+
     /// Returns where the next item begins.
     pub(super) fn position(&self) -> usize {
         self.position

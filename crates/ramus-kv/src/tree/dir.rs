@@ -1,6 +1,6 @@
 //! A directory of a tree: as it is stored, or with edits over it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -181,15 +181,25 @@ impl<S: Schema> Edited<S> {
     pub(crate) fn set(&mut self, step: Step, node: Option<Node<S>>, was: Option<Entry<S::Hash>>) {
         // A directory that was emptied and made anew has no base any more.
         let was = was.filter(|_| self.base.is_some());
-        let old = self.edits.remove(&step);
-        let had = old.map_or(was.is_some(), |edit| edit.node.is_some());
-        self.len = self.len + u64::from(node.is_some()) - u64::from(had);
+        let says_something =
+            node.as_ref().and_then(Node::known_entry) != was || is_unknown(node.as_ref());
         if let Some(Node::Directory(Dir::Edited(child))) = &node {
             self.height_max = self.height_max.max(child.height_max + 1);
         }
-        if node.as_ref().and_then(Node::known_entry) != was || is_unknown(node.as_ref()) {
-            self.edits.insert(step, Edit { node, was });
-        }
+        let (has, was_there) = (node.is_some(), was.is_some());
+        let had = match self.edits.entry(step) {
+            btree_map::Entry::Occupied(mut edit) if says_something => {
+                edit.insert(Edit { node, was }).node.is_some()
+            }
+            btree_map::Entry::Occupied(edit) => edit.remove().node.is_some(),
+            btree_map::Entry::Vacant(place) => {
+                if says_something {
+                    place.insert(Edit { node, was });
+                }
+                was_there
+            }
+        };
+        self.len = self.len + u64::from(has) - u64::from(had);
     }
 
     /// Returns how many edited directories lie in one another from here on.

@@ -7,7 +7,7 @@ use ramus_core::{Error, ErrorKind, IntoPath, Path, Result, Step};
 
 use super::Tree;
 use super::dir::{DEPTH_MAX, Dir, Leaf, Node};
-use crate::directory::{DirBlock, Entry, METADATA_MAX, Nodes as _, find};
+use crate::directory::{DirBlock, Entry, METADATA_MAX, Spot, find_spot};
 use crate::{Contents as _, Metadata as _, Schema};
 
 impl<S: Schema> Tree<S> {
@@ -193,18 +193,27 @@ impl<S: Schema> Tree<S> {
         let view = self.view();
         let mut levels = Vec::with_capacity(steps.len());
         let mut node = Some(Node::Directory(self.root.clone()));
+        let mut spot: Option<Spot<S::Hash>> = None;
         for step in &steps {
             let Some(Node::Directory(dir)) = &node else { break };
             let (block, edit) = match dir {
-                Dir::Stored(hash) | Dir::Unchecked(hash) => (Some(view.node(hash).await?), None),
+                Dir::Stored(hash) | Dir::Unchecked(hash) => {
+                    (Some(view.root(hash, spot.take()).await?), None)
+                }
                 Dir::Edited(edited) => {
                     let block = edited.base().map(|base| Arc::clone(&base.root));
                     (block, edited.edits().get(step))
                 }
             };
+            spot = None;
             let was = match (edit, &block) {
                 (Some(edit), _) => edit.was().cloned(),
-                (None, Some(block)) => find(&view, block, step.as_bytes()).await?,
+                (None, Some(block)) => {
+                    find_spot(&view, block, step.as_bytes()).await?.map(|(at, entry)| {
+                        spot = Some(at);
+                        entry
+                    })
+                }
                 (None, None) => None,
             };
             let child = match edit {

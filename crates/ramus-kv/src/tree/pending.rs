@@ -9,7 +9,7 @@ use ramus_core::hash::DigestHash;
 
 use crate::Schema;
 use crate::crew::Crew;
-use crate::directory::{DirBlock, Nodes};
+use crate::directory::{DirBlock, Nodes, Spot};
 use crate::objects::{Objects, decode_contents};
 
 /// Blocks by name, of one tree that was hashed.
@@ -61,6 +61,18 @@ impl<S: Schema> View<'_, S> {
         self.pending.iter().find_map(|pending| pending.get(hash))
     }
 
+    /// Returns the root block of a directory, which may be found from where the directory is named.
+    pub(crate) async fn root(
+        &self,
+        hash: &S::Hash,
+        spot: Option<Spot<S::Hash>>,
+    ) -> Result<Arc<DirBlock<S::Hash>>> {
+        match spot {
+            Some(spot) => spot.load(self, hash).await,
+            None => self.node(hash).await,
+        }
+    }
+
     /// Returns contents that something names.
     pub(crate) async fn contents(&self, hash: &S::Hash) -> Result<S::Contents> {
         match self.find(hash) {
@@ -76,6 +88,23 @@ impl<S: Schema> Nodes<S::Hash> for View<'_, S> {
             Some(PendingBlock::Directory(block)) => Ok(Arc::clone(block)),
             Some(PendingBlock::Contents(_)) | None => self.objects.directory(hash).await,
         }
+    }
+
+    /// A block that is kept is found by a link, without looking for its hash. Who makes or checks a
+    /// proof is told of it all the same.
+    async fn below(
+        &self,
+        above: &DirBlock<S::Hash>,
+        index: usize,
+        hash: &S::Hash,
+    ) -> Result<Arc<DirBlock<S::Hash>>> {
+        if let Some(block) = above.follow(index) {
+            self.objects.note_directory(hash, &block);
+            return Ok(block);
+        }
+        let block = self.node(hash).await?;
+        above.link(index, &block);
+        Ok(block)
     }
 
     fn crew(&self) -> Crew {

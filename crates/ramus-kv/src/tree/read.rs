@@ -3,7 +3,7 @@ use ramus_core::{IntoPath, Path, Result};
 use super::dir::{Dir, Leaf, Node};
 use super::range::Range;
 use super::{Kind, ListOptions, Listing, Tree};
-use crate::directory::{Held, Nodes as _, find};
+use crate::directory::{Held, Nodes as _, Spot, find_spot};
 use crate::objects::decode_contents;
 use crate::{Contents as _, Metadata as _, Schema};
 
@@ -108,13 +108,29 @@ impl<S: Schema> Tree<S> {
 
     /// Returns the node at a path; the root is a node, too.
     pub(crate) async fn node(&self, path: &Path) -> Result<Option<Node<S>>> {
+        let view = self.view();
         let mut node = Node::Directory(self.root.clone());
+        // Where the directory is named that was come to, so that its block is found from there.
+        let mut spot: Option<Spot<S::Hash>> = None;
         for step in path.iter() {
             let Node::Directory(dir) = &node else { return Ok(None) };
-            match self.child(dir, step).await? {
-                Some(child) => node = child,
-                None => return Ok(None),
-            }
+            let found = match dir {
+                Dir::Stored(hash) | Dir::Unchecked(hash) => {
+                    let root = view.root(hash, spot.take()).await?;
+                    find_spot(&view, &root, step).await?
+                }
+                Dir::Edited(edited) => match (edited.edits().get(step), edited.base()) {
+                    (Some(edit), _) => {
+                        let Some(child) = edit.node.clone() else { return Ok(None) };
+                        (node, spot) = (child, None);
+                        continue;
+                    }
+                    (None, Some(base)) => find_spot(&view, &base.root, step).await?,
+                    (None, None) => None,
+                },
+            };
+            let Some((at, entry)) = found else { return Ok(None) };
+            (node, spot) = (Node::of_entry(entry), Some(at));
         }
         Ok(Some(node))
     }
@@ -132,21 +148,6 @@ impl<S: Schema> Tree<S> {
             Some(Node::Contents(leaf)) => Ok(Some(leaf)),
             Some(Node::Directory(_)) | None => Ok(None),
         }
-    }
-
-    pub(crate) async fn child(&self, dir: &Dir<S>, step: &[u8]) -> Result<Option<Node<S>>> {
-        let view = self.view();
-        let entry = match dir {
-            Dir::Stored(hash) | Dir::Unchecked(hash) => {
-                find(&view, &view.node(hash).await?, step).await?
-            }
-            Dir::Edited(edited) => match (edited.edits().get(step), edited.base()) {
-                (Some(edit), _) => return Ok(edit.node.clone()),
-                (None, Some(base)) => find(&view, &base.root, step).await?,
-                (None, None) => None,
-            },
-        };
-        Ok(entry.map(Node::of_entry))
     }
 
     pub(crate) async fn entry_count(&self, dir: &Dir<S>) -> Result<u64> {

@@ -6,14 +6,21 @@ use ramus_core::{Result, Step};
 use super::dir::{Dir, Edited, Node};
 use super::pending::View;
 use crate::Schema;
-use crate::directory::{Direction, Entry, From, Nodes as _, Scan};
+use crate::directory::{Direction, From, Scan, Scanned, Spot};
+
+/// An entry, and where it stands if it is a stored directory.
+pub(crate) struct Next<S: Schema> {
+    pub(crate) step: Step,
+    pub(crate) node: Node<S>,
+    pub(crate) spot: Option<Spot<S::Hash>>,
+}
 
 /// A walk over the entries of a directory with its edits.
 pub(crate) struct DirScan<S: Schema> {
     direction: Direction,
     base: Option<Scan<S::Hash>>,
     /// The next entry of the base.
-    peeked: Option<(Step, Entry<S::Hash>)>,
+    peeked: Option<Scanned<S::Hash>>,
     edited: Option<Arc<Edited<S>>>,
     /// The edits that are still to come.
     left: (Bound<Step>, Bound<Step>),
@@ -25,21 +32,22 @@ impl<S: Schema> DirScan<S> {
     pub(crate) async fn open(
         view: &View<'_, S>,
         dir: &Dir<S>,
+        spot: Option<Spot<S::Hash>>,
         direction: Direction,
         from: From,
     ) -> Result<Self> {
         let (base, edited) = match dir {
-            Dir::Stored(hash) | Dir::Unchecked(hash) => (Some(view.node(hash).await?), None),
+            Dir::Stored(hash) | Dir::Unchecked(hash) => (Some(view.root(hash, spot).await?), None),
             Dir::Edited(edited) => {
                 let base = edited.base().map(|base| Arc::clone(&base.root));
-                (base, Some(Arc::clone(edited)))
+                (base, (!edited.edits().is_empty()).then(|| Arc::clone(edited)))
             }
         };
         let left = match (&from, direction) {
-            (From::Step(step), Direction::Forwards) => {
+            (From::Step(step) | From::StepOffset(step, _), Direction::Forwards) => {
                 (Bound::Included(step.clone()), Bound::Unbounded)
             }
-            (From::Step(step), Direction::Backwards) => {
+            (From::Step(step) | From::StepOffset(step, _), Direction::Backwards) => {
                 (Bound::Unbounded, Bound::Included(step.clone()))
             }
             (From::End | From::Offset(_), _) => (Bound::Unbounded, Bound::Unbounded),
@@ -47,6 +55,7 @@ impl<S: Schema> DirScan<S> {
         // Where edits stand among the entries is found by counting them.
         let (from, skip) = match (from, &edited) {
             (From::Offset(offset), Some(_)) => (From::End, offset),
+            (From::StepOffset(step, offset), Some(_)) => (From::Step(step), offset),
             (from, _) => (from, 0),
         };
         let mut base = match &base {
@@ -58,7 +67,7 @@ impl<S: Schema> DirScan<S> {
     }
 
     /// Returns the next entry.
-    pub(crate) async fn next(&mut self, view: &View<'_, S>) -> Result<Option<(Step, Node<S>)>> {
+    pub(crate) async fn next(&mut self, view: &View<'_, S>) -> Result<Option<Next<S>>> {
         while self.skip > 0 {
             if self.step(view).await?.is_none() {
                 return Ok(None);
@@ -68,24 +77,27 @@ impl<S: Schema> DirScan<S> {
         self.step(view).await
     }
 
-    async fn step(&mut self, view: &View<'_, S>) -> Result<Option<(Step, Node<S>)>> {
+    async fn step(&mut self, view: &View<'_, S>) -> Result<Option<Next<S>>> {
         loop {
             let edit = self.next_edit();
             let edit_comes_first = match (&self.peeked, &edit) {
                 (_, None) => false,
                 (None, Some(_)) => true,
-                (Some((entry, _)), Some((step, _))) => match self.direction {
-                    Direction::Forwards => step <= entry,
-                    Direction::Backwards => step >= entry,
+                (Some(entry), Some((step, _))) => match self.direction {
+                    Direction::Forwards => *step <= entry.step,
+                    Direction::Backwards => *step >= entry.step,
                 },
             };
             if !edit_comes_first {
-                let Some((step, entry)) = self.peeked.take() else { return Ok(None) };
-                self.peeked = next_of(&mut self.base, view).await?;
-                return Ok(Some((step, Node::of_entry(entry))));
+                let next = next_of(&mut self.base, view).await?;
+                let Some(entry) = std::mem::replace(&mut self.peeked, next) else {
+                    return Ok(None);
+                };
+                let Scanned { step, entry, spot } = entry;
+                return Ok(Some(Next { step, node: Node::of_entry(entry), spot }));
             }
             let Some((step, node)) = edit else { return Ok(None) };
-            if self.peeked.as_ref().is_some_and(|(entry, _)| *entry == step) {
+            if self.peeked.as_ref().is_some_and(|entry| entry.step == step) {
                 self.peeked = next_of(&mut self.base, view).await?;
             }
             match self.direction {
@@ -93,7 +105,7 @@ impl<S: Schema> DirScan<S> {
                 Direction::Backwards => self.left.1 = Bound::Excluded(step.clone()),
             }
             if let Some(node) = node {
-                return Ok(Some((step, node)));
+                return Ok(Some(Next { step, node, spot: None }));
             }
         }
     }
@@ -126,7 +138,7 @@ fn is_passed(start: &Bound<Step>, end: &Bound<Step>) -> bool {
 async fn next_of<S: Schema>(
     scan: &mut Option<Scan<S::Hash>>,
     view: &View<'_, S>,
-) -> Result<Option<(Step, Entry<S::Hash>)>> {
+) -> Result<Option<Scanned<S::Hash>>> {
     match scan {
         Some(scan) => scan.next(view).await,
         None => Ok(None),

@@ -9,10 +9,10 @@ use futures::{Stream, StreamExt as _};
 use ramus_core::{Path, Result};
 
 use super::dir::{Dir, Node, check_depth};
-use super::scan::DirScan;
+use super::scan::{DirScan, Next};
 use super::{Found, Kind, Tree};
 use crate::Schema;
-use crate::directory::{Direction, From};
+use crate::directory::{Direction, From, Spot};
 
 /// Everything in a tree, in the order of the paths: a stream of visits.
 ///
@@ -169,6 +169,8 @@ struct Walker<S: Schema> {
 struct Open<S: Schema> {
     path: Path,
     dir: Dir<S>,
+    /// Where the directory is named, until its first entry is asked for.
+    spot: Option<Spot<S::Hash>>,
     /// Nothing until its first entry is asked for.
     scan: Option<DirScan<S>>,
 }
@@ -182,15 +184,15 @@ impl<S: Schema> Walker<S> {
             let scan = match &mut open.scan {
                 Some(scan) => scan,
                 scan @ None => {
-                    let opened =
-                        DirScan::open(&view, &open.dir, Direction::Forwards, From::End).await?;
-                    scan.insert(opened)
+                    let (dir, spot) = (&open.dir, open.spot.take());
+                    let way = Direction::Forwards;
+                    scan.insert(DirScan::open(&view, dir, spot, way, From::End).await?)
                 }
             };
             visit = match scan.next(&view).await? {
-                Some((step, node)) => {
+                Some(Next { step, node, spot }) => {
                     let path = open.path.child(&step);
-                    self.enter(path, node)?
+                    self.enter(path, node, spot)?
                 }
                 None => self.leave(),
             };
@@ -207,11 +209,16 @@ impl<S: Schema> Walker<S> {
             // Only what has a name can be known again.
             self.tree = Arc::new(self.tree.frozen().await?);
         }
-        self.enter(Path::root(), Node::Directory(self.tree.root.clone()))
+        self.enter(Path::root(), Node::Directory(self.tree.root.clone()), None)
     }
 
     /// Comes to an entry; a directory is opened, unless it is not to be gone into.
-    fn enter(&mut self, path: Path, node: Node<S>) -> Result<Option<Visit<S>>> {
+    fn enter(
+        &mut self,
+        path: Path,
+        node: Node<S>,
+        spot: Option<Spot<S::Hash>>,
+    ) -> Result<Option<Visit<S>>> {
         let depth = self.open.len();
         if let Node::Directory(dir) = &node {
             if !self.is_new(dir, depth) {
@@ -219,7 +226,7 @@ impl<S: Schema> Walker<S> {
             }
             if self.options.depth_max.is_none_or(|max| depth < max) {
                 check_depth(depth)?;
-                self.open.push(Open { path: path.clone(), dir: dir.clone(), scan: None });
+                self.open.push(Open { path: path.clone(), dir: dir.clone(), spot, scan: None });
                 if self.options.order == WalkOrder::DirectoriesLast {
                     return Ok(None);
                 }
@@ -230,7 +237,7 @@ impl<S: Schema> Walker<S> {
 
     /// Leaves the innermost directory, all of whose entries were visited.
     fn leave(&mut self) -> Option<Visit<S>> {
-        let Open { path, dir, scan: _ } = self.open.pop()?;
+        let Open { path, dir, .. } = self.open.pop()?;
         if self.options.order != WalkOrder::DirectoriesLast {
             return None;
         }

@@ -6,6 +6,7 @@ mod model;
 mod probe;
 
 mod contents;
+mod costs;
 mod decoders;
 mod diff;
 mod directories;
@@ -16,6 +17,7 @@ mod merge;
 mod merge_model;
 mod metadata;
 mod proof;
+mod saves;
 mod smoke;
 mod tree;
 mod tree_model;

@@ -1,4 +1,4 @@
-//! A storage that counts what is read, and lets every read and write of blocks wait once.
+//! A storage that counts what is read and written, and lets every read and write of blocks wait once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,6 +14,7 @@ use tokio::task::yield_now;
 pub(crate) struct Probe {
     blocks: MemBlocks<Sha1>,
     reads: Arc<AtomicUsize>,
+    writes: Arc<AtomicUsize>,
 }
 
 impl Probe {
@@ -25,6 +26,11 @@ impl Probe {
     /// Returns how many blocks were read since this was asked last.
     pub(crate) fn reads(&self) -> usize {
         self.reads.swap(0, Ordering::Relaxed)
+    }
+
+    /// Returns how many blocks were given to be stored since this was asked last.
+    pub(crate) fn writes(&self) -> usize {
+        self.writes.swap(0, Ordering::Relaxed)
     }
 }
 
@@ -58,6 +64,7 @@ impl ContentAddressable for Probe {
     }
 
     async fn unsafe_add(&self, key: Sha1, value: Bytes) -> Result<()> {
+        self.writes.fetch_add(1, Ordering::Relaxed);
         yield_now().await;
         self.blocks.unsafe_add(key, value).await
     }

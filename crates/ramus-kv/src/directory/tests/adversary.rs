@@ -162,7 +162,7 @@ fn the_last_level_is_one_block_and_nothing_recurses() {
         assert_eq!(now(find(&model.blocks, &model.root, name(3).as_bytes())), Some(entry(0)));
         let from = From::Offset(ENTRIES / 2);
         let mut scan = now(Scan::open(&model.blocks, &model.root, Direction::Backwards, &from));
-        assert_eq!(now(scan.next(&model.blocks)).unwrap().0, name(ENTRIES / 2));
+        assert_eq!(now(scan.next(&model.blocks)).unwrap().step, name(ENTRIES / 2));
         model.check_whole(&built, "rising, as long as can be");
         let none = model.map.keys().map(|step| (step.clone(), None)).collect();
         assert!(model.apply(none).root.block().len() == 5);
