@@ -73,6 +73,10 @@ impl<S: Schema> Tree<S> {
     /// most so many, or backwards; none where there is no directory.
     ///
     /// In a directory without unsaved edits, beginning anywhere costs the same.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ramus_core::ErrorKind::InvalidInput) for a prefix that no step can have.
     pub async fn list_with(
         &self,
         path: impl IntoPath,
