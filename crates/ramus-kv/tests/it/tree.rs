@@ -1,10 +1,15 @@
 //! Trees: edits, what is shared, what is read, and what is refused.
 
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, TryFutureExt as _};
 use ramus_core::erased::Backend;
-use ramus_core::{ContentAddressable as _, ErrorKind, Hash as _, Sha1, Storage as _};
-use ramus_kv::{Kind, Kv, Repo};
+use ramus_core::{ContentAddressable as _, ErrorKind, Hash as _, Sha1, Storage as _, Sweep as _};
+use ramus_kv::block::{DirectoryBlock, Entry, Held};
+use ramus_kv::{Concrete, Direction, Kind, Kv, ListOptions, Merged, Repo, WalkOptions};
 use ramus_mem::Mem;
 
 use crate::mode::{Files, Mode};
@@ -71,6 +76,23 @@ async fn a_rename_that_cannot_be_says_why_and_changes_nothing() {
     assert!(error.to_string().contains("`file` holds contents"), "{error}");
     tree.rename("dir", "dir").await.unwrap();
     assert_eq!(tree.hash().await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_rename_that_empties_the_directories_it_goes_back_into_leaves_nothing_behind() {
+    let repo = new_repo();
+    for (from, to) in [("a/x/1", "a/x/2"), ("a/x/y/1", "a/x/y/2"), ("a/x/y/1", "a/x/2")] {
+        let main = repo.empty();
+        main.set(from, "value", "fill").await.unwrap();
+        let mut tree = main.tree().await.unwrap();
+        tree.rename(from, to).await.unwrap();
+        let mut expected = repo.empty_tree();
+        expected.set(to, "value").await.unwrap();
+        assert_eq!(tree.to_concrete("").await.unwrap(), expected.to_concrete("").await.unwrap());
+        assert_eq!(tree.len("a/x").await.unwrap(), 1);
+        assert_eq!(tree.hash().await.unwrap(), expected.hash().await.unwrap());
+        assert_eq!(tree.find(from).await.unwrap(), None);
+    }
 }
 
 #[tokio::test]
@@ -175,6 +197,125 @@ async fn a_commit_of_a_directory_that_is_nowhere_is_refused() {
         assert!(error.to_string().contains(&nowhere().to_string()), "{error}");
     }
     assert_eq!(main.head().await.unwrap(), head);
+}
+
+#[tokio::test]
+async fn a_directory_that_is_nowhere_is_refused_also_in_what_a_walk_has_found() {
+    let repo = new_repo();
+    let main = repo.main().await.unwrap();
+    let mut edit = repo.empty_tree();
+    edit.set_tree("a/b/c", &repo.tree(&nowhere()).await.unwrap()).await.unwrap();
+    edit.set("a/x", "y").await.unwrap();
+    // A walk to each directory once hashes the tree first.
+    let options = WalkOptions::default().with_depth_max(2).unique();
+    let mut walk = edit.walk(options);
+    let mut count = 0;
+    while let Some(visit) = walk.next().await.transpose().unwrap() {
+        let Some(found) = visit.found.tree() else { continue };
+        let mut graft = repo.empty_tree();
+        graft.set_tree("d", &found).await.unwrap();
+        for tree in [found.clone(), graft.clone(), graft] {
+            let error = main.set_tree("", &tree, "found").await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Missing, "{}: {error}", visit.path);
+        }
+        count += 1;
+    }
+    assert_eq!(count, 3, "the root, `a` and `a/b`");
+}
+
+#[tokio::test]
+async fn what_a_walk_has_found_is_stored_with_what_it_is_put_into() {
+    let storage = Mem::default();
+    let repo = Repo::<Texts>::new(Backend::new(storage.clone()));
+    let mut edit = repo.empty_tree();
+    let long = "z".repeat(100);
+    edit.set("a/b/c", long.as_str()).await.unwrap();
+    let mut walk = edit.walk(WalkOptions::default().with_depth_min(2).unique());
+    let found = walk.next().await.unwrap().unwrap().found.tree().unwrap();
+    let mut other = repo.empty_tree();
+    other.set_tree("d/e", &found).await.unwrap();
+    drop((walk, edit, found));
+    let main = repo.main().await.unwrap();
+    main.set_tree("", &other, "put").await.unwrap();
+    // Another repository has nothing at hand.
+    let again = Repo::<Texts>::new(Backend::new(storage)).main().await.unwrap();
+    assert_eq!(again.find("d/e/c").await.unwrap(), Some(long));
+}
+
+#[tokio::test]
+async fn a_directory_that_is_at_hand_and_not_stored_any_more_is_refused() {
+    let storage = Mem::default();
+    let repo = Repo::<Texts>::new(Backend::new(storage.clone()));
+    let store = repo.empty();
+    store.set("a/b", "x", "store").await.unwrap();
+    let name = store.tree().await.unwrap().find_hash("a").await.unwrap().unwrap();
+    assert_eq!(store.find("a/b").await.unwrap().as_deref(), Some("x"), "it was read");
+    drop(store);
+    let sweep = storage.sweep().unwrap();
+    let epoch = sweep.begin().await.unwrap();
+    assert_eq!(sweep.remove_many(epoch, vec![name]).await.unwrap(), 1);
+    let shallow = repo.tree(&name).await.unwrap();
+    let error = repo.main().await.unwrap().set_tree("c", &shallow, "graft").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Missing, "{error}");
+}
+
+#[tokio::test]
+async fn what_lies_at_two_places_is_written_once() {
+    let probe = Probe::default();
+    let repo = Repo::<Texts>::new(probe.backend());
+    let mut part = repo.empty_tree();
+    part.set("x", "z".repeat(100)).await.unwrap();
+    let mut tree = repo.empty_tree();
+    for place in ["a", "b/c", "d/e/f"] {
+        tree.set_tree(place, &part).await.unwrap();
+    }
+    tree.set("y", "z".repeat(100)).await.unwrap();
+    let store = repo.empty();
+    store.set_tree("", &tree, "store").await.unwrap();
+    assert_eq!(probe.writes(), 7, "the value, the part, `b`, `d`, `d/e`, the root, the commit");
+    store.set("b/new", "short", "change").await.unwrap();
+    assert_eq!(probe.writes(), 3, "`b`, the root, the commit");
+}
+
+#[tokio::test]
+async fn an_edit_that_is_dropped_half_way_has_changed_nothing() {
+    let probe = Probe::default();
+    let store = Repo::<Texts>::new(probe.backend()).empty();
+    for path in ["a/b/c", "a/b/d", "e/f/g"] {
+        store.set(path, path.repeat(30), "fill").await.unwrap();
+    }
+    let name = store.tree().await.unwrap().hash().await.unwrap();
+    let plain = Concrete::contents("plain".to_owned());
+    for which in 0..7 {
+        let mut polls = 0;
+        loop {
+            // Nothing is at hand, so every read waits.
+            let repo = Repo::<Texts>::new(probe.backend());
+            let mut tree = repo.tree(&name).await.unwrap();
+            let part = repo.empty_tree();
+            let is_done = {
+                let edit: BoxFuture<'_, ramus_core::Result<()>> = match which {
+                    0 => tree.set("a/b/new", "x").boxed(),
+                    1 => tree.update("a/b/c", |_| Some("x".to_owned())).boxed(),
+                    2 => tree.take("a/b/c").map_ok(drop).boxed(),
+                    3 => tree.remove("e/f/g").map_ok(drop).boxed(),
+                    4 => tree.rename("a/b/c", "e/f/c").boxed(),
+                    5 => tree.set_tree("a/b", &part).boxed(),
+                    _ => tree.set_concrete("e/f/g", &plain).boxed(),
+                };
+                let mut edit = edit;
+                let mut context = Context::from_waker(Waker::noop());
+                (0..polls).any(|_| edit.as_mut().poll(&mut context).is_ready())
+            };
+            if is_done {
+                assert_ne!(tree.hash().await.unwrap(), name, "edit {which} does something");
+                break;
+            }
+            assert_eq!(tree.hash().await.unwrap(), name, "edit {which} after {polls} polls");
+            polls += 1;
+        }
+        assert!(polls > 2, "edit {which} never waited");
+    }
 }
 
 #[tokio::test]
@@ -344,6 +485,146 @@ fn what_was_deep_once_is_not_in_the_way() {
         tree.rename("a", deep("c", 255)).await.unwrap();
         assert_eq!(tree.find(deep("c", 255) + "/b").await.unwrap().as_deref(), Some("y"));
     });
+}
+
+/// Stores directories one in another, as another program might, around this value; returns the name
+/// of the outermost.
+async fn store_nested(storage: &Mem, count: usize, value: &'static str) -> Sha1 {
+    let held = Held::Inline(value.into());
+    let mut entry = Entry::Contents { held, metadata: Bytes::new() };
+    for _ in 1..count {
+        let block = DirectoryBlock::Leaf(vec![("d".parse().expect("a step"), entry)]);
+        let block = block.encode().expect("a sound block");
+        entry = Entry::Directory { hash: storage.blocks().add(block).await.expect("it is added") };
+    }
+    let block = DirectoryBlock::Leaf(vec![("d".parse().expect("a step"), entry)]);
+    storage.blocks().add(block.encode().expect("a sound block")).await.expect("it is added")
+}
+
+#[test]
+fn what_is_stored_too_deep_is_refused_where_it_is_gone_through() {
+    on_a_small_stack(async {
+        for (count, is_refused) in [(256, false), (257, true), (3000, true)] {
+            let storage = Mem::default();
+            let repo = Repo::<Texts>::new(Backend::new(storage.clone()));
+            let mut trees = Vec::new();
+            for value in ["base", "ours", "theirs"] {
+                let name = store_nested(&storage, count, value).await;
+                trees.push(repo.tree(&name).await.unwrap());
+            }
+            let [base, ours, theirs] = &trees[..] else { unreachable!("there are three") };
+            assert_eq!(base.find(deep("d", count)).await.unwrap().as_deref(), Some("base"));
+
+            let main = repo.main().await.unwrap();
+            main.set_tree("", base, "base").await.unwrap();
+            let other = main.fork("other").await.unwrap();
+            main.set_tree("", ours, "ours").await.unwrap();
+            other.set_tree("", theirs, "theirs").await.unwrap();
+            let kind = |fault: ramus_core::Error| fault.kind();
+            for (what, answer) in [
+                ("statistics", base.stats().await.map(drop).map_err(kind)),
+                ("a plain value", base.to_concrete("").await.map(drop).map_err(kind)),
+                ("a difference", base.diff(ours).collect().await.map(drop).map_err(kind)),
+                ("a merge", main.merge(&other, "merge").await.map(drop).map_err(kind)),
+            ] {
+                let expected = if is_refused { Err(ErrorKind::Limit) } else { Ok(()) };
+                assert_eq!(answer, expected, "{what} of {count} directories");
+            }
+        }
+    });
+}
+
+/// Returns the names that are pinned now.
+async fn pinned(storage: &Mem) -> Vec<Sha1> {
+    let sweep = storage.sweep().expect("memory can be swept");
+    sweep.pinned(sweep.begin().await.expect("it begins")).await.expect("it tells")
+}
+
+#[tokio::test]
+async fn what_a_tree_was_read_from_is_pinned_while_anything_of_it_lives() {
+    let storage = Mem::default();
+    let repo = Repo::<Texts>::new(Backend::new(storage.clone()));
+    let mut whole = repo.empty_tree();
+    whole.set("a/b", "x").await.unwrap();
+    repo.empty().set_tree("", &whole, "store").await.unwrap();
+    let name = whole.hash().await.unwrap();
+    drop(whole);
+    assert_eq!(pinned(&storage).await, []);
+
+    let read = async || repo.tree(&name).await.unwrap();
+    let tree = read().await;
+    assert_eq!(pinned(&storage).await, [name]);
+    drop(tree.clone());
+    assert_eq!(pinned(&storage).await, [name], "the other one still lives");
+    drop(tree);
+    assert_eq!(pinned(&storage).await, []);
+
+    let part = read().await.find_tree("a").await.unwrap().unwrap();
+    assert_eq!(pinned(&storage).await, [name]);
+    let mut other = repo.empty_tree();
+    other.set_tree("copy", &part).await.unwrap();
+    drop(part);
+    assert_eq!(pinned(&storage).await, [name], "a graft brings its pins");
+    other.set("copy/b", "y").await.unwrap();
+    let mut edited = repo.empty_tree();
+    edited.set_tree("", &other).await.unwrap();
+    drop(other);
+    assert_eq!(pinned(&storage).await, [name], "edits over it stand on it");
+    drop(edited);
+    assert_eq!(pinned(&storage).await, []);
+
+    let walk = read().await.walk(WalkOptions::default());
+    assert_eq!(pinned(&storage).await, [name]);
+    drop(walk);
+    let (_, found) = read().await.entries("").await.unwrap().next().await.unwrap().unwrap();
+    assert_eq!(pinned(&storage).await, [name]);
+    drop(found);
+    let diff = read().await.diff(&repo.empty_tree());
+    assert_eq!(pinned(&storage).await, [name]);
+    drop(diff);
+    assert_eq!(pinned(&storage).await, []);
+}
+
+#[tokio::test]
+async fn a_merge_keeps_what_both_sides_were_read_from() {
+    let storage = Mem::default();
+    let repo = Repo::<Texts>::new(Backend::new(storage.clone()));
+    let one = repo.empty();
+    one.set("a/x", "1", "base").await.unwrap();
+    let other = repo.detached(&one.head().await.unwrap().unwrap());
+    one.set("a/x", "2", "ours").await.unwrap();
+    other.set("a/y", "2", "theirs").await.unwrap();
+    let Merged::Conflicts(unmerged) = ({
+        other.set("a/x", "3", "against").await.unwrap();
+        one.merge(&other, "merge").await.unwrap()
+    }) else {
+        panic!("two changes of one value merged");
+    };
+    let theirs = other.head().await.unwrap().unwrap().hash();
+    drop((one, other));
+    assert!(pinned(&storage).await.contains(&theirs), "their side lies in it");
+    drop(unmerged);
+    assert_eq!(pinned(&storage).await, []);
+}
+
+#[tokio::test]
+async fn a_prefix_that_no_step_can_have_is_refused_either_way() {
+    let mut tree = new_repo().empty_tree();
+    let longest = "x".repeat(1024);
+    tree.set(longest.as_str(), "1").await.unwrap();
+    tree.set("y", "2").await.unwrap();
+    for direction in [Direction::Forwards, Direction::Backwards] {
+        let list = async |prefix: &str| {
+            let options = ListOptions::default().with_direction(direction).with_prefix(prefix);
+            tree.list_with("", options).await.map(|listed| listed.len())
+        };
+        assert_eq!(list(&longest).await.unwrap(), 1);
+        let longer = longest.clone() + "x";
+        for no_part_of_a_step in ["a/b", "\0", longer.as_str()] {
+            let error = list(no_part_of_a_step).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{direction:?}: {error}");
+        }
+    }
 }
 
 fn deep(step: &str, count: usize) -> String {

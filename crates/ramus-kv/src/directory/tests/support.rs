@@ -68,6 +68,8 @@ pub(super) struct Level<H> {
 pub(super) struct Model<H> {
     pub(super) map: BTreeMap<Step, Entry<H>>,
     pub(super) blocks: Blocks<H>,
+    /// Whether there are blocks of earlier directories among them.
+    has_earlier: bool,
     pub(super) root: Arc<DirBlock<H>>,
     pub(super) hash: H,
 }
@@ -78,7 +80,7 @@ impl<H: Hash> Model<H> {
         let built = build(0, items(&map));
         let mut blocks = Blocks::new();
         blocks.keep(&built);
-        Self { map, blocks, root: built.root, hash: built.hash }
+        Self { map, blocks, has_earlier: false, root: built.root, hash: built.hash }
     }
 
     /// Edits both; returns what the directory became.
@@ -90,7 +92,11 @@ impl<H: Hash> Model<H> {
             };
         }
         let built = self.blocks.edit(&self.root, batch);
+        for (hash, _) in built.below.iter().filter(|_| !self.has_earlier) {
+            assert!(!self.blocks.0.contains_key(hash), "block {hash} was there, and is made again");
+        }
         self.blocks.keep(&built);
+        self.has_earlier = true;
         (self.root, self.hash) = (Arc::clone(&built.root), built.hash);
         built
     }
@@ -110,6 +116,7 @@ impl<H: Hash> Model<H> {
         }
         self.blocks = Blocks::new();
         self.blocks.keep(&whole);
+        self.has_earlier = false;
     }
 
     /// Returns the levels, that of the leaves first.
