@@ -9,6 +9,7 @@ use ramus_kv::{
 };
 use ramus_mem::Mem;
 
+use crate::mode::{Files, Mode};
 use crate::probe::Probe;
 
 type Texts = Kv<String>;
@@ -154,6 +155,50 @@ async fn nothing_below_a_doubtful_path_is_taken_for_unchanged() {
 }
 
 #[tokio::test]
+async fn what_was_deleted_beside_a_doubtful_path_stays_deleted() {
+    let keep = Resolution::Contents("2".to_owned());
+    // Which of the two ancestors comes first is decided by their names: so both come first here.
+    for name in 0..8 {
+        let (one, other) = two(&[("d/x", "1"), ("d/y", "1")]).await;
+        one.set("d/x", "2", format!("change {name}")).await.unwrap();
+        other.remove("d/x", "delete").await.unwrap();
+        cross(&one, &other, [&keep, &Resolution::Remove]).await.unwrap();
+        one.remove("d/y", "delete, too").await.unwrap();
+        for (ours, theirs) in [(&one, &other), (&other, &one)] {
+            let ours = ours_like(ours).await;
+            let Merged::Conflicts(mut unmerged) = ours.merge(theirs, "again").await.unwrap() else {
+                panic!("a value that was changed and deleted merged");
+            };
+            let conflicts: Vec<_> = unmerged.conflicts().map(|one| one.path.to_string()).collect();
+            assert_eq!(conflicts, ["d/x"], "{name}");
+            unmerged.resolve("d/x", Resolution::Remove).unwrap();
+            ours.commit_merge(unmerged, "resolved").await.unwrap();
+            assert_eq!(ours.kind("d").await.unwrap(), None, "{name}: `d/y` has come back");
+        }
+    }
+}
+
+#[tokio::test]
+async fn values_and_metadata_are_merged_each_by_what_the_ancestor_had() {
+    let repo = new_repo::<Files>();
+    let base = repo.empty();
+    let set = async |store: &Store<Files>, value: &str, mode: u16| {
+        let mut edit = store.begin().await.expect("it is read");
+        edit.set_with_metadata("a/b", value, Mode(mode)).await.expect("it is set");
+        store.commit(edit, "set").await.expect("it is stored")
+    };
+    let base = set(&base, "1", 1).await.unwrap();
+    for (ours, theirs) in [(("2", 1), ("1", 2)), (("1", 2), ("2", 1)), (("2", 2), ("2", 1))] {
+        let (one, other) = (repo.detached(&base), repo.detached(&base));
+        set(&one, ours.0, ours.1).await;
+        set(&other, theirs.0, theirs.1).await;
+        one.merge(&other, "merge").await.unwrap().clean().unwrap();
+        let merged = one.tree().await.unwrap().find_with_metadata("a/b").await.unwrap();
+        assert_eq!(merged, Some(("2".to_owned(), Mode(2))), "{ours:?} and {theirs:?}");
+    }
+}
+
+#[tokio::test]
 async fn branches_that_cross_without_conflicts_merge_cleanly() {
     let (one, other) = two(&[("x", "1"), ("y", "1")]).await;
     for round in 2..6_u32 {
@@ -249,6 +294,59 @@ impl Contents for Bomb {
         _: Option<&Self>,
     ) -> Result<Option<Self>, Conflict> {
         panic!("bang {}", ours.map_or(0, |bomb| bomb.0));
+    }
+}
+
+/// A value that a deletion on one side does not delete.
+#[derive(Clone, Debug, PartialEq)]
+struct Stays(u8);
+
+impl Contents for Stays {
+    fn encode(&self) -> Result<Bytes> {
+        Ok(vec![self.0].into())
+    }
+
+    fn decode(bytes: &Bytes) -> Result<Self> {
+        match bytes[..] {
+            [number] => Ok(Self(number)),
+            _ => Err(Error::corrupt("it has one byte")),
+        }
+    }
+
+    fn merge(
+        _: Option<&Self>,
+        ours: Option<&Self>,
+        theirs: Option<&Self>,
+    ) -> Result<Option<Self>, Conflict> {
+        Ok(ours.or(theirs).cloned())
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Staying;
+
+impl Schema for Staying {
+    type Hash = Sha1;
+    type Contents = Stays;
+    type Metadata = Mode;
+    type Format = Native;
+}
+
+#[tokio::test]
+async fn a_value_that_survives_a_deletion_keeps_its_metadata() {
+    let repo = new_repo::<Staying>();
+    let base = repo.empty();
+    let mut edit = base.begin().await.unwrap();
+    edit.set_with_metadata("a/b", Stays(1), Mode(3)).await.unwrap();
+    let base = base.commit(edit, "base").await.unwrap().unwrap();
+    for is_mirrored in [false, true] {
+        let (one, other) = (repo.detached(&base), repo.detached(&base));
+        one.set("a/b", Stays(2), "change").await.unwrap();
+        other.remove("a", "delete").await.unwrap();
+        let (ours, theirs) = if is_mirrored { (&other, &one) } else { (&one, &other) };
+        ours.merge(theirs, "merge").await.unwrap().clean().unwrap();
+        let merged = ours.tree().await.unwrap().find_with_metadata("a/b").await.unwrap();
+        assert_eq!(merged, Some((Stays(2), Mode(3))), "{is_mirrored}");
     }
 }
 
