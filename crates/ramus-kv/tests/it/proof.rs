@@ -4,6 +4,7 @@ pub(crate) mod bytes;
 mod directories;
 mod forged;
 mod random;
+mod reads;
 
 use std::fmt::Debug;
 
@@ -343,6 +344,52 @@ async fn what_rests_on_a_failed_read_is_not_proved() {
         let tree = theirs.tree(&root).await.unwrap();
         assert_eq!(tree.prove(reading).await.unwrap_err().kind(), replaced);
     }
+}
+
+#[tokio::test]
+async fn what_a_store_has_under_another_name_is_not_proved() {
+    let ours = repo();
+    let tree = tree_of(&ours, &[("a", "1")]).await;
+    let root = tree.hash().await.unwrap();
+    let other = tree_of(&ours, &[("a", "2")]).await;
+    let raw = Raw::parse(&other.prove(async |tree| tree.find("a").await).await.unwrap().0.encode());
+    let storage = Mem::<Sha1>::default();
+    storage.blocks().unsafe_add(root, raw.blocks[0].clone().into()).await.unwrap();
+    let theirs = Repo::<Text>::new(Backend::new(storage));
+    let tree = theirs.tree(&root).await.unwrap();
+    let error = tree.prove(async |tree| tree.find("a").await).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.to_string().contains("has another hash"), "{error}");
+}
+
+#[tokio::test]
+async fn a_failure_inside_an_inner_proof_is_one_of_the_outer() {
+    let ours = repo();
+    let tree = wide(&ours, 2000).await;
+    let root = tree.hash().await.unwrap();
+    let inner = async |tree: &mut Tree<Text>| {
+        Ok(tree.prove(async |tree| tree.find("w/k000100").await).await.is_ok())
+    };
+    let (proof, _) = tree.prove(async |tree| tree.find("users/ada").await).await.unwrap();
+    refused(proof.verify(&root, inner).await);
+    let storage = Mem::<Sha1>::default();
+    for block in Raw::parse(&proof.encode()).blocks {
+        storage.blocks().add(block.into()).await.unwrap();
+    }
+    let theirs = Repo::<Text>::new(Backend::new(storage));
+    let error = theirs.tree(&root).await.unwrap().prove(inner).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Missing);
+}
+
+#[tokio::test]
+async fn a_verifier_takes_values_as_large_as_the_prover_did() {
+    let repo = repo();
+    let tree = tree_of(&repo, &[("a", "1")]).await;
+    let value = "x".repeat(3_000_000);
+    check!(tree, async |tree| {
+        tree.set("large", value.as_str()).await?;
+        tree.find("a").await
+    });
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! Directories that no honest writer makes, written by hand. Their roots are trusted, and they are
 //! refused all the same.
 
-use ramus_core::{Hash as _, Sha1};
-use ramus_kv::{Proof, Tree};
+use ramus_core::erased::Backend;
+use ramus_core::{ContentAddressable as _, ErrorKind, Hash as _, Sha1, Storage as _};
+use ramus_kv::{Proof, Repo, Tree};
+use ramus_mem::Mem;
 
 use super::bytes::{Raw, put_bytes, put_varint};
 use super::{Text, refused, repo, stored};
@@ -80,7 +82,72 @@ fn says(items: &[Item]) -> Says {
 }
 
 fn priority(step: &[u8]) -> Vec<u8> {
-    Sha1::of(&[&[0x70, 0], step].concat()).as_bytes()[..8].to_vec()
+    priority_on(0, step).to_vec()
+}
+
+fn priority_on(level: u8, step: &[u8]) -> [u8; 8] {
+    let hash = Sha1::of(&[&[0x70, level], step].concat());
+    hash.as_bytes()[..8].try_into().expect("eight bytes")
+}
+
+/// Returns an entry with a long step that begins like this, and whose gap is of this rank among the
+/// entries: one of a higher rank, 0 to 15, is higher. On the level above it is high or low.
+fn ranked(begin: &str, rank: u8, is_high_above: bool) -> Item {
+    let steps = (0_u32..).map(|filler| format!("{begin}{filler:0999}").into_bytes());
+    let fits = |step: &Vec<u8>| {
+        priority_on(0, step)[0] >> 4 == rank && (priority_on(1, step)[0] >= 0x80) == is_high_above
+    };
+    let step = steps.into_iter().find(fits).expect("one in 32 fits");
+    value(&step, "v")
+}
+
+/// A directory of three levels: eight leaves below two index blocks.
+struct Tall {
+    leaves: Vec<Vec<Item>>,
+}
+
+impl Tall {
+    /// The ranks are those of the gaps before the leaves. Each leaf is a single entry, but for those
+    /// that are to be heavy: two of them, side by side, weigh too much for one block.
+    fn new(ranks: [u8; 8], heavy: &[usize]) -> Self {
+        let leaf = |(index, rank): (usize, u8)| {
+            let letter = ["a", "b", "c", "d", "e", "f", "g", "h"][index];
+            let mut items = vec![ranked(&format!("{letter}-"), rank, index == 4)];
+            if heavy.contains(&index) {
+                let more =
+                    ["0", "1", "2", "3"].map(|more| ranked(&format!("{letter}{more}"), 0, false));
+                items.extend(more);
+            }
+            items
+        };
+        Self { leaves: ranks.into_iter().enumerate().map(leaf).collect() }
+    }
+
+    /// Returns the index block over some of the leaves, and what the root says of it.
+    fn half(&self, leaves: std::ops::Range<usize>) -> (Vec<u8>, Says) {
+        let below: Vec<Says> = self.leaves[leaves].iter().map(|leaf| says(leaf)).collect();
+        let block = index(1, &below);
+        let weight = below
+            .iter()
+            .map(|says| {
+                let numbers =
+                    [says.count, says.weight].map(|number| if number < 0x80 { 1 } else { 2 });
+                3 + says.first.len() + 20 + numbers[0] + numbers[1]
+            })
+            .sum();
+        let count = below.iter().map(|says| says.count).sum();
+        let says = Says { first: below[0].first.clone(), hash: Raw::name(&block), count, weight };
+        (block, says)
+    }
+
+    /// Returns its blocks; the root comes first.
+    fn blocks(&self) -> Vec<Vec<u8>> {
+        let (left, says_left) = self.half(0..4);
+        let (right, says_right) = self.half(4..8);
+        let mut blocks = vec![index(2, &[says_left, says_right]), left, right];
+        blocks.extend(self.leaves.iter().map(|items| leaf(items)));
+        blocks
+    }
 }
 
 /// Returns the items of two leaves, five in each, that are a directory: too heavy for one, and the
@@ -177,6 +244,110 @@ async fn a_directory_is_cut_where_the_rule_says() {
     let (a, b, c) = (&all[..2], &all[2..5], &all[5..]);
     let root = index(1, &[says(a), says(b), says(c)]);
     check(vec![root, leaf(a), leaf(b), leaf(c)], "light enough for one").await;
+}
+
+#[tokio::test]
+async fn directories_of_three_levels_by_hand_are_those_of_the_store() {
+    let tall = Tall::new([3, 8, 7, 6, 5, 6, 7, 8], &[3, 4]);
+    let (blocks, repo) = (tall.blocks(), repo());
+    let mut tree = repo.empty_tree();
+    for (step, _) in tall.leaves.iter().flatten() {
+        tree.set(std::str::from_utf8(step).unwrap(), "v").await.unwrap();
+    }
+    let tree = stored(&repo, &tree).await;
+    assert_eq!(tree.hash().await.unwrap(), Raw::name(&blocks[0]));
+    let raw = Raw::of(Raw::name(&blocks[0]), blocks);
+    let proof = Proof::<Text>::decode(raw.encode()).unwrap();
+    assert_eq!(proof.verify(&raw.before, read_all).await.unwrap(), 16);
+    assert_eq!(tree.prove(read_all).await.unwrap().0, proof);
+}
+
+#[tokio::test]
+async fn light_blocks_are_not_parted_wherever_they_lie() {
+    for (what, ranks) in [
+        ("at the beginning of the directory", [3, 4, 5, 6, 7, 8, 9, 10]),
+        ("in the middle of an index block", [3, 8, 4, 5, 6, 7, 8, 9]),
+        ("on both sides of an index boundary", [3, 8, 7, 6, 5, 6, 7, 8]),
+        ("in the middle of the last index block", [3, 10, 9, 8, 7, 6, 5, 6]),
+        ("at the end of the directory", [3, 10, 9, 8, 7, 6, 5, 4]),
+    ] {
+        let blocks = Tall::new(ranks, &[]).blocks();
+        let root = Raw::name(&blocks[0]);
+        let proof = Proof::<Text>::decode(Raw::of(root, blocks).encode()).expect("decode");
+        let why = refused(proof.verify(&root, read_all).await);
+        assert!(why.contains("light enough for one"), "{what}: {why}");
+    }
+}
+
+#[tokio::test]
+async fn a_block_has_to_be_right_in_each_of_its_places() {
+    // As a part it is right; as a directory of its own it ends with two leaves that should be one.
+    let tall = Tall::new([3, 10, 9, 8, 5, 12, 13, 14], &[3, 4]);
+    for (part, whole) in [("a", "b"), ("b", "a")] {
+        let (mut blocks, (half, _)) = (tall.blocks(), tall.half(0..4));
+        let mut names =
+            vec![directory(part, Raw::name(&half)), directory(whole, Raw::name(&blocks[0]))];
+        names.sort();
+        blocks.insert(0, leaf(&names));
+        let root = Raw::name(&blocks[0]);
+        let proof = Proof::<Text>::decode(Raw::of(root, blocks).encode()).expect("decode");
+        let why = refused(proof.verify(&root, read_all).await);
+        assert!(why.contains("light enough for one"), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_step_cannot_be_is_refused_before_anything_is_answered() {
+    let (long, longest) = (b"x".repeat(1025), b"y".repeat(1024));
+    let steps: [&[u8]; 5] = [b"", b"a/b", b"a\0b", &long, &[&longest[..], b"z"].concat()];
+    for step in steps {
+        // The last of them shares all but one byte with the one before.
+        let before = step.starts_with(b"y").then(|| value(&longest, "v"));
+        let items: Vec<Item> = before.into_iter().chain([value(step, "v")]).collect();
+        let blocks = vec![leaf(&items)];
+        let root = Raw::name(&blocks[0]);
+        let proof = Proof::<Text>::decode(Raw::of(root, blocks).encode()).expect("decode");
+        // The number of entries stands in the block: no step is looked at for it.
+        let answer = proof.verify(&root, async |tree: &mut Tree<Text>| tree.len("").await).await;
+        let why = refused(answer);
+        assert!(why.contains("an item has no valid step") || step.is_empty(), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn contents_and_metadata_that_cannot_be_decoded_are_unproven() {
+    let text = (b"a".to_vec(), vec![0x03, 0, 2, 0xff, 0xff]);
+    check(vec![leaf(&[text])], "has blocks that cannot be read").await;
+    let with_metadata = (b"a".to_vec(), vec![0x03, 1, b'm', 1, b'v']);
+    let blocks = vec![leaf(&[with_metadata])];
+    let root = Raw::name(&blocks[0]);
+    let proof = Proof::<Text>::decode(Raw::of(root, blocks).encode()).expect("decode");
+    let read = async |tree: &mut Tree<Text>| tree.find_with_metadata("a").await;
+    let why = refused(proof.verify(&root, read).await);
+    assert!(why.contains("has blocks that cannot be read"), "{why}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_decoded_cannot_be_proved_even_if_nobody_minds() {
+    let garbage = [&[0x01][..], &[0xff; 65]].concat();
+    let name = Raw::name(&garbage);
+    for root in [leaf(&[contents("x", name)]), leaf(&[directory("x", name)])] {
+        let storage = Mem::<Sha1>::default();
+        for block in [&root, &garbage] {
+            storage.blocks().add(block.clone().into()).await.unwrap();
+        }
+        let repo = Repo::<Text>::new(Backend::new(storage));
+        let tree = repo.tree(&Raw::name(&root)).await.unwrap();
+        let careless = async |tree: &mut Tree<Text>| {
+            drop(tree.find("x").await);
+            drop(tree.find("x/y").await);
+            Ok(())
+        };
+        assert_eq!(tree.prove(careless).await.unwrap_err().kind(), ErrorKind::Corrupt);
+        let raw = Raw::of(Raw::name(&root), vec![root, garbage.clone()]);
+        let proof = Proof::<Text>::decode(raw.encode()).unwrap();
+        refused(proof.verify(&raw.before, careless).await);
+    }
 }
 
 #[tokio::test]

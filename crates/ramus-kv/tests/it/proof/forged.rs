@@ -138,6 +138,13 @@ async fn blocks_cannot_be_left_out_put_in_or_replaced() {
     }
     let why = honest.check("reversed", |raw| raw.blocks.reverse()).await;
     assert!(why.contains("does not come after"), "{why}");
+    let why = honest
+        .check("a block without bytes, where it belongs", |raw| {
+            raw.blocks.push(Vec::new());
+            raw.sort();
+        })
+        .await;
+    assert!(why.contains("a block without bytes"), "{why}");
     let padding: [&[u8]; 2] = [b"\x01padding", b"\x02\0\0\0\0"];
     for padding in padding {
         let why = honest
@@ -254,6 +261,9 @@ async fn only_the_one_encoding_is_read() {
             with_count(&[255, 255, 255, 255, 255, 255, 255, 255, 255, 2]),
         )
         .await;
+    // The same number, if what is beyond 64 bits is lost.
+    let beyond = [&[low | 0x80][..], &[0x80; 8], &[0x02]].concat();
+    honest.check_bytes("the same count beyond 64 bits", with_count(&beyond)).await;
     for wrong in [count - 1, count + 1, encoded.len(), usize::MAX / 64, usize::MAX] {
         let mut number = Vec::new();
         put_varint(&mut number, wrong);
