@@ -42,7 +42,7 @@ pub use clock::{Clock, SystemClock};
 pub use commit::Commit;
 pub use conflicts::Conflicts;
 pub use directory::Direction;
-pub use history::Log;
+pub use history::{Graph, GraphOptions, HistoryIndex, Log, LogOptions};
 pub use options::RepoOptions;
 pub use proof::Proof;
 pub use repo::Repo;

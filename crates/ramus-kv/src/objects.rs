@@ -11,6 +11,7 @@ use crate::Format as _;
 use crate::block::CommitBlock;
 use crate::crew::Crew;
 use crate::directory::{DirBlock, Held, build};
+use crate::history::History;
 use crate::proof::Trace;
 use crate::{Contents as _, Schema};
 
@@ -24,6 +25,7 @@ pub(crate) struct Objects<S: Schema> {
     empty_directory: S::Hash,
     /// Who shares the work of large saves.
     crew: Crew,
+    history: Arc<History<S::Hash>>,
     /// Where it is noted what is read, if a proof is made or verified.
     trace: Option<Arc<Trace<S::Hash>>>,
 }
@@ -46,18 +48,21 @@ impl<S: Schema> Objects<S> {
         let hasher = DigestHash::default();
         let directories = Arc::new(Cache::with(items, cache_bytes, ByBytes, hasher, lifecycle));
         let empty_directory = build(0, Vec::new()).hash;
-        Self { backend, directories, empty_directory, crew: Crew::of_machine(), trace: None }
+        let history = Arc::new(History::new());
+        let crew = Crew::of_machine();
+        Self { backend, directories, empty_directory, crew, history, trace: None }
     }
 
     /// Returns the same objects, with a note of what is read through them from now on.
     pub(crate) fn traced(&self) -> (Arc<Self>, Arc<Trace<S::Hash>>) {
-        let Self { backend, directories, empty_directory, crew, trace } = self;
+        let Self { backend, directories, empty_directory, crew, history, trace } = self;
         let trace = Arc::new(Trace::new(trace.clone()));
         let traced = Self {
             backend: backend.clone(),
             directories: Arc::clone(directories),
             empty_directory: *empty_directory,
             crew: *crew,
+            history: Arc::clone(history),
             trace: Some(Arc::clone(&trace)),
         };
         (Arc::new(traced), trace)
@@ -65,6 +70,11 @@ impl<S: Schema> Objects<S> {
 
     pub(crate) fn backend(&self) -> &Backend<S::Hash> {
         &self.backend
+    }
+
+    /// Returns what is known of the graph of commits.
+    pub(crate) fn history(&self) -> &History<S::Hash> {
+        &self.history
     }
 
     /// Returns the name of the directory without entries.

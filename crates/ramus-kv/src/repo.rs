@@ -12,7 +12,10 @@ use ramus_core::{
 use crate::branch::Branch;
 use crate::objects::Objects;
 use crate::watch::{BranchesWatch, WatchStart};
-use crate::{Clock, Commit, Concrete, RepoOptions, Schema, Store, SystemClock, Tree, history};
+use crate::{
+    Clock, Commit, Concrete, Graph, GraphOptions, RepoOptions, Schema, Store, SystemClock, Tree,
+    history,
+};
 
 /// A storage and a schema: branches of commits of trees.
 ///
@@ -165,7 +168,11 @@ impl<S: Schema> Repo<S> {
 
     /// Returns the lowest common ancestors of two commits: those common ancestors that are no
     /// ancestors of another one. There are none if their histories have nothing in common, and
-    /// several after merges that crossed.
+    /// several after merges that crossed; the one of the highest generation comes first.
+    ///
+    /// The histories are looked up in an index. What it does not have is loaded once, back to the
+    /// beginnings, and must be there. What it has it knows for good, also of commits that were collected
+    /// since.
     ///
     /// # Errors
     ///
@@ -195,6 +202,15 @@ impl<S: Schema> Repo<S> {
         history::is_ancestor(self.objects(), &ancestor.hash(), &commit.hash()).await
     }
 
+    /// Returns the branches and the commits that led to them as text for Graphviz, line by line.
+    ///
+    /// # Errors
+    ///
+    /// [`Missing`](ramus_core::ErrorKind::Missing) for a branch whose commit is not there.
+    pub async fn graph(&self, options: GraphOptions) -> Result<Graph> {
+        Graph::open(self, options).await
+    }
+
     /// Returns a watch of every branch whose name begins with `prefix`; one event for every update
     /// of the storage, however many branches it moved.
     pub async fn watch(&self, prefix: &str) -> Result<BranchesWatch<S>> {
@@ -218,6 +234,7 @@ impl<S: Schema> Repo<S> {
     ///
     /// A dropped future has closed the storage, or a part of it, or nothing.
     pub async fn close(&self) -> Result<()> {
+        self.objects().history().keep_all(self.objects()).await;
         self.backend().close().await
     }
 

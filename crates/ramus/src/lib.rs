@@ -162,6 +162,11 @@
 //!     println!("{} {}", commit.hash(), commit.info().message);
 //! }
 //!
+//! // Only those that changed a path; and the last one that did.
+//! let options = ramus::LogOptions::default().with_path("motto")?.with_limit(10);
+//! assert_eq!(main.log_with(options).await?.collect().await?.len(), 2);
+//! assert_eq!(main.last_modified("motto").await?, main.head().await?);
+//!
 //! // An old state is read like any other, and one can go back to it.
 //! assert_eq!(first.tree().find("motto").await?.as_deref(), Some("begin"));
 //! draft.set_head(&first).await?;
@@ -170,8 +175,16 @@
 //! // What differs between two states: paths, and the hashes of what they lead to.
 //! let differences = first.tree().diff(&main.tree().await?).collect().await?;
 //! assert_eq!(differences[0].path.to_string(), "motto");
+//!
+//! // A picture of it all: `dot -Tsvg` draws it.
+//! let dot = repo.graph(ramus::GraphOptions::default()).await?.collect().await?;
+//! assert!(dot.starts_with("digraph"));
 //! # Ok(()) }
 //! ```
+//!
+//! What is asked about the history is answered by an [index](HistoryIndex) of it, which is made when it is
+//! first needed and kept where the storage has a place for it. [`lcas`](Repo::lcas) gives the lowest common
+//! ancestors of two commits, [`is_ancestor`](Repo::is_ancestor) says if one leads to another.
 //!
 //! # Merges and conflicts
 //!
@@ -382,10 +395,10 @@ pub use ramus_kv::laws;
 pub use ramus_kv::{
     BranchChange, BranchEvent, BranchWatch, BranchesEvent, BranchesWatch, Clock, Commit, Concrete,
     Conflict, Conflicts, Contents, Counter, Diff, Difference, Direction, Entries, EventStream,
-    Found, Info, Json, Kind, Kv, ListOptions, Listing, Log, MergeOptions, Merged, Metadata, Native,
-    OnRace, PathConflict, Repo, RepoOptions, Resolution, Schema, Side, Stats, Status, Store,
-    SystemClock, Transaction, TransactionOptions, Tree, Unmerged, Visit, Walk, WalkOptions,
-    WalkOrder, WatchStart, Whole,
+    Found, Graph, GraphOptions, HistoryIndex, Info, Json, Kind, Kv, ListOptions, Listing, Log,
+    LogOptions, MergeOptions, Merged, Metadata, Native, OnRace, PathConflict, Repo, RepoOptions,
+    Resolution, Schema, Side, Stats, Status, Store, SystemClock, Transaction, TransactionOptions,
+    Tree, Unmerged, Visit, Walk, WalkOptions, WalkOrder, WatchStart, Whole,
 };
 pub use ramus_kv::{codec, merge};
 #[cfg(feature = "mem")]

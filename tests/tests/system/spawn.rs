@@ -10,8 +10,8 @@ use ramus_core::{
     Path, ReadOnly as _, RefName, Result, Sha1, Storage as _, Sweep as _, Update,
 };
 use ramus_kv::{
-    Commit, Info, Kv, ListOptions, MergeOptions, Merged, Repo, Resolution, Store,
-    TransactionOptions, WatchStart,
+    Commit, GraphOptions, Info, Kv, ListOptions, LogOptions, MergeOptions, Merged, Repo,
+    Resolution, Store, TransactionOptions, WatchStart,
 };
 use ramus_watch::{WatchExt as _, WatchOptions};
 
@@ -260,6 +260,12 @@ async fn watches_and_logs_can_be_spawned(bed: Bed) {
             let mut log = main.log().await?;
             log.next().await.expect("a commit")?;
             assert_eq!(log.collect().await?.len(), 1);
+            let options = LogOptions::default().with_path(path.as_str())?;
+            assert_eq!(main.log_with(options).await?.collect().await?.len(), 2);
+            assert_eq!(main.last_modified(path.as_str()).await?, main.head().await?);
+            let mut graph = main.repo().graph(GraphOptions::default().trees()).await?;
+            graph.next().await.expect("a line")?;
+            assert!(graph.collect().await?.ends_with("}\n"));
             Ok(())
         }
     })

@@ -75,6 +75,7 @@ impl<S: Schema> Store<S> {
                 objects.keep_directory(hash, directory);
             }
         }
+        objects.history().note(commit.hash(), commit.parents());
         Ok(Advanced::To(commit))
     }
 

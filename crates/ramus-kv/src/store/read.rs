@@ -4,7 +4,9 @@ use ramus_core::{IntoPath, Result};
 
 use super::Store;
 use crate::watch::{BranchWatch, WatchStart};
-use crate::{Commit, Kind, Listing, Log, Schema, Transaction, TransactionOptions, Tree};
+use crate::{
+    Commit, Kind, Listing, Log, LogOptions, Schema, Transaction, TransactionOptions, Tree, history,
+};
 
 impl<S: Schema> Store<S> {
     /// Returns the tree of the head; an empty one if there is no head.
@@ -44,8 +46,32 @@ impl<S: Schema> Store<S> {
 
     /// Returns the commits that led to the head, newest first.
     pub async fn log(&self) -> Result<Log<S>> {
+        self.log_with(LogOptions::default()).await
+    }
+
+    /// Returns those of the commits that led to the head that options name: those that changed a path,
+    /// those since another commit, the first few, those of the branch itself.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ramus_core::ErrorKind::InvalidInput) for a commit of another repository.
+    pub async fn log_with(&self, options: LogOptions<S>) -> Result<Log<S>> {
+        options.without.iter().try_for_each(|commit| self.repo().check_commit(commit))?;
         let head = self.head().await?;
-        Ok(Log::new(Arc::clone(self.repo().objects()), head))
+        Ok(Log::new(Arc::clone(self.repo().objects()), head.into_iter().collect(), options))
+    }
+
+    /// Returns the last commit up to the head that changed what is at a path, or below it; nothing if
+    /// none did. It is the first one of the [log](Store::log_with) of that path.
+    ///
+    /// The first question about a path looks what each commit changed, and later ones what the commits
+    /// since then did.
+    pub async fn last_modified(&self, path: impl IntoPath) -> Result<Option<Commit<S>>> {
+        let path = path.into_path()?;
+        match self.head().await? {
+            Some(head) => history::last_modified(self.repo().objects(), &head, path).await,
+            None => Ok(None),
+        }
     }
 
     /// Begins a transaction on the head.

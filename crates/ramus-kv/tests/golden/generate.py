@@ -204,3 +204,44 @@ digest, sizes = tree(many)
 assert len(sizes) == 3, sizes
 shape = ", ".join(f"{size} blocks of level {level}" for level, size in enumerate(sizes))
 write("directory_of_60000", f"The root of a directory of 60 000 entries, by SHA-1: {shape}.", [(digest, "hash")])
+
+
+def checksum(data):
+    return sha1(data)[:8]
+
+
+def key(path, below=0):
+    number = int.from_bytes(sha1(path)[:8], "big")
+    return (number & ~1 | below).to_bytes(8, "big")
+
+
+def index_part(before, body):
+    data = raw(body)
+    length = len(data).to_bytes(4, "big")
+    sum_of_part = checksum(before + length + data)
+    return [(length, "length"), *body, (sum_of_part, "checksum")], sum_of_part
+
+
+history_head = [(b"ramusidx", "magic"), (b"\x01", "version"), (with_length(b"sha1"), "hash")]
+sum_of_head = checksum(raw(history_head))
+first_part, sum_of_first = index_part(sum_of_head, [
+    (varint(2), "two commits"),
+    (sha1(b"commit 1"), "the first"),
+    (varint(0), "without parents"),
+    (sha1(b"commit 2"), "the second"),
+    (varint(1) + varint(1), "one parent, 1 before"),
+    (varint(1), "postings of one commit"),
+    (varint(3), "three keys"),
+    *[(data, "key") for data in sorted([key(b""), key(b"a"), key(b"a/b")])],
+])
+second_part, _ = index_part(sum_of_first, [
+    (varint(1), "one commit"),
+    (sha1(b"commit 3"), "the third"),
+    (varint(2) + varint(1) + varint(2), "two parents, 1 and 2 before"),
+    (varint(1), "postings of one commit"),
+    (varint(2), "two keys"),
+    *[(data, "key") for data in sorted([key(b""), key(b"", below=1)])],
+])
+write("history_index", "A history index over SHA-1, in two parts.", [
+    *history_head, (sum_of_head, "checksum"), *first_part, *second_part,
+])

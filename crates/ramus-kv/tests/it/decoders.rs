@@ -8,7 +8,7 @@ use ramus_kv::block::{Child, CommitBlock, DirectoryBlock, Entry, Held, INLINE_MA
 use ramus_kv::{Contents as _, Counter, Format as _, Info, Json, Native, Whole};
 use serde_json::json;
 
-use self::targets::TARGETS;
+use self::targets::{TARGETS, with_checksums};
 use crate::campaign::number_from_env;
 use crate::proof::bytes::Raw;
 
@@ -78,6 +78,7 @@ impl Choices {
             "json" => Json(self.json(3)).encode(),
             "counter" => Counter(self.next().cast_signed()).encode(),
             "whole" => self.whole(),
+            "history" => Ok(self.history().into()),
             _ => panic!("no bytes are known for {name}"),
         };
         encoded.expect("it can be written").to_vec()
@@ -169,6 +170,38 @@ impl Choices {
         let last: Result<char, Vec<u8>> =
             if self.below(2) == 0 { Ok('語') } else { Err(self.bytes(9)) };
         Whole((first, self.text(9), third, flags, map, last)).encode()
+    }
+
+    /// Returns a history index of one part or two.
+    fn history(&mut self) -> Vec<u8> {
+        let (mut bytes, mut commits, mut told) = (vec![0; 22], 0, 0);
+        for _ in 0..=self.below(2) {
+            let (new, mut body) = (1 + self.length(4), Vec::new());
+            body.push(u8::try_from(new).expect("a few"));
+            for commit in commits..commits + new {
+                body.extend(Sha1::of(&commit.to_le_bytes()).as_bytes());
+                let parents = if commit == 0 { 0 } else { self.length(3) };
+                body.push(u8::try_from(parents).expect("a few"));
+                let distance = |choices: &mut Self| 1 + choices.length(commit);
+                body.extend((0..parents).flat_map(|_| u8::try_from(distance(self))));
+            }
+            commits += new;
+            let telling = self.length(commits - told + 1);
+            told += telling;
+            body.push(u8::try_from(telling).expect("a few"));
+            for _ in 0..telling {
+                let mut keys: Vec<u64> = (0..self.length(4)).map(|_| self.next()).collect();
+                keys.sort_unstable();
+                body.push(u8::try_from(keys.len()).expect("a few"));
+                body.extend(keys.iter().flat_map(|key| key.to_be_bytes()));
+            }
+            bytes.extend(u32::try_from(body.len()).expect("small").to_be_bytes());
+            bytes.extend(body);
+            bytes.extend([0; 8]);
+        }
+        let bytes = with_checksums(&bytes);
+        ramus_kv::HistoryIndex::<Sha1>::decode(&bytes).expect("it is sound");
+        bytes
     }
 
     /// Returns bytes with a few changes.

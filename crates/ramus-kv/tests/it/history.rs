@@ -1,4 +1,8 @@
-//! Graphs of commits: ancestors, the log, and counters on branches that cross.
+//! Graphs of commits: ancestors, the log, the index, and counters on branches that cross.
+
+mod graph;
+mod index;
+mod paths;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -80,6 +84,10 @@ fn any_graph() -> impl Strategy<Value = Graph> {
 async fn check_ancestors(graph: &Graph) -> Result<()> {
     let repo = new_repo();
     let commits = graph.make(&repo).await?;
+    check_asked(&repo, graph, &commits).await
+}
+
+async fn check_asked(repo: &Repo<Texts>, graph: &Graph, commits: &[Commit<Texts>]) -> Result<()> {
     let ancestors = graph.ancestors();
     for (one, ours) in ancestors.iter().enumerate() {
         for (other, theirs) in ancestors.iter().enumerate() {

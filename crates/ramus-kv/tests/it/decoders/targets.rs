@@ -6,9 +6,11 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use ramus_core::{Error, ErrorKind, Path, Sha1};
+use ramus_core::{Error, ErrorKind, Hash as _, Path, Sha1};
 use ramus_kv::block::DirectoryBlock;
-use ramus_kv::{Contents, Counter, Format as _, Json, Kv, Native, Proof, Tree, Whole};
+use ramus_kv::{
+    Contents, Counter, Format as _, HistoryIndex, Json, Kv, Native, Proof, Tree, Whole,
+};
 
 /// A serde type with a part of every kind.
 type Anything =
@@ -18,7 +20,7 @@ type Anything =
 pub(crate) type Target = fn(&[u8]);
 
 /// Every decoder, by name.
-pub(crate) const TARGETS: [(&str, Target); 9] = [
+pub(crate) const TARGETS: [(&str, Target); 10] = [
     ("directory", directory),
     ("commit", commit),
     ("contents", contents),
@@ -28,6 +30,7 @@ pub(crate) const TARGETS: [(&str, Target); 9] = [
     ("json", json),
     ("counter", counter),
     ("whole", whole),
+    ("history", history),
 ];
 
 /// A block of a directory: a leaf, or an index block.
@@ -107,6 +110,44 @@ pub(crate) fn counter(data: &[u8]) {
 /// A serde type.
 pub(crate) fn whole(data: &[u8]) {
     encoding::<Anything>(data);
+}
+
+/// The history index, also with checksums that fit, so that what they protect is read.
+pub(crate) fn history(data: &[u8]) {
+    index(data);
+    index(&with_checksums(data));
+}
+
+fn index(data: &[u8]) {
+    if let Some(index) = sound(HistoryIndex::<Sha1>::decode(data)) {
+        let encoded = index.encode().expect("what was read can be written");
+        let again = HistoryIndex::<Sha1>::decode(&encoded).expect("what was written can be read");
+        assert_eq!(again.commits(), index.commits());
+        assert_eq!(again.commits_with_paths(), index.commits_with_paths());
+        assert_eq!(again.encode().expect("what was read can be written"), encoded);
+        // Where parts end is up to whoever wrote them.
+        if encoded.len() == data.len() {
+            assert_eq!(encoded, data);
+        }
+    }
+}
+
+/// Returns bytes of a history index with the right head and right checksums of its parts.
+pub(crate) fn with_checksums(data: &[u8]) -> Vec<u8> {
+    const HEAD: &[u8] = b"ramusidx\x01\x04sha1";
+    let sum = |bytes: &[u8]| Sha1::of(bytes).as_bytes()[..8].to_vec();
+    let mut last = sum(HEAD);
+    let mut out = [HEAD, &last].concat();
+    let mut rest = data.get(out.len()..).unwrap_or_default();
+    while let Some(length) = rest.first_chunk::<4>() {
+        let end = 4 + u32::from_be_bytes(*length) as usize;
+        let Some((part, after)) = rest.split_at_checked(end) else { break };
+        last = sum(&[&last, part].concat());
+        out.extend([part, &last].concat());
+        rest = after.get(8..).unwrap_or_default();
+    }
+    out.extend(rest);
+    out
 }
 
 fn encoding<C: Contents>(data: &[u8]) {

@@ -1,0 +1,256 @@
+//! How the index comes to know more.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use ramus_core::hash::DigestHash;
+use ramus_core::{Error, ErrorKind, ReadOnly as _, Result, Storage as _};
+
+use super::HistoryIndex;
+use super::changes::{anything, changed, is_lasting};
+use super::postings::PathKey;
+use super::table::Ordinal;
+use super::walk::STEPS;
+use crate::block::CommitBlock;
+use crate::objects::Objects;
+use crate::{Format as _, Schema};
+
+/// How many commits are asked for at a time.
+const COMMITS_AT_ONCE: usize = 256;
+/// How many commits are compared with their parents before it is told what they changed.
+const COMPARED_AT_ONCE: usize = 64;
+
+type Hash<S> = <S as Schema>::Hash;
+
+/// Returns the numbers of commits, once all of them and all behind them are known.
+///
+/// # Errors
+///
+/// [`Missing`](ErrorKind::Missing) for a commit that is named and not there; then nothing is known of
+/// those that lead to it.
+pub(super) async fn known<S: Schema>(
+    objects: &Arc<Objects<S>>,
+    commits: &[Hash<S>],
+) -> Result<Vec<Ordinal>> {
+    let history = objects.history();
+    if let Some(known) = history.find_all(commits) {
+        return Ok(known);
+    }
+    let _turn = history.turn().await?;
+    history.open(objects).await;
+    let found = load_new(objects, commits).await?;
+    add(objects, commits, &found).await?;
+    history.keep_if_due(objects).await;
+    history.find_all(commits).ok_or_else(|| Error::corrupt("a commit is its own ancestor"))
+}
+
+/// Returns the number of a commit, once it is known what it and all behind it changed.
+pub(super) async fn known_with_paths<S: Schema>(
+    objects: &Arc<Objects<S>>,
+    commit: Hash<S>,
+) -> Result<Ordinal> {
+    let [commit] = known(objects, &[commit]).await?[..] else {
+        return Err(Error::missing(commit));
+    };
+    let history = objects.history();
+    if history.index.read().postings.commits() > commit {
+        return Ok(commit);
+    }
+    let _turn = history.turn().await?;
+    let mut roots = Roots::<S>::default();
+    loop {
+        let next = to_compare(&history.index.read(), commit);
+        if next.is_empty() {
+            return Ok(commit);
+        }
+        roots.load(objects, &next).await?;
+        let mut changes = Vec::with_capacity(next.len());
+        for commit in &next {
+            changes.push(match roots.of_commit_and_parents(commit) {
+                Some((root, parents)) => changed(objects, root, &parents).await?,
+                // It was collected, or something it came from was: nobody can say.
+                None => anything::<S>(),
+            });
+        }
+        tell(&mut history.index.write(), &next, &changes)?;
+        history.keep_if_due(objects).await;
+    }
+}
+
+/// Loads the commits that are not known, back to those that are; returns the parents of each.
+async fn load_new<S: Schema>(
+    objects: &Arc<Objects<S>>,
+    commits: &[Hash<S>],
+) -> Result<HashMap<Hash<S>, Vec<Hash<S>>, DigestHash>> {
+    let mut found: HashMap<_, Vec<_>, DigestHash> = HashMap::default();
+    let mut todo = Vec::new();
+    unknown(objects, &mut found, &mut todo, commits);
+    while !todo.is_empty() {
+        let batch = todo.split_off(todo.len().saturating_sub(COMMITS_AT_ONCE));
+        let blocks = load(objects, &batch).await?;
+        for (hash, block) in batch.into_iter().zip(blocks) {
+            let parents = block?.parents;
+            unknown(objects, &mut found, &mut todo, &parents);
+            found.insert(hash, parents);
+        }
+    }
+    Ok(found)
+}
+
+/// Adds those commits to `todo` that are neither known nor found.
+fn unknown<S: Schema>(
+    objects: &Objects<S>,
+    found: &mut HashMap<Hash<S>, Vec<Hash<S>>, DigestHash>,
+    todo: &mut Vec<Hash<S>>,
+    commits: &[Hash<S>],
+) {
+    let index = objects.history().index.read();
+    for commit in commits {
+        if !index.contains(commit)
+            && let Entry::Vacant(place) = found.entry(*commit)
+        {
+            place.insert(Vec::new());
+            todo.push(*commit);
+        }
+    }
+}
+
+/// Adds what was found to the table, parents first.
+async fn add<S: Schema>(
+    objects: &Arc<Objects<S>>,
+    commits: &[Hash<S>],
+    found: &HashMap<Hash<S>, Vec<Hash<S>>, DigestHash>,
+) -> Result<()> {
+    // Commits that wait for their parents, and how many of these were seen to.
+    let mut waiting: Vec<(Hash<S>, usize)> = commits.iter().map(|commit| (*commit, 0)).collect();
+    let waiting_max = commits.len() + found.len();
+    loop {
+        {
+            let mut index = objects.history().index.write();
+            for _ in 0..STEPS {
+                if waiting.len() > waiting_max {
+                    return Err(Error::corrupt("a commit is its own ancestor"));
+                }
+                let Some((hash, seen_to)) = waiting.last_mut() else { return Ok(()) };
+                let parents = found.get(hash).map(Vec::as_slice).unwrap_or_default();
+                if let Some(parent) = parents.get(*seen_to)
+                    && !index.contains(hash)
+                {
+                    *seen_to += 1;
+                    if !index.contains(parent) {
+                        waiting.push((*parent, 0));
+                    }
+                    continue;
+                }
+                let known = parents.iter().filter_map(|parent| index.table.find(parent));
+                let known: Vec<_> = known.collect();
+                if known.len() < parents.len() {
+                    return Err(Error::corrupt(format!("commit {hash} is its own ancestor")));
+                }
+                if found.contains_key(hash) {
+                    index.table.add(*hash, &known)?;
+                }
+                waiting.pop();
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// A commit that is to be compared with its parents.
+struct ToCompare<H> {
+    commit: Ordinal,
+    hash: H,
+    parents: Vec<H>,
+}
+
+/// Returns the next commits of which it is not known what they changed, up to this one.
+fn to_compare<H: ramus_core::Hash>(index: &HistoryIndex<H>, last: Ordinal) -> Vec<ToCompare<H>> {
+    let (table, begin) = (&index.table, index.postings.commits());
+    let next = (begin..=last).take(COMPARED_AT_ONCE).map(|commit| ToCompare {
+        commit,
+        hash: *table.hash(commit),
+        parents: table.parents(commit).map(|parent| *table.hash(parent)).collect(),
+    });
+    next.collect()
+}
+
+fn tell<H: ramus_core::Hash>(
+    index: &mut HistoryIndex<H>,
+    compared: &[ToCompare<H>],
+    changes: &[Vec<PathKey>],
+) -> Result<()> {
+    for (commit, keys) in compared.iter().zip(changes) {
+        // Only who has the turn tells, so this is the next one.
+        debug_assert_eq!(commit.commit, index.postings.commits());
+        if !index.postings.has_room(keys.len()) {
+            let message = "the history index takes 2^32 - 2 changes of paths at most";
+            return Err(Error::new(ErrorKind::Limit, message));
+        }
+        let generation = index.table.generation(commit.commit);
+        index.postings.add(generation, keys);
+    }
+    Ok(())
+}
+
+/// The root directories of the commits that were compared last, and of their parents.
+struct Roots<S: Schema>(HashMap<Hash<S>, Option<Hash<S>>, DigestHash>);
+
+impl<S: Schema> Roots<S> {
+    /// Reads those that are needed, and forgets others.
+    async fn load(&mut self, objects: &Arc<Objects<S>>, next: &[ToCompare<Hash<S>>]) -> Result<()> {
+        let mut before = std::mem::take(&mut self.0);
+        let mut todo = Vec::new();
+        for hash in next.iter().flat_map(|next| next.parents.iter().chain([&next.hash])) {
+            if let Entry::Vacant(place) = self.0.entry(*hash) {
+                let root = before.remove(hash);
+                if root.is_none() {
+                    todo.push(*hash);
+                }
+                place.insert(root.flatten());
+            }
+        }
+        for batch in todo.chunks(COMMITS_AT_ONCE) {
+            for (hash, block) in batch.iter().zip(load(objects, batch).await?) {
+                let root = match block {
+                    Ok(block) => Some(block.root),
+                    Err(error) if is_lasting(error.kind()) => None,
+                    Err(error) => return Err(error),
+                };
+                self.0.insert(*hash, root);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the root of a commit and those of its parents, if all can be read.
+    fn of_commit_and_parents(
+        &self,
+        commit: &ToCompare<Hash<S>>,
+    ) -> Option<(Hash<S>, Vec<Hash<S>>)> {
+        let root = |hash| self.0.get(hash).copied().flatten();
+        let parents: Option<_> = commit.parents.iter().map(root).collect();
+        Some((root(&commit.hash)?, parents?))
+    }
+}
+
+impl<S: Schema> Default for Roots<S> {
+    fn default() -> Self {
+        Self(HashMap::default())
+    }
+}
+
+/// Loads commits; of each the block, or why there is none.
+async fn load<S: Schema>(
+    objects: &Objects<S>,
+    hashes: &[Hash<S>],
+) -> Result<Vec<Result<CommitBlock<Hash<S>>>>> {
+    let blocks = objects.backend().blocks().find_many(hashes).await?;
+    let decoded = hashes.iter().zip(blocks).map(|(hash, block)| {
+        let block = block.ok_or_else(|| Error::missing(hash))?;
+        let commit = S::Format::decode_commit(&block);
+        commit.map_err(|fault| fault.context(format!("block {hash} cannot be read as a commit")))
+    });
+    Ok(decoded.collect())
+}
