@@ -23,6 +23,7 @@ pub(crate) fn metered_repo() -> (Repo<Texts>, impl Fn() -> u64) {
     (repo(Backend::new(storage)), written)
 }
 
+/// A repository on a storage.
 pub(crate) fn repo(backend: Backend<ramus_core::Sha1>) -> Repo<Texts> {
     let options = RepoOptions::default().with_author("bench").with_cache_bytes(1 << 30);
     Repo::with_parts(backend, options, Counted::default(), OsRandom)

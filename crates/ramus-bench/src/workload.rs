@@ -1,6 +1,9 @@
 mod growth;
+mod history;
+mod historynear;
 mod inline;
 mod kvset;
+mod lastmodified;
 mod tree;
 mod wide;
 
@@ -23,6 +26,12 @@ pub(crate) enum Workload {
     Growth,
     /// What the length up to which contents stand in their entry costs, for values of many lengths.
     Inline,
+    /// Lowest common ancestors on 10 000 commits that fork at half, and the graph.
+    History,
+    /// Lowest common ancestors one commit past a line of 100 000, and the index of it.
+    Historynear,
+    /// The last commit that changed a path.
+    Lastmodified,
 }
 
 impl Workload {
@@ -45,6 +54,9 @@ impl Workload {
             Self::Wide => wide::run(options).await,
             Self::Growth => growth::run(options).await,
             Self::Inline => inline::run(options).await,
+            Self::History => history::run(options).await,
+            Self::Historynear => historynear::run(options).await,
+            Self::Lastmodified => lastmodified::run(options).await,
         }
     }
 }
