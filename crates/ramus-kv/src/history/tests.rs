@@ -9,7 +9,7 @@ use super::table::{Ordinal, Table};
 use super::walk::{Ancestors, Ancestry, LowestCommon};
 
 /// How many graphs are tried at scale 1.
-const GRAPHS: u64 = 300;
+const GRAPHS: u64 = 60;
 
 /// A source of numbers that a seed decides: `SplitMix64`.
 struct Choices(u64);
