@@ -1,20 +1,26 @@
+mod branches;
+mod operations;
+mod tags;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use ramus_core::erased::Backend;
 use ramus_core::{
-    AtomicWrite as _, AtomicWriteExt as _, Error, IdSource, Namespace, OsRandom, ReadOnly as _,
-    RefName, Result, Storage as _, Update,
+    AtomicWrite as _, Error, IdSource, OsRandom, RefName, Result, Storage as _, Update,
 };
+use tokio::time::sleep;
 
 use crate::branch::Branch;
+use crate::note::{Made, note};
 use crate::objects::Objects;
 use crate::watch::{BranchesWatch, WatchStart};
 use crate::{
-    Clock, Commit, Concrete, Graph, GraphOptions, RepoOptions, Schema, Store, SystemClock, Tree,
-    history,
+    Clock, Commit, Concrete, Graph, GraphOptions, Info, RepoOptions, Schema, Store, SystemClock, Tree, history,
 };
 
 /// A storage and a schema: branches of commits of trees.
@@ -88,7 +94,7 @@ impl<S: Schema> Repo<S> {
     #[expect(clippy::unused_async, reason = "a store that is far away may have to be asked")]
     pub async fn branch(&self, name: &str) -> Result<Store<S>> {
         let name = RefName::branch(name)?;
-        Ok(Store::on_branch(self.clone(), self.shared_branch(name)))
+        Ok(self.store(name))
     }
 
     /// Returns a handle on a commit that no branch follows: its own commits move this handle alone.
@@ -99,37 +105,6 @@ impl<S: Schema> Repo<S> {
     /// Returns a detached handle on nothing yet.
     pub fn empty(&self) -> Store<S> {
         Store::detached(self.clone(), None)
-    }
-
-    /// Returns the names of the branches, in order.
-    pub async fn branches(&self) -> Result<Vec<String>> {
-        let names = self.refs().list(Namespace::Branch.prefix().as_bytes()).await?;
-        Ok(names.iter().map(|name| name.name().to_owned()).collect())
-    }
-
-    /// Removes a branch, whatever it holds; returns whether it was there. Its commits stay for as
-    /// long as something else reaches them.
-    ///
-    /// # Errors
-    ///
-    /// [`Contention`](ramus_core::ErrorKind::Contention) if others moved the branch again and again.
-    ///
-    /// # Cancel safety
-    ///
-    /// A dropped future has removed the branch or not.
-    pub async fn remove_branch(&self, name: &str) -> Result<bool> {
-        let name = RefName::branch(name)?;
-        let store = Store::on_branch(self.clone(), self.shared_branch(name.clone()));
-        for attempt in 0..store.attempts_max() {
-            store.back_off(attempt).await;
-            let Some(holds) = self.refs().find(&name).await? else { return Ok(false) };
-            let update = self.update("remove branch").await?;
-            let update = update.test_and_set(name.clone(), Some(holds), None);
-            if self.refs().update(update).await?.is_applied() {
-                return Ok(true);
-            }
-        }
-        Err(store.contention(store.attempts_max()))
     }
 
     /// Returns a commit, or nothing if there is no such block.
@@ -278,10 +253,32 @@ impl<S: Schema> Repo<S> {
         u64::try_from(random % u128::from(bound)).unwrap_or_default()
     }
 
-    /// Returns an update of nothing yet that says why.
-    pub(crate) async fn update(&self, note: &str) -> Result<Update<RefName, S::Hash>> {
+    /// Returns an update of nothing yet that says what is done, by the author of the repository.
+    pub(crate) async fn update(&self, message: &str) -> Result<Update<RefName, S::Hash>> {
+        let author = &self.options().author;
+        let info = Info::new(message).with_author(author).with_time_ms(self.now_ms());
+        self.update_noted(note(&info, &Made::<S::Hash>::None)).await
+    }
+
+    /// Returns an update of nothing yet that has this note.
+    pub(crate) async fn update_noted(&self, note: Bytes) -> Result<Update<RefName, S::Hash>> {
         let seen = self.refs().position().await?;
-        Ok(Update::with_id(self.0.ids.next_id(), seen).with_note(note.to_owned()))
+        Ok(Update::with_id(self.0.ids.next_id(), seen).with_note(note))
+    }
+
+    /// Waits before another attempt: longer each time, and not as long as others wait.
+    pub(crate) async fn back_off(&self, attempt: u32) {
+        const FIRST_US: u64 = 100;
+        const DOUBLINGS_MAX: u32 = 9;
+        if attempt == 0 {
+            return;
+        }
+        let longest = FIRST_US << attempt.min(DOUBLINGS_MAX);
+        sleep(Duration::from_micros(self.random_below(longest))).await;
+    }
+
+    pub(crate) fn attempts_max(&self) -> u32 {
+        self.options().attempts_max.max(1)
     }
 
     /// Returns a commit that something names.
@@ -298,6 +295,11 @@ impl<S: Schema> Repo<S> {
             Some(hash) => Ok(Some(self.existing(hash).await?)),
             None => Ok(None),
         }
+    }
+
+    /// Returns a handle on a ref.
+    fn store(&self, name: RefName) -> Store<S> {
+        Store::on_branch(self.clone(), self.shared_branch(name))
     }
 
     /// Returns what the handles of a branch share.

@@ -109,12 +109,25 @@ async fn every_operation_on_a_closed_repository_answers_closed(bed: Bed) {
     let (detached, mut log) = (repo.detached(&commit), main.log().await.unwrap());
     let transaction = main.begin().await.unwrap();
     let tree = commit.tree();
+    let operation = repo.operations().await.unwrap().next().await.unwrap().unwrap();
     repo.close().await.unwrap();
     repo.close().await.unwrap();
     let closed = ErrorKind::Closed;
     let says = "the store is closed";
     refused(repo.branches().await, closed, says);
     refused(repo.remove_branch("main").await, closed, says);
+    refused(repo.remove_branch_at("main", &commit).await, closed, says);
+    refused(repo.create_branch("late", &commit).await, closed, says);
+    refused(repo.rename_branch("main", "late").await, closed, says);
+    refused(repo.copy_branch("main", "late").await, closed, says);
+    refused(repo.heads("").await, closed, says);
+    refused(repo.create_tag("late", &commit).await, closed, says);
+    refused(repo.find_tag("late").await, closed, says);
+    refused(repo.tags("").await, closed, says);
+    refused(repo.remove_tag("late").await, closed, says);
+    refused(repo.operations().await, closed, says);
+    refused(repo.operation(operation.cursor).await, closed, says);
+    refused(repo.undo(&operation).await, closed, says);
     refused(repo.commit(&commit.hash()).await, closed, says);
     refused(repo.lcas(&commit, &commit).await, closed, says);
     refused(repo.watch("").await, closed, says);
@@ -199,7 +212,7 @@ async fn a_fork_onto_an_existing_branch_is_refused_and_set_head_moves_it(bed: Be
     let fork = main.fork("fork").await.unwrap();
     let second = put(&main, "a", "2").await;
     for name in ["fork", "main"] {
-        let says = format!("branch `{name}` exists; take another name");
+        let says = format!("branch `{name}` exists, on commit");
         refused(main.fork(name).await, ErrorKind::InvalidInput, &says);
     }
     assert_eq!(head(&fork).await, first);

@@ -188,6 +188,40 @@ pub(crate) fn repeats() -> usize {
     5 * scale.parse::<usize>().expect("RAMUS_SCALE is a number")
 }
 
+/// A source of numbers that a seed decides: `SplitMix64`.
+#[derive(Debug)]
+pub(crate) struct Choices(u64);
+
+impl Choices {
+    pub(crate) const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// Returns the seed that `RAMUS_SEED` says; 1 if it says nothing.
+    pub(crate) fn seed() -> u64 {
+        number_from_env("RAMUS_SEED")
+    }
+
+    /// Returns how many times as much is done as usual, which `RAMUS_SCALE` says.
+    pub(crate) fn scale() -> u64 {
+        number_from_env("RAMUS_SCALE")
+    }
+
+    /// Returns a number below `bound`.
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let mixed = mixed ^ (mixed >> 31);
+        usize::try_from(mixed % bound as u64).expect("less than a usize")
+    }
+}
+
+fn number_from_env(name: &str) -> u64 {
+    let text = std::env::var(name).unwrap_or_else(|_| "1".to_owned());
+    text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number"))
+}
+
 /// Fails a test that hangs.
 pub(crate) async fn within_a_minute<T>(test: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_mins(1), test).await.expect("the test hangs")

@@ -27,6 +27,14 @@ on_every_backend!(
     a_dropped_fast_forward_did_nothing_or_everything,
     a_dropped_fork_did_nothing_or_everything,
     a_dropped_remove_branch_did_nothing_or_everything,
+    a_dropped_remove_branch_at_did_nothing_or_everything,
+    a_dropped_create_branch_did_nothing_or_everything,
+    a_dropped_rename_branch_did_nothing_or_everything,
+    a_dropped_copy_branch_did_nothing_or_everything,
+    a_dropped_create_tag_did_nothing_or_everything,
+    a_dropped_remove_tag_did_nothing_or_everything,
+    a_dropped_undo_did_nothing_or_everything,
+    a_dropped_read_of_the_operations_loses_nothing,
     a_dropped_write_of_a_detached_handle_did_nothing_or_everything,
     a_writer_that_is_dropped_while_it_waits_its_turn_is_forgotten,
 );
@@ -77,6 +85,9 @@ async fn seen(bed: &Bed) -> Vec<(String, Vec<String>, Vec<(String, String)>)> {
             values.push((difference.path.to_string(), value));
         }
         seen.push((name, messages.collect(), values));
+    }
+    for tag in repo.tags("").await.unwrap().collect().await.unwrap() {
+        seen.push((format!("tag {}", tag.name), vec![tag.commit.to_string()], Vec::new()));
     }
     seen
 }
@@ -223,6 +234,77 @@ async fn a_dropped_fork_did_nothing_or_everything(bed: Bed) {
 
 async fn a_dropped_remove_branch_did_nothing_or_everything(bed: Bed) {
     check(bed, async |s: Scene| s.repo.remove_branch("draft").await).await;
+}
+
+async fn a_dropped_remove_branch_at_did_nothing_or_everything(bed: Bed) {
+    check(bed, async |s: Scene| s.repo.remove_branch_at("draft", &head(&s.draft).await).await)
+        .await;
+}
+
+async fn a_dropped_create_branch_did_nothing_or_everything(bed: Bed) {
+    check(bed, async |s: Scene| s.repo.create_branch("made", &head(&s.draft).await).await).await;
+}
+
+async fn a_dropped_rename_branch_did_nothing_or_everything(bed: Bed) {
+    check(bed, async |s: Scene| s.repo.rename_branch("draft", "renamed").await).await;
+}
+
+async fn a_dropped_copy_branch_did_nothing_or_everything(bed: Bed) {
+    check(bed, async |s: Scene| s.repo.copy_branch("draft", "copied").await).await;
+}
+
+async fn a_dropped_create_tag_did_nothing_or_everything(bed: Bed) {
+    check(bed, async |s: Scene| s.repo.create_tag("made", &head(&s.draft).await).await).await;
+}
+
+async fn a_dropped_remove_tag_did_nothing_or_everything(bed: Bed) {
+    // Its own making is a part of what is dropped.
+    let untouched = bed.another().await;
+    scene(&untouched).await;
+    let before = seen(&untouched).await;
+    let mut states = Vec::new();
+    for polls in 1.. {
+        let bed = bed.another().await;
+        let Scene { repo, draft, .. } = scene(&bed).await;
+        repo.create_tag("made", &head(&draft).await).await.unwrap();
+        let tagged = seen(&bed).await;
+        bed.rig().be_slow();
+        let answer = poll_times(repo.remove_tag("made"), polls);
+        let left = seen(&bed).await;
+        assert!(left == tagged || left == before, "dropped after {polls} polls");
+        states.push(left == before);
+        if let Some(answer) = answer {
+            assert!(answer.unwrap());
+            break;
+        }
+    }
+    assert!(states.len() > 3 && !states[0] && states[states.len() - 2]);
+}
+
+async fn a_dropped_undo_did_nothing_or_everything(bed: Bed) {
+    check(bed, async |s: Scene| {
+        let mut operations = s.repo.operations().await?;
+        let newest = operations.next().await.expect("an operation")?;
+        s.repo.undo(&newest).await?.done()
+    })
+    .await;
+}
+
+async fn a_dropped_read_of_the_operations_loses_nothing(bed: Bed) {
+    let Scene { repo, .. } = scene(&bed).await;
+    let all = repo.operations().await.unwrap().collect().await.unwrap();
+    bed.rig().be_slow();
+    let mut read = Vec::new();
+    let mut operations = repo.operations().await.unwrap();
+    let mut dropped = 0;
+    loop {
+        match poll_times(operations.next(), 1) {
+            None => dropped += 1,
+            Some(Some(operation)) => read.push(operation.unwrap()),
+            Some(None) => break,
+        }
+    }
+    assert_eq!((read, dropped > 0), (all, true));
 }
 
 async fn a_dropped_write_of_a_detached_handle_did_nothing_or_everything(bed: Bed) {

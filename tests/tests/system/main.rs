@@ -11,11 +11,13 @@ mod rig;
 
 mod bad_input;
 mod basics;
+mod branches;
 mod cancel;
 mod concurrency;
 mod decisions;
 mod documents;
 mod merges;
+mod operations;
 mod spawn;
 mod strategies;
 mod watches;

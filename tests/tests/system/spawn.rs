@@ -10,8 +10,7 @@ use ramus_core::{
     Path, ReadOnly as _, RefName, Result, Sha1, Storage as _, Sweep as _, Update,
 };
 use ramus_kv::{
-    Commit, GraphOptions, Info, Kv, ListOptions, LogOptions, MergeOptions, Merged, Repo,
-    Resolution, Store, TransactionOptions, WatchStart,
+    Commit, GraphOptions, Info, Kv, ListOptions, LogOptions, MergeOptions, Merged, OperationsOptions, Repo, Resolution, Store, TransactionOptions, WatchStart,
 };
 use ramus_watch::{WatchExt as _, WatchOptions};
 
@@ -23,6 +22,7 @@ on_every_backend!(
     heads_forks_and_merges_can_be_spawned,
     trees_can_be_spawned,
     repositories_can_be_spawned,
+    branches_tags_and_operations_can_be_spawned,
     watches_and_logs_can_be_spawned,
     storages_can_be_spawned,
     walks_pages_and_proofs_can_be_spawned,
@@ -238,6 +238,42 @@ async fn repositories_can_be_spawned(bed: Bed) {
     let r = repo.clone();
     spawned(async move { r.branches().await }).await;
     spawned(async move { repo.close().await }).await;
+}
+
+async fn branches_tags_and_operations_can_be_spawned(bed: Bed) {
+    let repo = bed.repo();
+    let commit = put(&repo.empty(), "x", "1").await;
+    spawned({
+        let (repo, commit) = (repo.clone(), commit.clone());
+        async move {
+            let (one, other) = (own("one"), own("other"));
+            let (one, other) = (one.as_str(), other.as_str());
+            repo.create_branch(one, &commit).await?;
+            repo.rename_branch(one, other).await?;
+            repo.copy_branch(other, one).await?;
+            repo.heads(one).await?.next().await.expect("a branch")?;
+            assert_eq!(repo.heads(own("o").as_str()).await?.collect().await?.len(), 2);
+            assert!(repo.remove_branch_at(one, &commit).await?);
+            repo.create_tag(one, &commit).await?;
+            repo.find_tag(one).await?.expect("a tag");
+            repo.tags(one).await?.collect().await?;
+            assert!(repo.remove_tag(one).await?);
+            let mut operations = repo.operations().await?;
+            let operation = operations.next().await.expect("an operation")?;
+            repo.operation(operation.cursor).await?.expect("it is there");
+            repo.undo(&operation).await?.done()?;
+            repo.operations_with(OperationsOptions::default()).await?.collect().await?;
+            Ok(())
+        }
+    })
+    .await;
+    let (r, c) = (repo.clone(), commit.clone());
+    let made = spawned(async move { r.create_branch(own("made").as_str(), &c).await }).await;
+    assert_eq!(made.branch_name(), Some("made"));
+    let heads = repo.heads("").await.unwrap();
+    assert_eq!(tokio::spawn(heads.count()).await.unwrap(), 2);
+    let operations = repo.operations().await.unwrap();
+    assert_eq!(tokio::spawn(operations.count()).await.unwrap(), 8);
 }
 
 async fn watches_and_logs_can_be_spawned(bed: Bed) {

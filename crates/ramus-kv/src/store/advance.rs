@@ -1,14 +1,11 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use ramus_core::{
-    ContentAddressable as _, Error, ErrorKind, Hash as _, Limits, Result, Storage as _,
-};
-use tokio::time::sleep;
+use ramus_core::{ContentAddressable as _, Error, ErrorKind, Hash as _, Result, Storage as _};
 
 use super::{Place, Store};
 use crate::block::CommitBlock;
+use crate::note::{Made, note};
 use crate::tree::pending::PendingBlock;
 use crate::tree::save::Saved;
 use crate::{Commit, Format as _, Info, Schema, Tree};
@@ -90,7 +87,8 @@ impl<S: Schema> Store<S> {
         let backend = self.repo().backend();
         match &self.0.place {
             Place::Branch(branch) => {
-                let update = self.repo().update(note(commit.info())).await?;
+                let update =
+                    self.repo().update_noted(note(commit.info(), &Made::<S::Hash>::One)).await?;
                 let (test, set) = (head.map(Commit::hash), Some(commit.hash()));
                 let update = update.test_and_set(branch.name.clone(), test, set);
                 let applied = backend.write(blocks, update).await?.is_applied();
@@ -117,18 +115,11 @@ impl<S: Schema> Store<S> {
     }
 
     pub(crate) fn attempts_max(&self) -> u32 {
-        self.repo().options().attempts_max.max(1)
+        self.repo().attempts_max()
     }
 
-    /// Waits before another attempt: longer each time, and not as long as others wait.
     pub(crate) async fn back_off(&self, attempt: u32) {
-        const FIRST_US: u64 = 100;
-        const DOUBLINGS_MAX: u32 = 9;
-        if attempt == 0 {
-            return;
-        }
-        let longest = FIRST_US << attempt.min(DOUBLINGS_MAX);
-        sleep(Duration::from_micros(self.repo().random_below(longest))).await;
+        self.repo().back_off(attempt).await;
     }
 
     pub(crate) fn contention(&self, attempts: u32) -> Error {
@@ -145,10 +136,4 @@ impl<S: Schema> Store<S> {
         let message = format!("the transaction began on {base}, and {self:?} is on {head} by now");
         Error::new(ErrorKind::Contention, message)
     }
-}
-
-/// Returns what the change log says about a commit: its message, as far as it fits.
-fn note(info: &Info) -> &str {
-    let end = info.message.floor_char_boundary(Limits::NOTE_MAX);
-    info.message.get(..end).unwrap_or_default()
 }

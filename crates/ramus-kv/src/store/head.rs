@@ -4,7 +4,7 @@ use ramus_core::{AtomicWrite as _, Error, ErrorKind, ReadOnly as _, RefName, Res
 
 use super::{Place, Store};
 use crate::branch::Branch;
-use crate::{Commit, Schema, history};
+use crate::{Commit, RefFault, Schema, history};
 
 impl<S: Schema> Store<S> {
     /// Returns the commit that the handle is on, or nothing if there is none yet.
@@ -95,22 +95,22 @@ impl<S: Schema> Store<S> {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ramus_core::ErrorKind::InvalidInput) if a branch of that name exists: open
-    /// it with [`Repo::branch`](crate::Repo::branch) and move it with [`set_head`](Store::set_head)
-    /// if that is meant.
+    /// [`InvalidInput`](ramus_core::ErrorKind::InvalidInput) if a branch of that name exists, with
+    /// [`RefFault::Exists`] as its source: open it with [`Repo::branch`](crate::Repo::branch) and
+    /// move it with [`set_head`](Store::set_head) if that is meant.
     ///
     /// # Cancel safety
     ///
     /// A dropped future has made the branch or not.
     pub async fn fork(&self, name: &str) -> Result<Self> {
-        let fork = self.repo().branch(name).await?;
-        let head = self.head().await?;
-        if fork.test_and_set_head(None, head.as_ref()).await? {
-            return Ok(fork);
+        let name = RefName::branch(name)?;
+        if let Some(head) = self.head().await? {
+            return self.repo().create_branch(name.name(), &head).await;
         }
-        Err(Error::invalid_input(format!(
-            "branch `{name}` exists; take another name, or open it and set its head"
-        )))
+        match self.repo().refs().find(&name).await? {
+            Some(holds) => Err(RefFault::Exists { name, holds }.while_doing("cannot fork")),
+            None => self.repo().branch(name.name()).await,
+        }
     }
 
     pub(super) fn test_and_set_detached(

@@ -245,3 +245,13 @@ second_part, _ = index_part(sum_of_first, [
 write("history_index", "A history index over SHA-1, in two parts.", [
     *history_head, (sum_of_head, "checksum"), *first_part, *second_part,
 ])
+note = [
+    (b"\x01", "version"),
+    (with_length("Ad\u00e9".encode()), "author"),
+    ((-2).to_bytes(8, "big", signed=True), "time, milliseconds"),
+    (varint(300), "300 commits"),
+    (sha1(b"first"), "the first"),
+    (sha1(b"last"), "the last"),
+    ("count \u8a9e".encode(), "message"),
+]
+write("note", "The note of an update of three hundred commits; hashes are SHA-1.", note)

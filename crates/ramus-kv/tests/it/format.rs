@@ -375,7 +375,7 @@ fn a_hash_of_another_length_fits_too() {
 }
 
 /// Checks a block against the golden file of this name.
-fn check_golden(name: &str, block: &Bytes) {
+pub(crate) fn check_golden(name: &str, block: &Bytes) {
     let path = format!("{}/tests/golden/{name}.hex", env!("CARGO_MANIFEST_DIR"));
     let file = std::fs::read_to_string(&path).expect(&path);
     let golden: String = file

@@ -16,6 +16,7 @@ mod laws;
 mod merge;
 mod merge_model;
 mod metadata;
+mod note;
 mod proof;
 mod saves;
 mod smoke;
