@@ -47,8 +47,8 @@ pub use clock::{Clock, SystemClock};
 pub use commit::Commit;
 pub use conflicts::Conflicts;
 pub use directory::Direction;
-pub use history::{Graph, GraphOptions, HistoryIndex, Log, LogOptions};
 pub use heads::{Head, Heads};
+pub use history::{Graph, GraphOptions, HistoryIndex, Log, LogOptions};
 pub use note::{Made, Note, Reason};
 pub use operation::{Operation, Truncated, Undo};
 pub use operations::{Operations, OperationsOptions, OperationsOrder};
@@ -63,5 +63,6 @@ pub use tree::{
     Stats, Tree, Visit, Walk, WalkOptions, WalkOrder,
 };
 pub use watch::{
-    BranchChange, BranchEvent, BranchWatch, BranchesEvent, BranchesWatch, EventStream, WatchStart,
+    BranchChange, BranchEvent, BranchWatch, BranchesEvent, BranchesWatch, Commits, EventStream,
+    WatchPlace, WatchStart,
 };

@@ -1,6 +1,7 @@
 mod branches;
 mod operations;
 mod tags;
+mod watches;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,9 +19,9 @@ use tokio::time::sleep;
 use crate::branch::Branch;
 use crate::note::{Made, note};
 use crate::objects::Objects;
-use crate::watch::{BranchesWatch, WatchStart};
 use crate::{
-    Clock, Commit, Concrete, Graph, GraphOptions, Info, RepoOptions, Schema, Store, SystemClock, Tree, history,
+    Clock, Commit, Concrete, Graph, GraphOptions, Info, RepoOptions, Schema, Store, SystemClock,
+    Tree, history,
 };
 
 /// A storage and a schema: branches of commits of trees.
@@ -184,17 +185,6 @@ impl<S: Schema> Repo<S> {
     /// [`Missing`](ramus_core::ErrorKind::Missing) for a branch whose commit is not there.
     pub async fn graph(&self, options: GraphOptions) -> Result<Graph> {
         Graph::open(self, options).await
-    }
-
-    /// Returns a watch of every branch whose name begins with `prefix`; one event for every update
-    /// of the storage, however many branches it moved.
-    pub async fn watch(&self, prefix: &str) -> Result<BranchesWatch<S>> {
-        self.watch_from(prefix, WatchStart::Now).await
-    }
-
-    /// Returns a watch of branches that starts somewhere else than now.
-    pub async fn watch_from(&self, prefix: &str, start: WatchStart) -> Result<BranchesWatch<S>> {
-        BranchesWatch::open(self, prefix, start).await
     }
 
     /// Returns the storage that the repository stands on.

@@ -2,6 +2,9 @@
 
 mod branch;
 mod branches;
+mod commits;
+mod moved;
+mod place;
 
 use std::fmt;
 use std::pin::Pin;
@@ -14,6 +17,8 @@ use ramus_watch::WatchOptions;
 
 pub use self::branch::BranchEvent;
 pub use self::branches::{BranchChange, BranchesEvent};
+pub use self::commits::Commits;
+pub use self::place::WatchPlace;
 
 /// A watch of one branch, or of a path in it: see [`Store::watch`](crate::Store::watch).
 pub type BranchWatch<S> = EventStream<BranchEvent<S>>;
@@ -27,16 +32,19 @@ pub type BranchesWatch<S> = EventStream<BranchesEvent<S>>;
 ///
 /// - Every change of what is watched is given once and in order; where the storage no longer knows
 ///   what happened, an event says so.
+/// - An update of the storage is one event, however many commits it carried and branches it moved.
 /// - No writer waits for a watch, and a watch that is not read costs bounded memory. Dropping it
 ///   ends it.
 /// - After an event, [`cursor`](EventStream::cursor) is the place to go on from later, with
-///   [`WatchStart::After`].
+///   [`WatchStart::After`]; with the commit beside it, [`BranchEvent::place`], also when the change
+///   log no longer goes back so far.
 /// - When the repository is closed, [`Closed`](ramus_core::ErrorKind::Closed) is given once, and then
 ///   the stream ends: commits that were not given yet cannot be read any more.
 ///
 /// # Errors
 ///
-/// An event whose commits cannot be read is an error, and the watch goes on after it.
+/// An event whose commits cannot be read is an error, and the watch goes on after it. If it was one
+/// that says what is there now, such an event comes again.
 pub struct EventStream<T> {
     cursor: Cursor,
     events: BoxStream<'static, (Cursor, Result<T>)>,

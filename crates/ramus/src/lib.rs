@@ -186,6 +186,30 @@
 //! first needed and kept where the storage has a place for it. [`lcas`](Repo::lcas) gives the lowest common
 //! ancestors of two commits, [`is_ancestor`](Repo::is_ancestor) says if one leads to another.
 //!
+//! Branches are made, renamed, copied and removed, each only if it is as you think it is; a tag is a name
+//! that never moves. Whatever was done to them stands in the log of operations, and can be undone:
+//!
+//! ```
+//! use ramus::Kv;
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> ramus::Result<()> {
+//! let repo = ramus::open::<Kv<String>>("mem:").await?;
+//! let release = repo.main().await?.set("version", "1.0", "release").await?.unwrap();
+//! repo.create_tag("v1.0", &release).await?;
+//! repo.create_branch("fixes/1.0", &release).await?;
+//! repo.rename_branch("fixes/1.0", "support/1.0").await?;
+//! let heads = repo.heads("support/").await?.collect().await?; // all as of one moment
+//! assert_eq!((heads[0].name.as_str(), heads[0].commit), ("support/1.0", release.hash()));
+//!
+//! repo.remove_branch("support/1.0").await?; // by mistake
+//! let mut operations = repo.operations().await?; // newest first
+//! let mistake = operations.next().await.unwrap()?;
+//! assert_eq!(mistake.note.reason().unwrap().message, "remove branch support/1.0");
+//! repo.undo(&mistake).await?.done()?;
+//! assert_eq!(repo.branches().await?, ["main", "support/1.0"]);
+//! # Ok(()) }
+//! ```
+//!
 //! # Merges and conflicts
 //!
 //! A merge looks at three states: what both sides began from, and the two sides. What one side alone
@@ -281,13 +305,13 @@
 //!
 //! # Watching
 //!
-//! A watch is a stream of what happens to a branch, to a path in it, or to all branches. Each change
+//! A watch is a stream of what happens to a branch, to a path in it, or to many branches. Each change
 //! comes once and in order, whatever the pace of the reader; where the storage no longer knows what
 //! happened, the event says so ([`resync`](BranchEvent::resync)). No writer ever waits for a watch.
 //! An event has both commits, and tells the difference when it is asked.
 //!
 //! ```
-//! use ramus::{Kv, WatchStart};
+//! use ramus::Kv;
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> ramus::Result<()> {
 //! let main = ramus::open::<Kv<String>>("mem:").await?.main().await?;
@@ -301,15 +325,20 @@
 //!     assert_eq!(difference?.path.to_string(), "users/ada");
 //! }
 //!
-//! // Keep the cursor, and go on from there later: nothing in between is lost.
-//! let cursor = watch.cursor();
+//! // Keep the place, and go on from there later: nothing in between is lost.
+//! let place = event.place();
 //! drop(watch);
 //! main.set("users/bob", "carpenter", "add Bob").await?;
-//! let mut watch = main.watch_from("users", WatchStart::After(cursor)).await?;
+//! let mut watch = main.watch_after("users", place).await?;
 //! let missed = watch.next().await.unwrap()?;
-//! assert_eq!(missed.new.unwrap().info().message, "add Bob");
+//! assert_eq!(missed.commits().collect().await?[0].info().message, "add Bob");
 //! # Ok(()) }
 //! ```
+//!
+//! A place is a cursor into the log of changes, and a commit. When the log no longer goes back so far, the
+//! first event says what has changed since that commit. Several branches are watched by
+//! [`Repo::watch`] and [`Repo::watch_path`], from a [cursor](EventStream::cursor) or from
+//! [what exists](WatchStart::Existing).
 //!
 //! A watch is also a `Stream` of the `futures` crate.
 //!
@@ -389,16 +418,20 @@ pub use bytes::Bytes;
 pub use ramus_core::Blake3;
 pub use ramus_core::erased::Backend;
 pub use ramus_core::open::{Location, Openers};
-pub use ramus_core::{Cursor, Error, ErrorKind, Hash, IntoPath, Path, Result, Sha1, Sha256, Step};
+pub use ramus_core::{
+    Cursor, Error, ErrorKind, Hash, IntoPath, KeyChange, Path, RefName, Result, Sha1, Sha256, Step,
+};
 #[cfg(feature = "testkit")]
 pub use ramus_kv::laws;
 pub use ramus_kv::{
-    BranchChange, BranchEvent, BranchWatch, BranchesEvent, BranchesWatch, Clock, Commit, Concrete,
-    Conflict, Conflicts, Contents, Counter, Diff, Difference, Direction, Entries, EventStream,
-    Found, Graph, GraphOptions, HistoryIndex, Info, Json, Kind, Kv, ListOptions, Listing, Log,
-    LogOptions, MergeOptions, Merged, Metadata, Native, OnRace, PathConflict, Repo, RepoOptions,
-    Resolution, Schema, Side, Stats, Status, Store, SystemClock, Transaction, TransactionOptions,
-    Tree, Unmerged, Visit, Walk, WalkOptions, WalkOrder, WatchStart, Whole,
+    BranchChange, BranchEvent, BranchWatch, BranchesEvent, BranchesWatch, Clock, Commit, Commits,
+    Concrete, Conflict, Conflicts, Contents, Counter, Diff, Difference, Direction, Entries,
+    EventStream, Found, Graph, GraphOptions, Head, Heads, HistoryIndex, Info, Json, Kind, Kv,
+    ListOptions, Listing, Log, LogOptions, Made, MergeOptions, Merged, Metadata, Native, Note,
+    OnRace, Operation, Operations, OperationsOptions, OperationsOrder, PathConflict, Reason,
+    RefFault, Repo, RepoOptions, Resolution, Schema, Side, Stats, Status, Store, SystemClock,
+    Transaction, TransactionOptions, Tree, Truncated, Undo, Unmerged, Visit, Walk, WalkOptions,
+    WalkOrder, WatchPlace, WatchStart, Whole,
 };
 pub use ramus_kv::{codec, merge};
 #[cfg(feature = "mem")]

@@ -18,6 +18,7 @@ mod decisions;
 mod documents;
 mod merges;
 mod operations;
+mod resume;
 mod spawn;
 mod strategies;
 mod watches;

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use bytes::Bytes;
-use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _, stream};
 use ramus_core::erased::{Backend, Sweeper};
 use ramus_core::{
     AtomicWrite, Changes, ContentAddressable, Cursor, Error, ErrorKind, Limits, ReadOnly, RefName,
@@ -41,6 +41,7 @@ struct Orders {
     replaced: HashMap<Sha1, Bytes>,
     block_bytes_max: Option<usize>,
     slow: bool,
+    break_snapshot: bool,
     before_write: Option<BoxFuture<'static, ()>>,
     added: Vec<Sha1>,
 }
@@ -76,6 +77,11 @@ impl Rig {
     /// Waits once before and once after each call from now on.
     pub(crate) fn be_slow(&self) {
         self.orders(|orders| orders.slow = true);
+    }
+
+    /// Gives the next snapshot up before it was read.
+    pub(crate) fn break_next_snapshot(&self) {
+        self.orders(|orders| orders.break_snapshot = true);
     }
 
     /// Does something between the next write's call and its being judged.
@@ -231,7 +237,12 @@ impl AtomicWrite for RigRefs {
     }
 
     async fn snapshot(&self, prefix: &[u8]) -> Result<Snapshot<RefName, Sha1>> {
-        self.0.call(self.0.inner.refs().snapshot(prefix)).await
+        let snapshot = self.0.call(self.0.inner.refs().snapshot(prefix)).await?;
+        if !self.0.orders(|orders| mem::take(&mut orders.break_snapshot)) {
+            return Ok(snapshot);
+        }
+        let given_up = Error::new(ErrorKind::Unavailable, "the snapshot was given up");
+        Ok(Snapshot::new(snapshot.cursor(), stream::iter([Err(given_up)]).boxed()))
     }
 
     async fn changes(&self, after: Cursor, limit: usize) -> Result<Changes<RefName, Sha1>> {

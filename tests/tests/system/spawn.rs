@@ -10,7 +10,8 @@ use ramus_core::{
     Path, ReadOnly as _, RefName, Result, Sha1, Storage as _, Sweep as _, Update,
 };
 use ramus_kv::{
-    Commit, GraphOptions, Info, Kv, ListOptions, LogOptions, MergeOptions, Merged, OperationsOptions, Repo, Resolution, Store, TransactionOptions, WatchStart,
+    BranchesEvent, Commit, GraphOptions, Info, Kv, ListOptions, LogOptions, MergeOptions, Merged,
+    OperationsOptions, Repo, Resolution, Store, TransactionOptions, WatchStart,
 };
 use ramus_watch::{WatchExt as _, WatchOptions};
 
@@ -290,14 +291,27 @@ async fn watches_and_logs_can_be_spawned(bed: Bed) {
             main.set(path.as_str(), "2", "change").await?;
             let event = watch.next().await.expect("an event")?;
             event.diff().await?.collect().await?;
+            event.commits().next().await.expect("a commit")?;
+            assert_eq!(event.commits().collect().await?.len(), 1);
+            let mut after = main.watch_after(path.as_str(), event.place()).await?;
+            main.set(path.as_str(), "3", "change").await?;
+            after.next().await.expect("an event")?;
+            let repo = main.repo();
+            let mut paths = repo.watch_path("m", path.as_str()).await?;
+            repo.watch_path_from(own("m").as_str(), &path, WatchStart::Existing).await?;
+            main.set(path.as_str(), "4", "change").await?;
+            let event = paths.next().await.expect("an event")?;
+            let BranchesEvent::Changed { branches, .. } = event else { panic!("a change") };
+            branches[0].diff().await?.collect().await?;
+            branches[0].commits().collect().await?;
             existing.next().await.expect("an event")?;
             all.next().await.expect("an event")?;
             from.next().await.expect("an event")?;
             let mut log = main.log().await?;
             log.next().await.expect("a commit")?;
-            assert_eq!(log.collect().await?.len(), 1);
+            assert_eq!(log.collect().await?.len(), 3);
             let options = LogOptions::default().with_path(path.as_str())?;
-            assert_eq!(main.log_with(options).await?.collect().await?.len(), 2);
+            assert_eq!(main.log_with(options).await?.collect().await?.len(), 4);
             assert_eq!(main.last_modified(path.as_str()).await?, main.head().await?);
             let mut graph = main.repo().graph(GraphOptions::default().trees()).await?;
             graph.next().await.expect("a line")?;
@@ -307,11 +321,11 @@ async fn watches_and_logs_can_be_spawned(bed: Bed) {
     })
     .await;
     let watch = main.watch(own("x")).await.unwrap();
-    put(&main, "x", "3").await;
+    put(&main, "x", "5").await;
     let first = tokio::spawn(watch.take(1).collect::<Vec<_>>()).await.unwrap();
     assert_eq!(first.len(), 1);
     let log = main.log().await.unwrap();
-    assert_eq!(tokio::spawn(log.count()).await.unwrap(), 3);
+    assert_eq!(tokio::spawn(log.count()).await.unwrap(), 5);
 }
 
 async fn storages_can_be_spawned(bed: Bed) {

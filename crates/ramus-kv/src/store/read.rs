@@ -3,7 +3,7 @@ use std::sync::Arc;
 use ramus_core::{IntoPath, Result};
 
 use super::Store;
-use crate::watch::{BranchWatch, WatchStart};
+use crate::watch::{BranchWatch, WatchPlace, WatchStart};
 use crate::{
     Commit, Kind, Listing, Log, LogOptions, Schema, Transaction, TransactionOptions, Tree, history,
 };
@@ -110,6 +110,46 @@ impl<S: Schema> Store<S> {
     ) -> Result<BranchWatch<S>> {
         let path = path.into_path()?;
         BranchWatch::open(self, path, start).await
+    }
+
+    /// Returns a watch that goes on from a place that was kept, such as that of the last event that
+    /// an earlier process has dealt with.
+    ///
+    /// If the change log goes back to its cursor, every change after it is given. If not, or if there
+    /// is no cursor, the first event says what has changed by now since its commit, as a
+    /// [`resync`](crate::BranchEvent::resync) from that commit to the head, unless it is the same at
+    /// the path; every change after that follows without a gap.
+    ///
+    /// ```
+    /// # use ramus_kv::{Kv, Store, WatchPlace};
+    /// # use ramus_core::Sha1;
+    /// # async fn example(main: Store<Kv<String>>, kept: WatchPlace<Sha1>) -> ramus_core::Result<()> {
+    /// let mut watch = main.watch_after("users", kept).await?;
+    /// while let Some(event) = watch.next().await {
+    ///     let event = event?;
+    ///     let mut commits = event.commits(); // newest first
+    ///     while let Some(commit) = commits.next().await {
+    ///         println!("{}", commit?.info().message);
+    ///     }
+    ///     let kept = event.place(); // for the next time
+    /// #   let _: WatchPlace<Sha1> = kept;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`watch`](Store::watch); [`Missing`](ramus_core::ErrorKind::Missing) if the commit
+    /// of the place is not in the store any more: watch from
+    /// [what exists](WatchStart::Existing) then.
+    pub async fn watch_after(
+        &self,
+        path: impl IntoPath,
+        place: WatchPlace<S::Hash>,
+    ) -> Result<BranchWatch<S>> {
+        let path = path.into_path()?;
+        BranchWatch::resume(self, path, place).await
     }
 
     /// Returns the tree of a commit; an empty one if there is none.

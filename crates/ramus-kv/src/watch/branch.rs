@@ -1,10 +1,10 @@
 use std::fmt;
 
-use ramus_core::{Cursor, Error, ErrorKind, KeyChange, Path, RefName, Result, Snapshot};
-use ramus_watch::{Event, Watch, WatchExt as _, WatchOptions};
+use ramus_core::{Cursor, Error, ErrorKind, Path, RefName, Result, Snapshot};
+use ramus_watch::{Changed, Event, Watch, WatchExt as _, WatchOptions};
 
-use super::{BranchWatch, Source, WatchStart, started};
-use crate::tree::dir::Node;
+use super::commits::Commits;
+use super::{BranchWatch, Source, WatchPlace, WatchStart, moved, started};
 use crate::{Commit, Diff, Repo, Schema, Store};
 
 /// What became of a branch, at the path that is watched and below it; at the root, the branch itself.
@@ -18,7 +18,7 @@ pub struct BranchEvent<S: Schema> {
     pub new: Option<Commit<S>>,
     /// The place in the change log that the event leads to.
     pub cursor: Cursor,
-    /// Whether the log no longer says what lay between: `old` is then the last commit that this watch
+    /// Whether the log does not say what lay between: `old` is then the last commit that this watch
     /// knew, and there may have been others before `new`.
     pub resync: bool,
     repo: Repo<S>,
@@ -31,61 +31,59 @@ impl<S: Schema> BranchEvent<S> {
     ///
     /// Those of reading a [`Tree`](crate::Tree).
     pub async fn diff(&self) -> Result<Diff<S>> {
-        let tree = |commit: &Option<Commit<S>>| match commit {
-            Some(commit) => commit.tree(),
-            None => self.repo.empty_tree(),
-        };
-        tree(&self.old).diff_below(&tree(&self.new), &self.path).await
+        moved::diff(&self.repo, &self.path, self.old.as_ref(), self.new.as_ref()).await
     }
 
-    /// Returns whether the two commits hold the same at the path, metadata included. Whoever watches
-    /// the root watches the commits themselves.
+    /// Returns the commits that the branch got by this, newest first, whatever they changed.
+    pub fn commits(&self) -> Commits<S> {
+        Commits::between(self.repo.objects(), self.old.as_ref(), self.new.as_ref())
+    }
+
+    /// Returns the place that the event leads to, to go on from later with
+    /// [`Store::watch_after`](crate::Store::watch_after).
+    pub fn place(&self) -> WatchPlace<S::Hash> {
+        WatchPlace { cursor: Some(self.cursor), commit: self.new.as_ref().map(Commit::hash) }
+    }
+
     async fn is_the_same(&self) -> Result<bool> {
-        if self.path.is_root() {
-            return Ok(self.old == self.new);
-        }
-        let (old, new) = (self.node(self.old.as_ref()), self.node(self.new.as_ref()));
-        Ok(match (old.await?, new.await?) {
-            (Some(Node::Contents(old)), Some(Node::Contents(new))) => {
-                old.to_entry() == new.to_entry()
-            }
-            (Some(Node::Directory(old)), Some(Node::Directory(new))) => {
-                old.known_hash().is_some_and(|hash| new.known_hash() == Some(hash))
-            }
-            (None, None) => true,
-            _ => false,
-        })
-    }
-
-    /// Returns what a commit has at the path.
-    async fn node(&self, commit: Option<&Commit<S>>) -> Result<Option<Node<S>>> {
-        match commit {
-            Some(commit) => commit.tree().node(&self.path).await,
-            None => Ok(None),
-        }
+        moved::is_the_same(&self.path, self.old.as_ref(), self.new.as_ref()).await
     }
 }
 
 impl<S: Schema> BranchWatch<S> {
     pub(crate) async fn open(store: &Store<S>, path: Path, start: WatchStart) -> Result<Self> {
-        let Some(branch) = store.branch_ref().cloned() else {
-            let message = "a detached handle cannot be watched; watch a branch";
-            return Err(Error::new(ErrorKind::Unsupported, message));
-        };
-        let (repo, refs) = (store.repo().clone(), store.repo().refs());
-        let options = started(WatchOptions::key(branch.clone()), start);
-        let (existing, watch) = match start {
+        let watched = Watched::new(store, path)?;
+        let refs = store.repo().refs();
+        let options = started(watched.options(), start);
+        let (first, watch) = match start {
             WatchStart::Existing => {
                 let (existing, watch) = refs.snapshot_and_watch(options).await?;
-                (Some(existing), watch)
+                (First::Existing(existing), watch)
             }
-            WatchStart::Now | WatchStart::After(_) => (None, refs.watch(options).await?),
+            WatchStart::Now | WatchStart::After(_) => (First::Next, refs.watch(options).await?),
         };
-        let cursor = watch.cursor();
-        Ok(Self::new(
-            cursor,
-            BranchSource { watched: Watched { repo, branch, path }, watch, existing, last: None },
-        ))
+        Ok(Self::new(watch.cursor(), BranchSource { watched, watch, first, last: None }))
+    }
+
+    pub(crate) async fn resume(
+        store: &Store<S>,
+        path: Path,
+        place: WatchPlace<S::Hash>,
+    ) -> Result<Self> {
+        let watched = Watched::new(store, path)?;
+        let WatchPlace { cursor, commit } = place;
+        let kept = watched.repo.existing_or_none(commit).await.map_err(|missing| {
+            let message = "cannot go on from a commit that is gone; watch from what exists";
+            missing.context(message)
+        })?;
+        let refs = store.repo().refs();
+        let (first, watch) = if let Some(cursor) = cursor {
+            (First::AfterPlace(kept), refs.watch(watched.options().after(cursor)).await?)
+        } else {
+            let (now, watch) = refs.snapshot_and_watch(watched.options()).await?;
+            (First::Since(now, kept), watch)
+        };
+        Ok(Self::new(watch.cursor(), BranchSource { watched, watch, first, last: commit }))
     }
 }
 
@@ -101,10 +99,24 @@ impl<S: Schema> fmt::Debug for BranchEvent<S> {
 struct BranchSource<S: Schema> {
     watched: Watched<S>,
     watch: Watch<RefName, S::Hash>,
-    /// What was there at the start, until it was given.
-    existing: Option<Snapshot<RefName, S::Hash>>,
-    /// The head that was given last, if one was.
+    first: First<S>,
+    /// The head that was given last, or that the watch began from, if there is one.
     last: Option<S::Hash>,
+}
+
+/// What comes first.
+enum First<S: Schema> {
+    /// What the log has next.
+    Next,
+    /// What is there now.
+    Existing(Snapshot<RefName, S::Hash>),
+    /// What has changed by now since `last`, which is this commit.
+    Since(Snapshot<RefName, S::Hash>, Option<Commit<S>>),
+    /// What the log has next; if it has nothing from there, what has changed since `last`, which is
+    /// this commit.
+    AfterPlace(Option<Commit<S>>),
+    /// What is there by then: what should have told it could not be read.
+    Again,
 }
 
 /// What is watched.
@@ -118,51 +130,101 @@ impl<S: Schema> Source for BranchSource<S> {
     type Event = BranchEvent<S>;
 
     async fn next(&mut self) -> Option<(Cursor, Result<BranchEvent<S>>)> {
-        let Self { watched, watch, existing, last } = self;
-        if let Some(existing) = existing.take() {
-            return Some((watch.cursor(), watched.of_snapshot(last, existing, false).await));
-        }
         loop {
-            let event = match watch.next().await? {
-                Ok(Event::Changed(changed)) => {
-                    let [change, ..] = changed.keys() else { continue };
-                    *last = change.new;
-                    match watched.of_change(change, changed.cursor()).await {
-                        Ok(Some(event)) => Ok(event),
-                        Ok(None) => continue,
-                        Err(error) => Err(error),
+            let event = match std::mem::replace(&mut self.first, First::Next) {
+                First::Existing(now) => self.of_snapshot(now, false).await.map(Some),
+                First::Since(now, _kept) => self.since_last(now).await,
+                First::Again => self.begin_again().await.map(Some),
+                First::AfterPlace(kept) => match self.watch.next().await? {
+                    Ok(Event::Changed(changed)) => self.of_change(&changed, self.last).await,
+                    Ok(Event::Resync(now)) => self.since_last(now).await,
+                    Err(error) => {
+                        self.first = First::AfterPlace(kept);
+                        Err(error)
                     }
-                }
-                Ok(Event::Resync(snapshot)) => watched.of_snapshot(last, snapshot, true).await,
-                Err(error) => Err(error),
+                },
+                First::Next => match self.watch.next().await? {
+                    Ok(Event::Changed(changed)) => {
+                        let old = changed.keys().first().and_then(|change| change.old);
+                        self.of_change(&changed, old).await
+                    }
+                    Ok(Event::Resync(now)) => self.of_snapshot(now, true).await.map(Some),
+                    Err(error) => Err(error),
+                },
             };
-            return Some((watch.cursor(), event));
+            if let Some(event) = event.transpose() {
+                return Some((self.watch.cursor(), event));
+            }
         }
     }
 }
 
-impl<S: Schema> Watched<S> {
-    /// Returns the event of a change of the head, if it changed anything below the path.
+impl<S: Schema> BranchSource<S> {
+    /// Returns the event of a change of the head, if it changed anything below the path since the
+    /// head was `old`. Another commit than the log has there was kept with the wrong cursor, so it is
+    /// not known what lay between.
     async fn of_change(
-        &self,
-        change: &KeyChange<RefName, S::Hash>,
-        cursor: Cursor,
+        &mut self,
+        changed: &Changed<RefName, S::Hash>,
+        old: Option<S::Hash>,
     ) -> Result<Option<BranchEvent<S>>> {
-        let event = self.event(change.old, change.new, cursor, false).await?;
+        let Some(change) = changed.keys().first() else { return Ok(None) };
+        self.last = change.new;
+        let resync = old != change.old;
+        let event = self.watched.event(old, change.new, changed.cursor(), resync).await?;
         Ok(if event.is_the_same().await? { None } else { Some(event) })
     }
 
+    /// Returns the event of what has changed below the path since the last head, if anything has.
+    async fn since_last(
+        &mut self,
+        now: Snapshot<RefName, S::Hash>,
+    ) -> Result<Option<BranchEvent<S>>> {
+        let event = self.of_snapshot(now, true).await?;
+        Ok(if event.is_the_same().await? { None } else { Some(event) })
+    }
+
+    /// Returns the event of what is there.
     async fn of_snapshot(
-        &self,
-        last: &mut Option<S::Hash>,
-        snapshot: Snapshot<RefName, S::Hash>,
+        &mut self,
+        now: Snapshot<RefName, S::Hash>,
         resync: bool,
     ) -> Result<BranchEvent<S>> {
-        let cursor = snapshot.cursor();
-        let entries = snapshot.collect().await?;
-        let new = entries.into_iter().find(|(name, _)| *name == self.branch).map(|(_, hash)| hash);
-        let old = std::mem::replace(last, new);
-        self.event(old, new, cursor, resync).await
+        let cursor = now.cursor();
+        let entries = match now.collect().await {
+            Ok(entries) => entries,
+            Err(error) => {
+                self.first = First::Again;
+                return Err(error);
+            }
+        };
+        let new = entries.into_iter().find(|(name, _)| *name == self.watched.branch);
+        let new = new.map(|(_, hash)| hash);
+        let old = std::mem::replace(&mut self.last, new);
+        self.watched.event(old, new, cursor, resync).await
+    }
+
+    /// Begins to watch anew, and returns the event of what is there.
+    async fn begin_again(&mut self) -> Result<BranchEvent<S>> {
+        self.first = First::Again;
+        let refs = self.watched.repo.refs();
+        let (now, watch) = refs.snapshot_and_watch(self.watched.options()).await?;
+        (self.watch, self.first) = (watch, First::Next);
+        self.of_snapshot(now, true).await
+    }
+}
+
+impl<S: Schema> Watched<S> {
+    fn new(store: &Store<S>, path: Path) -> Result<Self> {
+        let Some(branch) = store.branch_ref().cloned() else {
+            let message = "a detached handle cannot be watched; watch a branch";
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        };
+        Ok(Self { repo: store.repo().clone(), branch, path })
+    }
+
+    fn options(&self) -> WatchOptions<RefName> {
+        WatchOptions::key(self.branch.clone())
     }
 
     async fn event(

@@ -1,15 +1,19 @@
-use ramus_core::{Cursor, Namespace, RefName, Result, Snapshot};
+use std::fmt;
+
+use ramus_core::{Cursor, KeyChange, Namespace, Path, RefName, Result, Snapshot};
 use ramus_watch::{Changed, Event, Watch, WatchExt as _, WatchOptions};
 
-use super::{BranchesWatch, Source, WatchStart, started};
-use crate::{Commit, Repo, Schema};
+use super::commits::Commits;
+use super::{BranchesWatch, Source, WatchStart, moved, started};
+use crate::{Commit, Diff, Repo, Schema};
 
 /// What became of the branches that are watched.
 #[derive(Clone, Debug)]
 pub enum BranchesEvent<S: Schema> {
     /// One update of the storage moved these branches.
     Changed {
-        /// The branches, in the order of their names.
+        /// The branches, in the order of their names; of a watch of a path, those of which it changed
+        /// something there.
         branches: Vec<BranchChange<S>>,
         /// The place in the change log that the event leads to.
         cursor: Cursor,
@@ -26,80 +30,171 @@ pub enum BranchesEvent<S: Schema> {
     },
 }
 
-/// What became of one branch.
-#[derive(Clone, Debug)]
+/// What became of one branch, at the path that is watched and below it; at the root, the branch
+/// itself.
+#[derive(Clone)]
 pub struct BranchChange<S: Schema> {
     /// Its name.
     pub branch: String,
+    /// The path that is watched.
+    pub path: Path,
     /// The commit that it was on; nothing if it did not exist.
     pub old: Option<Commit<S>>,
     /// The commit that it is on; nothing if it was removed.
     pub new: Option<Commit<S>>,
+    repo: Repo<S>,
+}
+
+impl<S: Schema> BranchChange<S> {
+    /// Returns what differs at the path and below it, read when it is asked for.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading a [`Tree`](crate::Tree).
+    pub async fn diff(&self) -> Result<Diff<S>> {
+        moved::diff(&self.repo, &self.path, self.old.as_ref(), self.new.as_ref()).await
+    }
+
+    /// Returns the commits that the branch got by this, newest first, whatever they changed.
+    pub fn commits(&self) -> Commits<S> {
+        Commits::between(self.repo.objects(), self.old.as_ref(), self.new.as_ref())
+    }
 }
 
 impl<S: Schema> BranchesWatch<S> {
-    pub(crate) async fn open(repo: &Repo<S>, prefix: &str, start: WatchStart) -> Result<Self> {
+    pub(crate) async fn open(
+        repo: &Repo<S>,
+        prefix: &str,
+        path: Path,
+        start: WatchStart,
+    ) -> Result<Self> {
         let prefix = [Namespace::Branch.prefix(), prefix].concat();
-        let options = started(WatchOptions::prefix(prefix), start);
-        let (existing, watch) = match start {
+        let watched = Watched { repo: repo.clone(), prefix, path };
+        let options = started(watched.options(), start);
+        let (first, watch) = match start {
             WatchStart::Existing => {
                 let (existing, watch) = repo.refs().snapshot_and_watch(options).await?;
-                (Some(existing), watch)
+                (First::Existing(existing), watch)
             }
-            WatchStart::Now | WatchStart::After(_) => (None, repo.refs().watch(options).await?),
+            WatchStart::Now | WatchStart::After(_) => {
+                (First::Next, repo.refs().watch(options).await?)
+            }
         };
-        let cursor = watch.cursor();
-        Ok(Self::new(cursor, BranchesSource { repo: repo.clone(), watch, existing }))
+        Ok(Self::new(watch.cursor(), BranchesSource { watched, watch, first }))
+    }
+}
+
+impl<S: Schema> fmt::Debug for BranchChange<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { branch, path, old, new, repo: _ } = self;
+        let mut debug = f.debug_struct("BranchChange");
+        debug.field("branch", branch).field("path", path);
+        debug.field("old", old).field("new", new).finish_non_exhaustive()
     }
 }
 
 struct BranchesSource<S: Schema> {
-    repo: Repo<S>,
+    watched: Watched<S>,
     watch: Watch<RefName, S::Hash>,
-    /// What was there at the start, until it was given.
-    existing: Option<Snapshot<RefName, S::Hash>>,
+    first: First<S>,
+}
+
+/// What comes first.
+enum First<S: Schema> {
+    /// What the log has next.
+    Next,
+    /// What is there now.
+    Existing(Snapshot<RefName, S::Hash>),
+    /// What is there by then: what should have told it could not be read.
+    Again,
+}
+
+/// What is watched.
+struct Watched<S: Schema> {
+    repo: Repo<S>,
+    /// What the names of the refs begin with.
+    prefix: String,
+    path: Path,
 }
 
 impl<S: Schema> Source for BranchesSource<S> {
     type Event = BranchesEvent<S>;
 
     async fn next(&mut self) -> Option<(Cursor, Result<BranchesEvent<S>>)> {
-        let Self { repo, watch, existing } = self;
-        if let Some(existing) = existing.take() {
-            return Some((watch.cursor(), of_snapshot(repo, existing, false).await));
+        loop {
+            let event = match std::mem::replace(&mut self.first, First::Next) {
+                First::Existing(now) => self.of_snapshot(now, false).await.map(Some),
+                First::Again => self.begin_again().await.map(Some),
+                First::Next => match self.watch.next().await? {
+                    Ok(Event::Changed(changed)) => self.watched.of_change(&changed).await,
+                    Ok(Event::Resync(now)) => self.of_snapshot(now, true).await.map(Some),
+                    Err(error) => Err(error),
+                },
+            };
+            if let Some(event) = event.transpose() {
+                return Some((self.watch.cursor(), event));
+            }
         }
-        let event = match watch.next().await? {
-            Ok(Event::Changed(changed)) => of_change(repo, &changed).await,
-            Ok(Event::Resync(snapshot)) => of_snapshot(repo, snapshot, true).await,
-            Err(error) => Err(error),
-        };
-        Some((watch.cursor(), event))
     }
 }
 
-async fn of_change<S: Schema>(
-    repo: &Repo<S>,
-    changed: &Changed<RefName, S::Hash>,
-) -> Result<BranchesEvent<S>> {
-    let mut branches = Vec::with_capacity(changed.keys().len());
-    for change in changed.keys() {
-        let branch = change.key.name().to_owned();
-        let old = repo.existing_or_none(change.old).await?;
-        let new = repo.existing_or_none(change.new).await?;
-        branches.push(BranchChange { branch, old, new });
+impl<S: Schema> BranchesSource<S> {
+    /// Returns the event of what is there.
+    async fn of_snapshot(
+        &mut self,
+        now: Snapshot<RefName, S::Hash>,
+        resync: bool,
+    ) -> Result<BranchesEvent<S>> {
+        let event = self.watched.of_snapshot(now, resync).await;
+        if event.is_err() {
+            self.first = First::Again;
+        }
+        event
     }
-    Ok(BranchesEvent::Changed { branches, cursor: changed.cursor() })
+
+    /// Begins to watch anew, and returns the event of what is there.
+    async fn begin_again(&mut self) -> Result<BranchesEvent<S>> {
+        self.first = First::Again;
+        let refs = self.watched.repo.refs();
+        let (now, watch) = refs.snapshot_and_watch(self.watched.options()).await?;
+        (self.watch, self.first) = (watch, First::Next);
+        self.of_snapshot(now, true).await
+    }
 }
 
-async fn of_snapshot<S: Schema>(
-    repo: &Repo<S>,
-    snapshot: Snapshot<RefName, S::Hash>,
-    resync: bool,
-) -> Result<BranchesEvent<S>> {
-    let cursor = snapshot.cursor();
-    let mut branches = Vec::new();
-    for (name, hash) in snapshot.collect().await? {
-        branches.push((name.name().to_owned(), repo.existing(hash).await?));
+impl<S: Schema> Watched<S> {
+    fn options(&self) -> WatchOptions<RefName> {
+        WatchOptions::prefix(self.prefix.clone())
     }
-    Ok(BranchesEvent::Existing { branches, cursor, resync })
+
+    /// Returns the event of a change, if it changed anything below the path.
+    async fn of_change(
+        &self,
+        changed: &Changed<RefName, S::Hash>,
+    ) -> Result<Option<BranchesEvent<S>>> {
+        let mut branches = Vec::with_capacity(changed.keys().len());
+        for KeyChange { key, old, new } in changed.keys() {
+            let old = self.repo.existing_or_none(*old).await?;
+            let new = self.repo.existing_or_none(*new).await?;
+            if !moved::is_the_same(&self.path, old.as_ref(), new.as_ref()).await? {
+                let (branch, path) = (key.name().to_owned(), self.path.clone());
+                branches.push(BranchChange { branch, path, old, new, repo: self.repo.clone() });
+            }
+        }
+        let cursor = changed.cursor();
+        Ok((!branches.is_empty()).then_some(BranchesEvent::Changed { branches, cursor }))
+    }
+
+    async fn of_snapshot(
+        &self,
+        now: Snapshot<RefName, S::Hash>,
+        resync: bool,
+    ) -> Result<BranchesEvent<S>> {
+        let cursor = now.cursor();
+        let mut branches = Vec::new();
+        for (name, hash) in now.collect().await? {
+            branches.push((name.name().to_owned(), self.repo.existing(hash).await?));
+        }
+        Ok(BranchesEvent::Existing { branches, cursor, resync })
+    }
 }
