@@ -167,6 +167,20 @@ async fn ancestors_of_well_known_graphs_are_found() {
 }
 
 #[tokio::test]
+async fn what_came_later_or_elsewhere_is_no_ancestor() {
+    let made = |repo: Repo<Texts>| async move {
+        let commits = Graph::of(&[&[], &[0], &[]]).make(&repo).await.unwrap();
+        (repo, commits)
+    };
+    // Each on its own, so that nothing is known before.
+    for (ancestor, commit, expected) in [(1, 0, false), (2, 1, false), (0, 1, true)] {
+        let (repo, commits) = made(new_repo()).await;
+        let is_ancestor = repo.is_ancestor(&commits[ancestor], &commits[commit]).await.unwrap();
+        assert_eq!(is_ancestor, expected, "{ancestor} of {commit}");
+    }
+}
+
+#[tokio::test]
 async fn a_history_that_is_not_there_answers_missing() {
     let repo = new_repo();
     let root = repo.empty_tree().hash().await.unwrap();

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use ramus_core::{ContentAddressable as _, Sweep as _};
-use ramus_core::{ErrorKind, Hash as _, Path, Result, Sha1, Storage as _};
+use ramus_core::{
+    ContentAddressable as _, ErrorKind, Hash as _, Path, ReadOnly as _, Result, Sha1, Storage as _,
+    Sweep as _,
+};
 use ramus_kv::block::CommitBlock;
 use ramus_kv::{Commit, Format as _, Info, LogOptions, Native, Repo, Store, TransactionOptions};
 
@@ -319,14 +321,49 @@ async fn trees_that_were_collected_elsewhere_are_no_hindrance() {
     let [tree, above] =
         [lost_head.tree().hash().await.unwrap(), again.tree().hash().await.unwrap()];
     let collected = vec![lost_head.hash(), again.hash(), tree, above];
+    let blocks = repo.backend().blocks().find_many(&collected).await.unwrap();
+    let head = again.hash();
     repo.remove_branch("lost").await.unwrap();
     drop((side, lost_head, again));
     let sweep = repo.backend().sweep().unwrap();
     let epoch = sweep.begin().await.unwrap();
-    assert!(sweep.remove_many(epoch, collected).await.unwrap() >= 2);
+    assert_eq!(sweep.remove_many(epoch, collected.clone()).await.unwrap(), 4);
     let last = main.set("a", "y", "last").await.unwrap();
     assert_eq!(main.last_modified("a").await.unwrap(), last);
     assert_eq!(main.last_modified("b").await.unwrap(), None);
     let path = Path::root();
     assert_eq!(main.last_modified(path).await.unwrap(), last);
+    // If they come back, what they changed is known again.
+    let blocks = collected.into_iter().zip(blocks.into_iter().flatten());
+    repo.backend().blocks().unsafe_add_many(blocks.collect()).await.unwrap();
+    let back = repo.detached(&repo.commit(&head).await.unwrap().unwrap());
+    assert_eq!(back.last_modified("b").await.unwrap().map(|commit| commit.hash()), Some(head));
+}
+
+#[tokio::test]
+async fn a_merge_of_very_many_changes_changed_no_path_that_a_parent_has_so() {
+    let repo = new_repo();
+    let tree = async |value: &str, same: &str| {
+        let store = repo.empty();
+        let mut edit = store.begin().await.unwrap();
+        for number in 0..2000 {
+            edit.set(format!("wide/{number:04}"), value).await.unwrap();
+        }
+        edit.set("wide/same", same).await.unwrap();
+        store.commit(edit, "tree").await.unwrap().unwrap()
+    };
+    let (one, other) = (tree("one", "of one").await, tree("other", "of other").await);
+    let merged = tree("merged", "of other").await.tree().hash().await.unwrap();
+    let info = Info::new("merge").with_author("x").with_time_ms(0);
+    let parents = vec![one.hash(), other.hash()];
+    let block = Native::encode_commit(&CommitBlock { root: merged, parents, info }).unwrap();
+    let hash = repo.backend().blocks().add(block).await.unwrap();
+    let merge = repo.commit(&hash).await.unwrap().unwrap();
+    let store = repo.detached(&merge);
+    assert_eq!(store.last_modified("wide/1999").await.unwrap(), Some(merge.clone()));
+    let last = store.last_modified("wide/same").await.unwrap();
+    assert!(last.as_ref().is_some_and(|last| [&one, &other].contains(&last)), "{last:?}");
+    let options = LogOptions::default().with_path("wide/same").unwrap().first_parent();
+    let log = store.log_with(options).await.unwrap().collect().await.unwrap();
+    assert_eq!(log, [merge, one]);
 }
