@@ -4,8 +4,13 @@
 //! does not meet them.
 
 mod commit;
+mod contents;
 mod directory;
+mod link;
 
 pub use self::commit::CommitBlock;
+pub use self::contents::{ContentsIndex, ContentsPart};
 pub use self::directory::DirectoryBlock;
+pub use self::link::Link;
 pub use crate::directory::{Child, Entry, Held, INLINE_MAX, METADATA_MAX};
+pub use crate::large::{CHUNK_MAX, CHUNK_MIN};

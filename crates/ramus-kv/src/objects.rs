@@ -8,12 +8,12 @@ use ramus_core::hash::DigestHash;
 use ramus_core::{Error, Pin, ReadOnly as _, Result, Storage as _, Sweep as _};
 
 use crate::Format as _;
+use crate::Schema;
 use crate::block::CommitBlock;
 use crate::crew::Crew;
 use crate::directory::{DirBlock, Held, build};
 use crate::history::History;
 use crate::proof::Trace;
-use crate::{Contents as _, Schema};
 
 /// Reads what a schema's blocks mean, with a cache of decoded directories.
 ///
@@ -66,6 +66,11 @@ impl<S: Schema> Objects<S> {
             trace: Some(Arc::clone(&trace)),
         };
         (Arc::new(traced), trace)
+    }
+
+    /// Returns whether it is noted what is read.
+    pub(crate) const fn is_traced(&self) -> bool {
+        self.trace.is_some()
     }
 
     pub(crate) fn backend(&self) -> &Backend<S::Hash> {
@@ -128,13 +133,6 @@ impl<S: Schema> Objects<S> {
         Ok(Arc::new(directory))
     }
 
-    /// Returns contents that something names.
-    pub(crate) async fn contents(&self, hash: &S::Hash) -> Result<S::Contents> {
-        decode_contents::<S>(&self.block(hash).await?).map_err(|fault| {
-            self.failed(fault.context(format!("block {hash} cannot be read as contents")))
-        })
-    }
-
     /// Returns a commit, or nothing if there is no such block.
     pub(crate) async fn commit(&self, hash: &S::Hash) -> Result<Option<CommitBlock<S::Hash>>> {
         let Some(block) = self.backend.blocks().find(hash).await? else { return Ok(None) };
@@ -160,7 +158,8 @@ impl<S: Schema> Objects<S> {
         }
     }
 
-    async fn block(&self, hash: &S::Hash) -> Result<Bytes> {
+    /// Returns a block that something names.
+    pub(crate) async fn block(&self, hash: &S::Hash) -> Result<Bytes> {
         let found = self.backend.blocks().find(hash).await;
         let block = found.and_then(|found| found.ok_or_else(|| Error::missing(hash)));
         let block = block.map_err(|fault| self.failed(fault))?;
@@ -171,7 +170,7 @@ impl<S: Schema> Objects<S> {
     }
 
     /// Notes that something could not be read, and returns why.
-    fn failed(&self, fault: Error) -> Error {
+    pub(crate) fn failed(&self, fault: Error) -> Error {
         if let Some(trace) = &self.trace {
             trace.fail(&fault);
         }
@@ -179,8 +178,8 @@ impl<S: Schema> Objects<S> {
     }
 }
 
-/// Returns the contents that a block holds.
-pub(crate) fn decode_contents<S: Schema>(block: &Bytes) -> Result<S::Contents> {
+/// Returns the encoding of the contents that a block holds as a whole.
+pub(crate) fn decode_block<S: Schema>(block: &Bytes) -> Result<Bytes> {
     let encoded = S::Format::decode_contents(block)?;
     if Held::<S::Hash>::is_inline(&encoded) {
         let length = encoded.len();
@@ -188,7 +187,7 @@ pub(crate) fn decode_contents<S: Schema>(block: &Bytes) -> Result<S::Contents> {
             format!("contents of {length} bytes have a block, and should stand in their entry");
         return Err(Error::corrupt(message));
     }
-    S::Contents::decode(&encoded)
+    Ok(encoded)
 }
 
 impl<S: Schema> std::fmt::Debug for Objects<S> {

@@ -5,6 +5,7 @@ mod edit;
 mod head;
 mod merge;
 mod read;
+mod stream;
 mod transact;
 mod write;
 

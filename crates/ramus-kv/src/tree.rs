@@ -15,6 +15,7 @@ mod read;
 pub(crate) mod save;
 mod scan;
 mod stats;
+mod stream;
 mod update;
 mod walk;
 
@@ -135,6 +136,11 @@ impl<S: Schema> Tree<S> {
             pending: pending.clone(),
             unchecked: unchecked.clone(),
         }
+    }
+
+    /// Keeps what a pin protects.
+    fn keep(&mut self, pin: &Arc<Pin>) {
+        add_new(&mut self.pins, std::slice::from_ref(pin));
     }
 
     /// Takes over what another tree needs: what keeps it from being collected, and what waits to be

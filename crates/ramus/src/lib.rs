@@ -97,6 +97,25 @@
 //! A value cannot be set where a directory is, nor below another value: that is an error that names
 //! the path in the way. Remove it first if that is meant.
 //!
+//! A value may be larger than memory: [`set_stream`](Store::set_stream) takes it from anything that can be
+//! read, and [`reader`](Store::reader) gives it back as a stream, or a part of it. What is longer than
+//! 256 KiB is stored in chunks that follow what they hold, so that two versions share what they have in
+//! common. This works for [`Bytes`], for text, and for types of your own that are [`Streamable`].
+//!
+//! ```
+//! use ramus::{Bytes, Kv};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> ramus::Result<()> {
+//! let main = ramus::open::<Kv<Bytes>>("mem:").await?.main().await?;
+//! let film = vec![7; 1_000_000]; // or a file, or a connection
+//! main.set_stream("films/metropolis", &film[..], "add a film").await?;
+//!
+//! let reader = main.reader("films/metropolis").await?.expect("it was just added");
+//! assert_eq!(reader.len(), 1_000_000);
+//! assert_eq!(reader.read_range(500_000..500_010).await?.len(), 10); // reads one chunk
+//! # Ok(()) }
+//! ```
+//!
 //! # Transactions and races
 //!
 //! Several edits become one commit in a transaction. It works on a snapshot of the branch, sees its
@@ -424,14 +443,14 @@ pub use ramus_core::{
 #[cfg(feature = "testkit")]
 pub use ramus_kv::laws;
 pub use ramus_kv::{
-    BranchChange, BranchEvent, BranchWatch, BranchesEvent, BranchesWatch, Clock, Commit, Commits,
-    Concrete, Conflict, Conflicts, Contents, Counter, Diff, Difference, Direction, Entries,
-    EventStream, Found, Graph, GraphOptions, Head, Heads, HistoryIndex, Info, Json, Kind, Kv,
-    ListOptions, Listing, Log, LogOptions, Made, MergeOptions, Merged, Metadata, Native, Note,
-    OnRace, Operation, Operations, OperationsOptions, OperationsOrder, PathConflict, Reason,
-    RefFault, Repo, RepoOptions, Resolution, Schema, Side, Stats, Status, Store, SystemClock,
-    Transaction, TransactionOptions, Tree, Truncated, Undo, Unmerged, Visit, Walk, WalkOptions,
-    WalkOrder, WatchPlace, WatchStart, Whole,
+    AnyBytes, BranchChange, BranchEvent, BranchWatch, BranchesEvent, BranchesWatch, Clock, Commit,
+    Commits, Concrete, Conflict, Conflicts, Contents, ContentsReader, Counter, Diff, Difference,
+    Direction, Entries, EventStream, Found, Graph, GraphOptions, Head, Heads, HistoryIndex, Info,
+    Json, Kind, Kv, ListOptions, Listing, Log, LogOptions, Made, MergeOptions, Merged, Metadata,
+    Native, Note, OnRace, Operation, Operations, OperationsOptions, OperationsOrder, PathConflict,
+    Reason, RefFault, Repo, RepoOptions, Resolution, Schema, Side, Stats, Status, Store,
+    StreamCheck, Streamable, SystemClock, Transaction, TransactionOptions, Tree, Truncated, Undo,
+    Unmerged, Upload, Utf8, Visit, Walk, WalkOptions, WalkOrder, WatchPlace, WatchStart, Whole,
 };
 pub use ramus_kv::{codec, merge};
 #[cfg(feature = "mem")]

@@ -1,3 +1,5 @@
+mod contents;
+mod links;
 mod reader;
 mod writer;
 
@@ -10,7 +12,7 @@ use self::reader::Reader;
 use self::writer::Writer;
 use super::Format;
 use crate::Info;
-use crate::block::CommitBlock;
+use crate::block::{CHUNK_MAX, CommitBlock, ContentsIndex, Link};
 
 /// The format of Ramus itself: tagged, canonical blocks.
 ///
@@ -24,6 +26,8 @@ use crate::block::CommitBlock;
 /// | `0x02` | leaf of a directory |
 /// | `0x03` | commit |
 /// | `0x04` | index block of a directory |
+/// | `0x05` | chunk of large contents |
+/// | `0x06` | index block of large contents |
 /// | `0x70` | reserved: never the first byte of a block (the hashes that split directories begin with it) |
 ///
 /// # Parts
@@ -37,7 +41,41 @@ use crate::block::CommitBlock;
 ///
 /// # Contents
 ///
-/// `0x01`, then the encoding of the contents up to the end of the block.
+/// `0x01`, then the encoding of the contents up to the end of the block, at most 262 144 bytes. What
+/// is longer is large.
+///
+/// # Large contents
+///
+/// An encoding of more than 262 144 bytes is cut into chunks, and a tree of index blocks over them says
+/// in which order they follow one another. The name of the contents is the hash of the root of that
+/// tree. See `docs/design/large-contents.md` for the reasons.
+///
+/// A chunk is `0x05`, then its bytes up to the end of the block. An index block is:
+///
+/// | part | form |
+/// |---|---|
+/// | kind | `0x06` |
+/// | level | one byte, 1 to 10 |
+/// | parts | up to the end of the block, 1 to 512 of them: hash of the part's block, and how many bytes of the encoding lie in and below it (varint, not 0) |
+///
+/// The parts of level 1 are chunks, those of a higher level are the index blocks of the level below.
+///
+/// *Where chunks end.* From the first byte that is not in a chunk yet, let n be how many follow, or
+/// 262 144 if that is less; count them from 0. If n is at most 16 384, they are the last chunk. If not,
+/// let h be 0, and for every i from 16 384 to n - 1 (to n - 2 if n is odd) let h be 2 h + G(byte i),
+/// modulo 2^64; the chunk ends before the first byte i where all bits of a mask are 0 in h, and before
+/// byte n if there is none. The mask is `0x0000d90707537000` for i below 65 536, and
+/// `0x0000d90313530000` from there on. G(b) is the number in the first eight bytes, big endian, of the
+/// MD5 digest of 64 bytes b. This is `FastCDC` in its form of 2020, with the second level
+/// of normalization.
+///
+/// *Where index blocks end.* The blocks of a level, from the first, are the parts of one index block
+/// above, up to the first one which is the 32nd of them or a later one and whose hash begins with the
+/// byte `0x00` or `0x01`; up to the 512th if there is none; or up to the last one of the level. The next
+/// index block begins behind it. The first level that is one block is the root.
+///
+/// So a chunk has 16 384 to 262 144 bytes, the last one 1 to 262 144; an index block has 32 to 512
+/// parts, the last one of its level 1 to 512, and the root at least two.
 ///
 /// # Directory
 ///
@@ -101,20 +139,52 @@ pub enum Native {}
 enum Kind {
     Contents = 0x01,
     Commit = 0x03,
+    Chunk = 0x05,
+    ContentsIndex = 0x06,
 }
 
 impl Format for Native {
     const NAME: &'static str = "native";
 
     fn encode_contents(encoded: &[u8]) -> Bytes {
-        let mut out = Writer::new(Kind::Contents);
+        let mut out = Writer::with_room(Kind::Contents, encoded.len());
         out.raw(encoded);
         out.finish()
     }
 
     fn decode_contents(block: &Bytes) -> Result<Bytes> {
         let mut reader = Reader::open(block, Kind::Contents)?;
-        Ok(reader.rest())
+        let encoded = reader.rest();
+        if encoded.len() > CHUNK_MAX {
+            let length = encoded.len();
+            let message = format!("contents of {length} bytes are in one block, and not split");
+            return Err(Error::corrupt(message));
+        }
+        Ok(encoded)
+    }
+
+    fn encode_chunk(bytes: &[u8]) -> Bytes {
+        contents::encode_chunk(bytes)
+    }
+
+    fn decode_chunk(block: &Bytes) -> Result<Bytes> {
+        contents::decode_chunk(block)
+    }
+
+    fn encode_contents_index<H: Hash>(index: &ContentsIndex<H>) -> Result<Bytes> {
+        contents::encode_index(index)
+    }
+
+    fn decode_contents_index<H: Hash>(block: &Bytes) -> Result<ContentsIndex<H>> {
+        contents::decode_index(block)
+    }
+
+    fn is_contents_index(block: &[u8]) -> bool {
+        block.first() == Some(&(Kind::ContentsIndex as u8))
+    }
+
+    fn links<H: Hash>(block: &Bytes) -> Result<Vec<Link<H>>> {
+        links::links(block)
     }
 
     fn encode_commit<H: Hash>(commit: &CommitBlock<H>) -> Result<Bytes> {

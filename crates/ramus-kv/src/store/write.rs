@@ -66,7 +66,7 @@ impl<S: Schema> Store<S> {
     }
 
     /// Applies one edit to the head and commits it; to the new head, if another process comes first.
-    async fn edit(&self, edit: Edit<S>, info: &Info) -> Result<Edited<S>> {
+    pub(super) async fn edit(&self, edit: Edit<S>, info: &Info) -> Result<Edited<S>> {
         let _turn = self.turn().wait().await?;
         for attempt in 0..self.attempts_max() {
             self.back_off(attempt).await;
@@ -87,9 +87,9 @@ impl<S: Schema> Store<S> {
 }
 
 /// What became of an edit.
-struct Edited<S: Schema> {
+pub(super) struct Edited<S: Schema> {
     /// Whether its test passed, if it has one.
     passed: bool,
     /// The commit, if anything changed.
-    commit: Option<Commit<S>>,
+    pub(super) commit: Option<Commit<S>>,
 }

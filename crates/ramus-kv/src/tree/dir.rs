@@ -7,6 +7,7 @@ use bytes::Bytes;
 use ramus_core::{Error, ErrorKind, Hash as _, Result, Step};
 
 use crate::directory::{DirBlock, Entry, Held};
+use crate::large::Unsaved;
 use crate::{Format as _, Schema};
 
 /// A directory. Cloning is cheap, and an edit of the clone is not seen in the original.
@@ -59,18 +60,18 @@ pub(crate) enum Node<S: Schema> {
 pub(crate) struct Leaf<S: Schema> {
     pub(crate) held: Held<S::Hash>,
     pub(crate) metadata: Bytes,
-    /// The block, if they have one that was not saved yet.
-    pub(crate) unsaved: Option<Bytes>,
+    /// Their blocks, if they have some that were not saved yet.
+    pub(crate) unsaved: Option<Unsaved<S::Hash>>,
 }
 
 impl<S: Schema> Leaf<S> {
     /// Returns contents of this encoding, which are not saved yet.
-    pub(crate) fn unsaved(encoded: Bytes, metadata: Bytes) -> Self {
+    pub(crate) fn unsaved(encoded: Bytes, metadata: Bytes) -> Result<Self> {
         if Held::<S::Hash>::is_inline(&encoded) {
-            return Self { held: Held::Inline(encoded), metadata, unsaved: None };
+            return Ok(Self { held: Held::Inline(encoded), metadata, unsaved: None });
         }
-        let block = S::Format::encode_contents(&encoded);
-        Self { held: Held::Block(S::Hash::of(&block)), metadata, unsaved: Some(block) }
+        let (hash, unsaved) = Unsaved::new::<S::Format>(&encoded)?;
+        Ok(Self { held: Held::Block(hash), metadata, unsaved: Some(unsaved) })
     }
 
     /// Returns the name of the contents, whether they have a block of their own or not.

@@ -7,7 +7,9 @@ use ramus_core::{Error, ErrorKind, IntoPath, Path, Result, Step};
 
 use super::Tree;
 use super::dir::{DEPTH_MAX, Dir, Leaf, Node};
+use crate::block::CHUNK_MAX;
 use crate::directory::{DirBlock, Entry, METADATA_MAX, Spot, find_spot};
+use crate::large::{Unsaved, compute};
 use crate::{Contents as _, Metadata as _, Schema};
 
 impl<S: Schema> Tree<S> {
@@ -146,6 +148,30 @@ impl<S: Schema> Tree<S> {
         metadata: Option<&S::Metadata>,
     ) -> Result<()> {
         refuse_root(path)?;
+        let encoded = value.encode()?;
+        self.put_encoded(path, encoded, metadata).await
+    }
+
+    pub(super) async fn put_encoded(
+        &mut self,
+        path: &Path,
+        encoded: Bytes,
+        metadata: Option<&S::Metadata>,
+    ) -> Result<()> {
+        let (found, metadata) = self.locate_contents(path, metadata).await?;
+        let leaf = self.make_leaf(path, encoded, metadata).await?;
+        self.put(found, Node::Contents(leaf));
+        Ok(())
+    }
+
+    /// Finds where contents may be put, and says which metadata they have there: those that are given,
+    /// or those that are there.
+    pub(super) async fn locate_contents(
+        &self,
+        path: &Path,
+        metadata: Option<&S::Metadata>,
+    ) -> Result<(Located<S>, Bytes)> {
+        refuse_root(path)?;
         let found = self.locate(path).await?;
         found.refuse_contents_in_the_way(path)?;
         let kept = match &found.node {
@@ -155,9 +181,7 @@ impl<S: Schema> Tree<S> {
         };
         let given = metadata.map(S::Metadata::encode);
         let metadata = given.or(kept).unwrap_or_else(|| S::Metadata::default().encode());
-        let leaf = self.new_leaf(path, value, metadata)?;
-        self.put(found, Node::Contents(leaf));
-        Ok(())
+        Ok((found, metadata))
     }
 
     /// Returns a value as it lies in a directory, for a path that messages name.
@@ -168,17 +192,37 @@ impl<S: Schema> Tree<S> {
         metadata: Bytes,
     ) -> Result<Leaf<S>> {
         check_metadata(path, metadata.len())?;
-        let leaf = Leaf::unsaved(value.encode()?, metadata);
-        self.check_block(path, leaf.unsaved.as_ref().map_or(0, Bytes::len))?;
+        let leaf = Leaf::unsaved(value.encode()?, metadata)?;
+        self.check_blocks(path, &leaf)?;
         Ok(leaf)
     }
 
-    fn check_block(&self, path: &Path, size: usize) -> Result<()> {
+    /// Returns a value as `new_leaf` does; a large one is cut and hashed where that disturbs nobody.
+    pub(super) async fn make_leaf(
+        &self,
+        path: &Path,
+        encoded: Bytes,
+        metadata: Bytes,
+    ) -> Result<Leaf<S>> {
+        check_metadata(path, metadata.len())?;
+        let leaf = if encoded.len() > CHUNK_MAX {
+            compute(move || Leaf::unsaved(encoded, metadata)).await?
+        } else {
+            Leaf::unsaved(encoded, metadata)?
+        };
+        self.check_blocks(path, &leaf)?;
+        Ok(leaf)
+    }
+
+    /// Refuses a value of blocks that are too long for the storage.
+    pub(super) fn check_blocks(&self, path: &Path, leaf: &Leaf<S>) -> Result<()> {
         let max = self.objects.block_bytes_max();
-        if size <= max {
+        let length = leaf.unsaved.as_ref().map_or(0, Unsaved::length_max);
+        if length <= max {
             return Ok(());
         }
-        let message = format!("the value at `{path}` has {size} bytes; at most {max} are taken");
+        let message =
+            format!("the value at `{path}` has a block of {length} bytes; at most {max} are taken");
         Err(Error::new(ErrorKind::Limit, message))
     }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use ramus_core::{Error, Path, Result, Step};
 
-use super::dir::{Base, Dir, Edited, Leaf, Node, check_depth};
+use super::dir::{Base, Dir, Edited, Node, check_depth};
 use super::{PathConflict, Side, Tree};
 use crate::directory::{DirBlock, Entry, EntryDiff, EntryPair, Nodes as _, find};
 use crate::{Conflict, Contents as _, Schema};
@@ -278,7 +278,7 @@ impl<S: Schema> Merger<'_, S> {
         };
         match merge_metadata::<S>(path, &entries)? {
             Ok(metadata) => {
-                let leaf = Leaf::unsaved(merged.encode()?, metadata);
+                let leaf = self.trees.ours.make_leaf(path, merged.encode()?, metadata).await?;
                 Ok(Kept::Node(Some(Node::Contents(leaf))))
             }
             Err(conflict) => self.conflict(path, conflict, entries).await,

@@ -10,7 +10,7 @@ use ramus_core::hash::DigestHash;
 use crate::Schema;
 use crate::crew::Crew;
 use crate::directory::{DirBlock, Nodes, Spot};
-use crate::objects::{Objects, decode_contents};
+use crate::objects::Objects;
 
 /// Blocks by name, of one tree that was hashed.
 #[derive(Debug)]
@@ -73,11 +73,11 @@ impl<S: Schema> View<'_, S> {
         }
     }
 
-    /// Returns contents that something names.
-    pub(crate) async fn contents(&self, hash: &S::Hash) -> Result<S::Contents> {
+    /// Returns a block of contents that something names.
+    pub(crate) async fn block(&self, hash: &S::Hash) -> Result<Bytes> {
         match self.find(hash) {
-            Some(PendingBlock::Contents(block)) => decode_contents::<S>(block),
-            Some(PendingBlock::Directory(_)) | None => self.objects.contents(hash).await,
+            Some(PendingBlock::Contents(block)) => Ok(block.clone()),
+            Some(PendingBlock::Directory(_)) | None => self.objects.block(hash).await,
         }
     }
 }

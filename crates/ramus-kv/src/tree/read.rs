@@ -1,11 +1,13 @@
-use ramus_core::{IntoPath, Path, Result};
+use bytes::Bytes;
+use ramus_core::{Error, IntoPath, Path, Result};
 
 use super::dir::{Dir, Leaf, Node};
 use super::range::Range;
 use super::{Kind, ListOptions, Listing, Tree};
 use crate::directory::{Held, Nodes as _, Spot, find_spot};
-use crate::objects::decode_contents;
-use crate::{Contents as _, Metadata as _, Schema};
+use crate::large::Source;
+use crate::objects::decode_block;
+use crate::{Contents as _, Format as _, Metadata as _, Schema};
 
 impl<S: Schema> Tree<S> {
     /// Returns the value at a path, or nothing if there is none: at a directory, at the root, below
@@ -140,11 +142,31 @@ impl<S: Schema> Tree<S> {
     }
 
     pub(crate) async fn contents(&self, leaf: &Leaf<S>) -> Result<S::Contents> {
-        match (&leaf.held, &leaf.unsaved) {
-            (Held::Inline(encoded), _) => S::Contents::decode(encoded),
-            (Held::Block(_), Some(block)) => decode_contents::<S>(block),
-            (Held::Block(hash), None) => self.view().contents(hash).await,
+        let hash = match &leaf.held {
+            Held::Inline(encoded) => return S::Contents::decode(encoded),
+            Held::Block(hash) => hash,
+        };
+        let root = self.root_block(leaf, hash).await?;
+        let encoded = if S::Format::is_contents_index(&root) {
+            Source::new(self.clone(), leaf.unsaved.clone()).read_all(&root).await
+        } else {
+            decode_block::<S>(&root)
+        };
+        let decoded = encoded.and_then(|encoded| S::Contents::decode(&encoded));
+        decoded.map_err(|fault| self.unreadable(hash, fault))
+    }
+
+    /// Returns the block that contents are named by.
+    pub(super) async fn root_block(&self, leaf: &Leaf<S>, hash: &S::Hash) -> Result<Bytes> {
+        match &leaf.unsaved {
+            Some(unsaved) => Ok(unsaved.root().clone()),
+            None => self.view().block(hash).await,
         }
+    }
+
+    /// Notes that contents could not be read, and returns why.
+    pub(super) fn unreadable(&self, hash: &S::Hash, fault: Error) -> Error {
+        self.objects.failed(fault.context(format!("block {hash} cannot be read as contents")))
     }
 
     async fn leaf(&self, path: &Path) -> Result<Option<Leaf<S>>> {

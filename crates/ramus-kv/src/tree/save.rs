@@ -10,11 +10,12 @@ use ramus_core::{Error, Result, Step};
 use super::Tree;
 use super::dir::{Dir, Edit, Edited, Node, check_depth};
 use super::pending::{Pending, PendingBlock, View};
-use crate::Schema;
+use crate::block::Link;
 use crate::crew::WORTH_BYTES;
 use crate::directory::{
     Body, Built, DirBlock, Edits, Entry, Held, Item, Nodes as _, build_by, edit, edit_leaf,
 };
+use crate::{Format as _, Schema};
 
 /// Blocks by name.
 type Blocks<S> = Vec<(<S as Schema>::Hash, PendingBlock<<S as Schema>::Hash>)>;
@@ -160,8 +161,11 @@ impl<'t, S: Schema> Freezer<'t, S> {
         let entry = match &edit.node {
             None => None,
             Some(Node::Contents(leaf)) => {
-                if let (Some(block), Held::Block(hash)) = (&leaf.unsaved, &leaf.held) {
-                    self.made.add_contents(*hash, block.clone());
+                if let (Some(unsaved), Held::Block(hash)) = (&leaf.unsaved, &leaf.held) {
+                    self.made.add_contents(*hash, unsaved.root().clone());
+                    for (hash, block) in unsaved.below() {
+                        self.made.add_contents(*hash, block.clone());
+                    }
                 }
                 Some(leaf.to_entry())
             }
@@ -291,10 +295,16 @@ fn reached<S: Schema>(view: &View<'_, S>, root: S::Hash) -> Result<Blocks<S>> {
         if !seen.insert(hash) {
             continue;
         }
-        if let PendingBlock::Directory(directory) = block {
-            let mut walk = directory.walk();
-            while walk.advance()? {
-                todo.extend(walk.named()?);
+        match block {
+            PendingBlock::Directory(directory) => {
+                let mut walk = directory.walk();
+                while walk.advance()? {
+                    todo.extend(walk.named()?);
+                }
+            }
+            PendingBlock::Contents(block) => {
+                let links = S::Format::links::<S::Hash>(block)?;
+                todo.extend(links.iter().map(Link::hash));
             }
         }
         blocks.push((hash, block.clone()));

@@ -3,7 +3,7 @@ use ramus_core::{IntoPath, Result};
 use super::Tree;
 use super::dir::Node;
 use super::edit::{refuse_kind, refuse_root};
-use crate::{Metadata as _, Schema};
+use crate::{Contents as _, Metadata as _, Schema};
 
 impl<S: Schema> Tree<S> {
     /// Sets the value at a path to what `change` makes of it, which is called once; nothing stands
@@ -40,7 +40,7 @@ impl<S: Schema> Tree<S> {
         };
         match change(old.as_ref()) {
             Some(new) => {
-                let leaf = self.new_leaf(&path, &new, metadata)?;
+                let leaf = self.make_leaf(&path, new.encode()?, metadata).await?;
                 self.put(found, Node::Contents(leaf));
             }
             None if old.is_some() => self.cut(found),

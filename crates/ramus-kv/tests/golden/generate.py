@@ -107,6 +107,55 @@ def tree(items):
         level += 1
 
 
+CHUNK_MIN, CHUNK_USUAL, CHUNK_MAX = 16384, 65536, 262144
+MASK_SHORT, MASK_LONG = 0x0000D90707537000, 0x0000D90313530000
+GEAR = [int.from_bytes(hashlib.md5(bytes([byte]) * 64).digest()[:8], "big") for byte in range(256)]
+
+
+def chunk_length(data):
+    n = min(len(data), CHUNK_MAX)
+    h = 0
+    for i in range(CHUNK_MIN, n - n % 2):
+        h = (2 * h + GEAR[data[i]]) & 0xFFFFFFFFFFFFFFFF
+        if h & (MASK_SHORT if i < CHUNK_USUAL else MASK_LONG) == 0:
+            return i
+    return n
+
+
+def contents_index(level, parts):
+    out = [(b"\x06", "kind: index of large contents"), (bytes([level]), "level")]
+    for digest, length in parts:
+        out += [(digest, "hash"), (varint(length), f"{length} bytes")]
+    return out
+
+
+def large_contents(data):
+    """Returns the hash of the root of large contents, and how many blocks each level has."""
+    parts, start = [], 0
+    while start < len(data):
+        chunk = data[start : start + chunk_length(data[start : start + CHUNK_MAX])]
+        parts.append((sha1(b"\x05" + chunk), len(chunk)))
+        start += len(chunk)
+    level, sizes = 0, [len(parts)]
+    while len(parts) > 1:
+        level, above, run = level + 1, [], []
+        for number, part in enumerate(parts):
+            run.append(part)
+            ends = len(run) >= 32 and part[0][0] < 2
+            if ends or len(run) == 512 or number == len(parts) - 1:
+                above.append((sha1(raw(contents_index(level, run))), sum(length for _, length in run)))
+                run = []
+        parts = above
+        sizes.append(len(parts))
+    return parts[0][0], sizes
+
+
+def noise(length):
+    """Returns bytes without a pattern: the SHA-1 hashes of 0, 1, 2, ... as eight bytes."""
+    parts = (sha1(number.to_bytes(8, "big")) for number in range(length // 20 + 1))
+    return b"".join(parts)[:length]
+
+
 def write(name, about, parts):
     with open(f"{name}.hex", "w", encoding="utf-8") as file:
         file.write(f"# {about}\n")
@@ -137,6 +186,23 @@ contents(
     (b"\x01", "Some"),
     (b"\x01", "-1, zigzag"),
 )
+
+write("chunk", "A chunk of large contents.", [(b"\x05", "kind: chunk"), (b"the end", "bytes")])
+index = [(sha1(b"one"), CHUNK_MAX), (sha1(b"two"), CHUNK_MIN), (sha1(b"three"), 7)]
+write("contents_index", "An index block of large contents, of level 1; hashes are SHA-1.", contents_index(1, index))
+index = [(sha1(b"one"), 2**40), (sha1(b"two"), 1)]
+write("contents_index_high", "An index block of large contents, of level 5; hashes are SHA-1.", contents_index(5, index))
+
+
+def write_large(name, about, data):
+    digest, sizes = large_contents(data)
+    shape = ", ".join(f"{size} {'chunks' if level == 0 else f'of level {level}'}" for level, size in enumerate(sizes))
+    write(name, f"The root of large contents, {about}, by SHA-1: {shape}.", [(digest, "hash")])
+
+
+write_large("large_of_noise", "24 MiB and 1 byte of noise", noise((24 << 20) + 1))
+write_large("large_of_zeros", "3 MiB and 1 byte of zeros", bytes((3 << 20) + 1))
+write_large("large_least", "262 145 bytes of noise", noise(CHUNK_MAX + 1))
 
 write("directory_empty", "The empty directory.", directory_block(0, []))
 

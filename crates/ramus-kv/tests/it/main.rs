@@ -12,6 +12,7 @@ mod diff;
 mod directories;
 mod format;
 mod history;
+mod large;
 mod laws;
 mod merge;
 mod merge_model;

@@ -3,6 +3,7 @@
 pub(crate) mod bytes;
 mod directories;
 mod forged;
+mod large;
 mod random;
 mod reads;
 

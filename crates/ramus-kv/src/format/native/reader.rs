@@ -82,7 +82,7 @@ impl<'a> Reader<'a> {
         Error::corrupt(format!("the block of {noun} has, before byte {position}, {what}"))
     }
 
-    fn varint(&mut self) -> Result<u64> {
+    pub(super) fn varint(&mut self) -> Result<u64> {
         let mut value = 0_u64;
         for shift in (0..u64::BITS).step_by(7) {
             let [byte] = self.array()?;
@@ -125,6 +125,8 @@ impl Kind {
         match self {
             Self::Contents => "contents",
             Self::Commit => "a commit",
+            Self::Chunk => "a chunk of large contents",
+            Self::ContentsIndex => "an index of large contents",
         }
     }
 }
@@ -134,6 +136,8 @@ const fn noun_of(first: u8) -> &'static str {
     match first {
         _ if first == Kind::Contents as u8 => Kind::Contents.noun(),
         _ if first == Kind::Commit as u8 => Kind::Commit.noun(),
+        _ if first == Kind::Chunk as u8 => Kind::Chunk.noun(),
+        _ if first == Kind::ContentsIndex as u8 => Kind::ContentsIndex.noun(),
         LEAF_TAG => "a leaf of a directory",
         INDEX_TAG => "an index block of a directory",
         _ => "a block of no known kind",

@@ -1,13 +1,21 @@
 use bytes::Bytes;
 
 use super::Kind;
+use crate::directory::varint;
 
 /// Puts the parts of a block one after the other.
 pub(super) struct Writer(Vec<u8>);
 
 impl Writer {
     pub(super) fn new(kind: Kind) -> Self {
-        Self(vec![kind as u8])
+        Self::with_room(kind, 0)
+    }
+
+    /// Returns a block of this kind, with room for so many bytes behind the kind.
+    pub(super) fn with_room(kind: Kind, length: usize) -> Self {
+        let mut block = Vec::with_capacity(1 + length);
+        block.push(kind as u8);
+        Self(block)
     }
 
     /// Returns the block, without the room that was left for more.
@@ -25,15 +33,11 @@ impl Writer {
     }
 
     /// Puts a length or a count as a varint.
-    pub(super) fn length(&mut self, mut length: usize) {
-        loop {
-            let [group, ..] = length.to_le_bytes();
-            length >>= 7;
-            if length == 0 {
-                // The high bit of the last group is clear: the number was below 128.
-                return self.0.push(group);
-            }
-            self.0.push(group | 0x80);
-        }
+    pub(super) fn length(&mut self, length: usize) {
+        self.varint(length as u64);
+    }
+
+    pub(super) fn varint(&mut self, number: u64) {
+        varint::put(&mut self.0, number);
     }
 }
