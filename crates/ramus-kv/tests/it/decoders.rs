@@ -4,7 +4,10 @@ mod targets;
 
 use bytes::Bytes;
 use ramus_core::{Hash as _, Sha1, Step};
-use ramus_kv::block::{Child, CommitBlock, DirectoryBlock, Entry, Held, INLINE_MAX};
+use ramus_kv::block::{
+    CHUNK_MIN, Child, CommitBlock, ContentsIndex, ContentsPart, DirectoryBlock, Entry, Held,
+    INLINE_MAX,
+};
 use ramus_kv::{Contents as _, Counter, Format as _, Info, Json, Native, Whole};
 use serde_json::json;
 
@@ -72,6 +75,17 @@ impl Choices {
             "directory" => self.directory().encode(),
             "commit" => Native::encode_commit(&self.commit()),
             "contents" => Ok(Native::encode_contents(&self.bytes(100))),
+            "chunk" => {
+                let bytes = self.bytes(100);
+                Ok(Native::encode_chunk(&[&[0], &bytes[..]].concat()))
+            }
+            "contents_index" => self.contents_index(),
+            "links" => match self.below(4) {
+                0 => self.directory().encode(),
+                1 => Native::encode_commit(&self.commit()),
+                2 => self.contents_index(),
+                _ => Ok(Native::encode_contents(&self.bytes(100))),
+            },
             "proof" => self.proof(),
             "text" => self.text(40).encode(),
             "bytes" => Ok(self.bytes(40).into()),
@@ -96,6 +110,23 @@ impl Choices {
         let level = self.byte() % 15 + 1;
         let children = steps.into_iter().map(|step| (step, self.child())).collect();
         DirectoryBlock::Index { level, children }
+    }
+
+    fn contents_index(&mut self) -> ramus_core::Result<Bytes> {
+        let level = self.byte() % 10 + 1;
+        let shortest = (CHUNK_MIN as u64) << (5 * u32::from(level - 1));
+        // At the highest level only a few of the shortest have a length together.
+        let count = if level < 9 { self.length(45) } else { 1 };
+        let mut parts: Vec<_> = (0..count)
+            .map(|_| {
+                let hash = Sha1::of(&self.next().to_be_bytes());
+                ContentsPart { hash, length: shortest + self.below(shortest) }
+            })
+            .collect();
+        // Some would end the block, and are not taken before its end.
+        parts.retain(|part| part.hash.as_bytes()[0] >= 2);
+        parts.push(ContentsPart { hash: Sha1::of(&[self.byte()]), length: 1 + self.below(9) });
+        Native::encode_contents_index(&ContentsIndex { level, parts })
     }
 
     fn proof(&mut self) -> ramus_core::Result<Bytes> {

@@ -20,10 +20,13 @@ type Anything =
 pub(crate) type Target = fn(&[u8]);
 
 /// Every decoder, by name.
-pub(crate) const TARGETS: [(&str, Target); 10] = [
+pub(crate) const TARGETS: [(&str, Target); 13] = [
     ("directory", directory),
     ("commit", commit),
     ("contents", contents),
+    ("chunk", chunk),
+    ("contents_index", contents_index),
+    ("links", links),
     ("proof", proof),
     ("text", text),
     ("bytes", bytes),
@@ -54,6 +57,36 @@ pub(crate) fn contents(data: &[u8]) {
     if let Some(encoded) = sound(Native::decode_contents(&copy(data))) {
         assert_eq!(Native::encode_contents(&encoded), data);
     }
+}
+
+/// The block of a chunk of large contents.
+pub(crate) fn chunk(data: &[u8]) {
+    if let Some(bytes) = sound(Native::decode_chunk(&copy(data))) {
+        assert_eq!(Native::encode_chunk(&bytes), data);
+    }
+}
+
+/// An index block of large contents.
+pub(crate) fn contents_index(data: &[u8]) {
+    if let Some(index) = sound(Native::decode_contents_index::<Sha1>(&copy(data))) {
+        assert_eq!(Native::encode_contents_index(&index).expect("what was read is written"), data);
+        assert!(index.level <= 10 && index.parts.len() <= 512);
+        assert!(index.parts.iter().map(|part| part.length).max() <= Some(index.length()));
+    }
+}
+
+/// What a block of any kind names: it says so if and only if it is a block.
+pub(crate) fn links(data: &[u8]) {
+    let data = copy(data);
+    let is_block = match data.first() {
+        Some(0x01) => Native::decode_contents(&data).is_ok(),
+        Some(0x02 | 0x04) => DirectoryBlock::<Sha1>::decode(&data).is_ok(),
+        Some(0x03) => Native::decode_commit::<Sha1>(&data).is_ok(),
+        Some(0x05) => Native::decode_chunk(&data).is_ok(),
+        Some(0x06) => Native::decode_contents_index::<Sha1>(&data).is_ok(),
+        _ => false,
+    };
+    assert_eq!(sound(Native::links::<Sha1>(&data)).is_some(), is_block);
 }
 
 /// A proof; what it has is read, as far as it goes.
