@@ -27,6 +27,7 @@ on_every_backend!(
     watches_and_logs_can_be_spawned,
     storages_can_be_spawned,
     walks_pages_and_proofs_can_be_spawned,
+    streams_of_values_can_be_spawned,
 );
 
 /// Spawns a task and waits for it.
@@ -388,6 +389,30 @@ async fn walks_pages_and_proofs_can_be_spawned(bed: Bed) {
         store.repo().backend().refs().snapshot(b"").await?.next_page().await.expect("a page")?;
         let repo = ramus::open::<Kv<String>>(own("mem:").as_str()).await?;
         repo.close().await
+    })
+    .await;
+}
+
+async fn streams_of_values_can_be_spawned(bed: Bed) {
+    let store = bed.main().await;
+    let text = "abc".repeat(200_000);
+    let (s, owned) = (store.clone(), std::io::Cursor::new(text.clone()));
+    spawned(async move { s.set_stream(own("v"), owned, own("owned")).await }).await;
+    let s = store.clone();
+    spawned(async move { s.reader(own("v")).await }).await;
+    spawned(async move {
+        let path = own("w");
+        store.set_stream(path.as_str(), text.as_bytes(), "borrowed").await?;
+        let upload = store.repo().upload(text.as_bytes()).await?;
+        let mut tree = store.tree().await?;
+        tree.set_upload(path.as_str(), &upload).await?;
+        tree.set_stream(own("x").as_str(), text.as_bytes()).await?;
+        let mut reader = tree.reader(path.as_str()).await?.expect("it was set");
+        assert_eq!(reader.read_range(300_000..300_003).await?, "abc");
+        let mut read = String::new();
+        tokio::io::AsyncReadExt::read_to_string(&mut reader, &mut read).await.expect("text");
+        assert_eq!(read, text);
+        Ok(())
     })
     .await;
 }
