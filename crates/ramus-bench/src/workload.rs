@@ -1,6 +1,7 @@
 mod growth;
 mod history;
 mod historynear;
+mod hot;
 mod inline;
 mod kvset;
 mod lastmodified;
@@ -32,6 +33,8 @@ pub(crate) enum Workload {
     Historynear,
     /// The last commit that changed a path.
     Lastmodified,
+    /// 1, 8, 64 and 256 writers of one branch by each strategy, and 64 writers of a branch each.
+    Hot,
 }
 
 impl Workload {
@@ -57,6 +60,7 @@ impl Workload {
             Self::History => history::run(options).await,
             Self::Historynear => historynear::run(options).await,
             Self::Lastmodified => lastmodified::run(options).await,
+            Self::Hot => hot::run(options),
         }
     }
 }

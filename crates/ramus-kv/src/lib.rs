@@ -12,6 +12,7 @@ mod directory;
 mod heads;
 mod history;
 mod large;
+mod line;
 mod note;
 mod objects;
 mod operation;

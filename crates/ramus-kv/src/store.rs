@@ -1,12 +1,20 @@
 //! Handles: a branch, a detached commit, or nothing yet.
 
-mod advance;
+mod again;
+mod chain;
+pub(crate) mod desk;
 mod edit;
+mod flight;
 mod head;
+mod judge;
 mod merge;
 mod read;
+mod retry;
+mod round;
 mod stream;
+mod together;
 mod transact;
+mod work;
 mod write;
 
 use std::fmt;
@@ -16,8 +24,9 @@ use parking_lot::Mutex;
 use ramus_core::RefName;
 
 pub use self::merge::{MergeOptions, Merged, Resolution, Unmerged};
-use crate::branch::{Branch, Turn};
+use crate::branch::Branch;
 use crate::{Commit, Repo, Schema};
+use desk::Desk;
 
 /// A handle on a branch, or on a commit that no branch follows, or on nothing yet.
 ///
@@ -33,18 +42,30 @@ use crate::{Commit, Repo, Schema};
 /// - A write that changes nothing makes no commit, unless
 ///   [`allow_empty`](crate::TransactionOptions::allow_empty) says so, on a branch without commits,
 ///   too.
-/// - Writers of one branch in one process take turns, first come, first served.
+/// - Writers of one branch in one process are combined, first come, first served: one of them writes
+///   for all who wait, with one update of the branch, and each has its own commit and its own answer.
+///   A conflict, a panic or a failure is that of its writer alone. An edit, and a transaction that is
+///   merged or refused, wait for at most two such rounds (unless more than 512 writers, or 8 MiB of
+///   blocks, are ahead), and for a transaction that runs again, if one has the turn.
+/// - An answer that the storage lost is recognised: nothing is written twice because of it.
+/// - Equal commits are one: two branches that are on one commit and write the same tree with the same
+///   info in the same millisecond are on the same commit then.
 ///
 /// # Errors
 ///
 /// Those of [`Tree`](crate::Tree) and [`Repo`]; [`Missing`](ramus_core::ErrorKind::Missing) if the
 /// branch names a commit that is not there (never the answer that there is no head);
 /// [`Contention`](ramus_core::ErrorKind::Contention) for a write that other processes preceded again
-/// and again.
+/// and again, saying how often; [`Aborted`](ramus_core::ErrorKind::Aborted) if a type of contents
+/// panicked; [`Unavailable`](ramus_core::ErrorKind::Unavailable) and
+/// [`Ambiguous`](ramus_core::ErrorKind::Ambiguous) if the storage cannot tell what became of a write,
+/// and its history does not either.
 ///
 /// # Cancel safety
 ///
-/// A dropped write has made its whole commit or none.
+/// A dropped write has made its whole commit or none, or it is still under way: if others wait for the
+/// same update, they finish it. A write that is neither polled nor dropped keeps the other writers of
+/// its branch waiting.
 pub struct Store<S: Schema>(Arc<Shared<S>>);
 
 struct Shared<S: Schema> {
@@ -54,7 +75,7 @@ struct Shared<S: Schema> {
 
 enum Place<S: Schema> {
     Branch(Arc<Branch<S>>),
-    Detached { head: Mutex<Option<Commit<S>>>, turn: Turn },
+    Detached { head: Mutex<Option<Commit<S>>>, desk: Desk<S> },
 }
 
 /// What a [`Store`] is a handle on.
@@ -74,7 +95,7 @@ impl<S: Schema> Store<S> {
     }
 
     pub(crate) fn detached(repo: Repo<S>, head: Option<Commit<S>>) -> Self {
-        let place = Place::Detached { head: Mutex::new(head), turn: Turn::new() };
+        let place = Place::Detached { head: Mutex::new(head), desk: Desk::new() };
         Self(Arc::new(Shared { repo, place }))
     }
 
@@ -105,10 +126,11 @@ impl<S: Schema> Store<S> {
         }
     }
 
-    fn turn(&self) -> &Turn {
+    /// Returns where the writers of this head meet.
+    fn desk(&self) -> &Desk<S> {
         match &self.0.place {
-            Place::Branch(branch) => branch.turn(),
-            Place::Detached { turn, .. } => turn,
+            Place::Branch(branch) => &branch.desk,
+            Place::Detached { desk, .. } => desk,
         }
     }
 

@@ -23,6 +23,8 @@ pub struct Transaction<S: Schema> {
     pub(crate) base: Option<Commit<S>>,
     pub(crate) tree: Tree<S>,
     pub(crate) options: TransactionOptions,
+    /// The parents, if they are not the head alone.
+    pub(crate) parents: Option<Vec<Commit<S>>>,
 }
 
 /// What a transaction does when it is committed.
@@ -70,6 +72,20 @@ impl<S: Schema> Transaction<S> {
         self.base.as_ref()
     }
 
+    /// Gives the commit these parents, in this order, in place of the head alone.
+    ///
+    /// The branch moves to the commit whatever its parents are: one whose parents do not lead back to
+    /// the head takes what the head has behind it out of the history of the branch, as a squash does.
+    /// So a transaction with parents of its own is never merged: if another writer came first, it is
+    /// refused, whatever [`on_race`](TransactionOptions::on_race) says.
+    ///
+    /// [`Store::commit`] checks that they are commits of this repository, and there.
+    #[must_use]
+    pub fn with_parents(mut self, parents: impl IntoIterator<Item = Commit<S>>) -> Self {
+        self.parents = Some(parents.into_iter().collect());
+        self
+    }
+
     /// Returns the tree as it is with the edits.
     pub const fn tree(&self) -> &Tree<S> {
         &self.tree
@@ -92,9 +108,10 @@ impl<S: Schema> DerefMut for Transaction<S> {
 
 impl<S: Schema> fmt::Debug for Transaction<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { store: _, base, tree, options } = self;
+        let Self { store: _, base, tree, options, parents } = self;
         let mut debug = f.debug_struct("Transaction");
         debug.field("base", base).field("tree", tree).field("options", options);
+        debug.field("parents", parents);
         debug.finish_non_exhaustive()
     }
 }

@@ -12,6 +12,7 @@ mod path_conflict;
 pub(crate) mod pending;
 mod range;
 mod read;
+pub(crate) mod replay;
 pub(crate) mod save;
 mod scan;
 mod stats;
@@ -115,6 +116,12 @@ impl<S: Schema> Tree<S> {
     pub(crate) fn read_through(&self, objects: Arc<Objects<S>>, root: S::Hash) -> Self {
         let pins = self.pins.clone();
         Self { pins, ..Self::stored(objects, root, None) }
+    }
+
+    /// Moves a tree without edits to another root, which is among blocks that are not stored yet.
+    pub(crate) fn move_to(&mut self, root: S::Hash, pending: &[Arc<Pending<S>>]) {
+        self.root = Dir::Stored(root);
+        self.pending = pending.to_vec();
     }
 
     /// Returns whether the tree is read from there.

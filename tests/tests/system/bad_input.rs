@@ -176,9 +176,9 @@ async fn a_directory_over_the_limit_of_blocks_is_refused(bed: Bed) {
         }
         Ok(())
     });
-    refused(filled.await, ErrorKind::Limit, "of 1000");
+    refused(filled.await, ErrorKind::Limit, "at most 1000");
     let long = "m".repeat(1001);
-    refused(main.set("x", "1", long).await, ErrorKind::Limit, "of 1000");
+    refused(main.set("x", "1", long).await, ErrorKind::Limit, "at most 1000");
     assert_eq!(head(&main).await, before);
     put(&main, "x", "1").await;
 }

@@ -17,7 +17,10 @@ on_every_backend!(
     a_dropped_rename_did_nothing_or_everything,
     a_dropped_set_tree_did_nothing_or_everything,
     a_dropped_test_and_set_did_nothing_or_everything,
+    a_dropped_test_and_set_tree_did_nothing_or_everything,
     a_dropped_commit_did_nothing_or_everything,
+    a_dropped_commit_with_parents_did_nothing_or_everything,
+    a_dropped_commit_of_several_branches_did_nothing_or_everything,
     a_dropped_transact_did_nothing_or_everything,
     a_dropped_transact_again_did_nothing_or_everything,
     a_dropped_merge_did_nothing_or_everything,
@@ -150,6 +153,34 @@ async fn a_dropped_set_tree_did_nothing_or_everything(bed: Bed) {
 async fn a_dropped_test_and_set_did_nothing_or_everything(bed: Bed) {
     check(bed, async |s: Scene| {
         s.main.test_and_set("a/x", Some("1".to_owned()), Some("2".to_owned()), "write").await
+    })
+    .await;
+}
+
+async fn a_dropped_test_and_set_tree_did_nothing_or_everything(bed: Bed) {
+    check(bed, async |s: Scene| {
+        let (test, set) = (s.main.find_tree("a").await?, s.draft.tree().await?);
+        s.main.test_and_set_tree("a", test.as_ref(), Some(&set), "write").await
+    })
+    .await;
+}
+
+async fn a_dropped_commit_with_parents_did_nothing_or_everything(bed: Bed) {
+    check(bed, async |s: Scene| {
+        let mut edit = s.main.begin().await?;
+        edit.set("b", "2").await?;
+        let edit = edit.with_parents([head(&s.main).await, head(&s.draft).await]);
+        s.main.commit(edit, "write").await
+    })
+    .await;
+}
+
+async fn a_dropped_commit_of_several_branches_did_nothing_or_everything(bed: Bed) {
+    check(bed, async |s: Scene| {
+        let (mut of_main, mut of_draft) = (s.main.begin().await?, s.draft.begin().await?);
+        of_main.set("b", "2").await?;
+        of_draft.remove("a").await?;
+        s.repo.commit_all([(of_main, "write"), (of_draft, "write")]).await
     })
     .await;
 }

@@ -1,6 +1,6 @@
 //! A storage over a storage that fails on command, tells when it is called, and can be slow.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::poll_fn;
 use std::mem;
 use std::sync::{Arc, Mutex};
@@ -44,6 +44,16 @@ struct Orders {
     break_snapshot: bool,
     before_write: Option<BoxFuture<'static, ()>>,
     added: Vec<Sha1>,
+    /// What the next writes answer, and whether they are done before.
+    answers: VecDeque<(Fate, ErrorKind)>,
+    writes: usize,
+}
+
+/// What becomes of a write whose answer is an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Done,
+    NotDone,
 }
 
 impl std::fmt::Debug for Orders {
@@ -87,6 +97,22 @@ impl Rig {
     /// Does something between the next write's call and its being judged.
     pub(crate) fn before_next_write(&self, action: impl Future<Output = ()> + Send + 'static) {
         self.orders(|orders| orders.before_write = Some(action.boxed()));
+    }
+
+    /// Answers one of the next writes with an error, whether it was done or not; in the order of the
+    /// calls of this.
+    pub(crate) fn answer_next_write(&self, fate: Fate, kind: ErrorKind) {
+        self.orders(|orders| orders.answers.push_back((fate, kind)));
+    }
+
+    /// Returns how many writes there were.
+    pub(crate) fn writes(&self) -> usize {
+        self.orders(|orders| orders.writes)
+    }
+
+    /// Returns the refs without waiting.
+    pub(crate) fn at_once(&self) -> &Backend<Sha1> {
+        &self.blocks.0.inner
     }
 
     /// Returns the blocks that were added since this was asked last.
@@ -169,8 +195,24 @@ impl Storage for Rig {
             action.await;
         }
         let shared = &self.blocks.0;
+        let fate = self.orders(|orders| {
+            orders.writes += 1;
+            orders.answers.pop_front()
+        });
         shared.note_added(&blocks)?;
-        shared.call(shared.inner.write(blocks, update)).await
+        let write = shared.call(async {
+            match fate {
+                Some((Fate::NotDone, _)) => Ok(None),
+                _ => shared.inner.write(blocks, update).await.map(Some),
+            }
+        });
+        match (write.await?, fate) {
+            (Some(outcome), None) => Ok(outcome),
+            (_, fate) => {
+                let kind = fate.map_or(ErrorKind::Unavailable, |(_, kind)| kind);
+                Err(Error::new(kind, "the answer was lost"))
+            }
+        }
     }
 }
 

@@ -65,6 +65,7 @@ async fn reads_and_writes_of_a_store_can_be_spawned(bed: Bed) {
             store.set_tree(path, &tree, why).await.expect_err("contents are there");
             let other = own("copy");
             store.set_tree(other.as_str(), &tree, why).await?;
+            store.test_and_set_tree(other.as_str(), Some(&tree), Some(&tree), why).await?;
             store.rename(other.as_str(), "moved", why).await?;
             store.test_and_set(path, Some(value.clone()), Some(own("3")), why).await?;
             store.remove(path, why).await?;
@@ -145,6 +146,18 @@ async fn transactions_can_be_spawned(bed: Bed) {
         }
     })
     .await;
+    spawned({
+        let (store, why) = (store.clone(), own("several"));
+        async move {
+            let (one, other) = (store.begin().await?, store.repo().branch("other").await?);
+            let base = one.base().cloned();
+            let edits = vec![(one.with_parents(base), why.as_str()), (other.begin().await?, "b")];
+            store.repo().commit_all(edits).await
+        }
+    })
+    .await;
+    let (repo, edit) = (store.repo().clone(), store.begin().await.unwrap());
+    spawned(async move { repo.commit_all([(edit, own("owned"))]).await }).await;
     assert_eq!(store.find("x").await.unwrap().as_deref(), Some("again"));
     assert_eq!(store.find("users/ada").await.unwrap().as_deref(), Some("mathematician"));
 }

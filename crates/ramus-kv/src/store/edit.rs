@@ -1,6 +1,6 @@
 use ramus_core::{Path, Result};
 
-use crate::{Schema, Tree, Upload};
+use crate::{Kind, Schema, Tree, Upload};
 
 /// One edit of a tree, as a plain value: it can be tried on one head after the other.
 #[derive(Debug)]
@@ -11,6 +11,7 @@ pub(super) enum Edit<S: Schema> {
     Remove { path: Path },
     Rename { from: Path, to: Path },
     TestAndSet { path: Path, test: Option<S::Contents>, set: Option<S::Contents> },
+    TestAndSetTree { path: Path, test: Option<S::Hash>, set: Option<Tree<S>> },
 }
 
 impl<S: Schema> Edit<S> {
@@ -33,7 +34,28 @@ impl<S: Schema> Edit<S> {
                     None => {}
                 }
             }
+            Self::TestAndSetTree { path, test, set } => {
+                if !holds(tree, path, test.as_ref()).await? {
+                    return Ok(false);
+                }
+                match set {
+                    Some(set) => tree.set_tree(path, set).await?,
+                    None => drop(tree.remove(path).await?),
+                }
+            }
         }
         Ok(true)
     }
+}
+
+/// Returns whether a path holds the directory of this name, or nothing. Nothing below it is read.
+async fn holds<S: Schema>(tree: &Tree<S>, path: &Path, test: Option<&S::Hash>) -> Result<bool> {
+    if tree.kind(path).await? == Some(Kind::Contents) {
+        return Ok(false);
+    }
+    let held = match tree.find_tree(path).await? {
+        Some(held) if !held.is_empty() => Some(held.hash().await?),
+        _ => None,
+    };
+    Ok(held.as_ref() == test)
 }

@@ -75,9 +75,10 @@ impl<S: Schema> Store<S> {
     /// [`Contention`](ramus_core::ErrorKind::Contention) if others moved the head again and again.
     pub async fn fast_forward(&self, commit: &Commit<S>) -> Result<bool> {
         self.repo().check_commit(commit)?;
+        let mut head = None;
         for attempt in 0..self.attempts_max() {
             self.back_off(attempt).await;
-            let head = self.head().await?;
+            head = self.head().await?;
             if let Some(head) = &head
                 && !history::is_ancestor(self.repo().objects(), &head.hash(), &commit.hash())
                     .await?
@@ -88,7 +89,7 @@ impl<S: Schema> Store<S> {
                 return Ok(true);
             }
         }
-        Err(self.contention(self.attempts_max()))
+        Err(self.contention(self.attempts_max(), head.as_ref()))
     }
 
     /// Makes a branch that is where this handle is, and returns a handle on it.

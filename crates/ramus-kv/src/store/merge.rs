@@ -3,7 +3,8 @@ use std::collections::BTreeMap;
 use ramus_core::{Error, ErrorKind, IntoPath, Path, Result};
 
 use super::Store;
-use super::advance::{Advance, Advanced};
+use super::round::Offered;
+use super::work::{Answer, Prepared, Race, Work};
 use crate::tree::merge::merge;
 use crate::{Commit, Conflicts, Info, Kind, PathConflict, Schema, Tree, history};
 
@@ -189,15 +190,28 @@ impl<S: Schema> Store<S> {
     ) -> Result<Merged<S>> {
         let info = info.into();
         self.repo().check_commit(theirs)?;
-        let _turn = self.turn().wait().await?;
+        let mut seat = None;
         for attempt in 0..self.attempts_max() {
-            self.back_off(attempt).await;
+            self.back_off(attempt.saturating_sub(1)).await;
             let head = self.head().await?;
-            if let Some(merged) = self.try_merge(head.as_ref(), theirs, options, &info).await? {
-                return Ok(merged);
+            let tree = match self.try_merge(head.as_ref(), theirs, options).await? {
+                Tried::Done(merged) => return Ok(merged),
+                Tried::Forward => {
+                    if self.test_and_set_head(head.as_ref(), Some(theirs)).await? {
+                        return Ok(Merged::FastForward(theirs.clone()));
+                    }
+                    continue;
+                }
+                Tried::Merged(tree) => tree,
+            };
+            let prepared = merge_commit(head.as_ref(), theirs, tree, Race::Again);
+            match self.offer(&mut seat, Work::commit(prepared, info.clone())).await? {
+                Offered::Done(Answer::Commit(commit)) => return Ok(Merged::Commit(commit)),
+                Offered::Done(_) => return Ok(Merged::Unchanged),
+                Offered::Again => {}
             }
         }
-        Err(self.contention(self.attempts_max()))
+        Err(self.contention(self.attempts_max(), self.head().await?.as_ref()))
     }
 
     /// Commits a merge whose conflicts are resolved.
@@ -215,37 +229,39 @@ impl<S: Schema> Store<S> {
         let info = info.into();
         self.repo().check_commit(&unmerged.ours)?;
         let tree = unmerged.resolved().await?;
-        let _turn = self.turn().wait().await?;
-        let head = self.head().await?;
-        if head.as_ref() == Some(&unmerged.ours) {
-            let advance = merge_commit(&unmerged.ours, &unmerged.theirs);
-            let advanced = self.advance(head.as_ref(), &tree, &info, advance).await?;
-            if let Advanced::To(commit) = advanced {
-                return Ok(commit);
-            }
+        let Unmerged { ours, theirs, .. } = unmerged;
+        let prepared = merge_commit(Some(&ours), &theirs, tree, Race::Refuse);
+        let answer = self.submit(Work::commit(prepared, info)).await;
+        let moved = |cause: Error| {
+            let ours = ours.hash();
+            let message =
+                format!("{self:?} is no longer on {ours}, on which it was merged; merge again");
+            Error::new(ErrorKind::Contention, message).with_source(cause)
+        };
+        match answer {
+            Ok(answer) => answer
+                .into_commit()
+                .ok_or_else(|| Error::new(ErrorKind::Contention, "a merge commit was not made")),
+            Err(error) if error.kind() == ErrorKind::Contention => Err(moved(error)),
+            Err(error) => Err(error),
         }
-        let ours = unmerged.ours.hash();
-        let message =
-            format!("{self:?} is no longer on {ours}, on which it was merged; merge again");
-        Err(Error::new(ErrorKind::Contention, message))
     }
 
-    /// Merges into `head`; nothing if the head moved meanwhile.
+    /// Merges into `head`, without writing anything.
     async fn try_merge(
         &self,
         head: Option<&Commit<S>>,
         theirs: &Commit<S>,
         options: MergeOptions,
-        info: &Info,
-    ) -> Result<Option<Merged<S>>> {
-        let Some(ours) = head else { return self.forward(None, theirs).await };
+    ) -> Result<Tried<S>> {
+        let Some(ours) = head else { return Ok(Tried::Forward) };
         let objects = self.repo().objects();
         let lcas = history::lcas(objects, &[ours.hash()], &[theirs.hash()]).await?;
         if lcas == [theirs.hash()] {
-            return Ok(Some(Merged::Unchanged));
+            return Ok(Tried::Done(Merged::Unchanged));
         }
         if lcas == [ours.hash()] && !options.no_ff {
-            return self.forward(head, theirs).await;
+            return Ok(Tried::Forward);
         }
         let ancestor = history::ancestor(objects, lcas).await?;
         let merged = merge(&ancestor, &ours.tree(), &theirs.tree()).await?;
@@ -253,25 +269,27 @@ impl<S: Schema> Store<S> {
             let conflicts = merged.conflicts.into_iter();
             let conflicts = conflicts.map(|one| (one.path.clone(), (one, None))).collect();
             let (ours, theirs, tree) = (ours.clone(), theirs.clone(), merged.tree);
-            return Ok(Some(Merged::Conflicts(Unmerged { ours, theirs, tree, conflicts })));
+            return Ok(Tried::Done(Merged::Conflicts(Unmerged { ours, theirs, tree, conflicts })));
         }
-        let advance = merge_commit(ours, theirs);
-        Ok(match self.advance(head, &merged.tree, info, advance).await? {
-            Advanced::To(commit) => Some(Merged::Commit(commit)),
-            Advanced::Lost | Advanced::Unchanged => None,
-        })
-    }
-
-    async fn forward(
-        &self,
-        head: Option<&Commit<S>>,
-        theirs: &Commit<S>,
-    ) -> Result<Option<Merged<S>>> {
-        let moved = self.test_and_set_head(head, Some(theirs)).await?;
-        Ok(moved.then(|| Merged::FastForward(theirs.clone())))
+        Ok(Tried::Merged(merged.tree))
     }
 }
 
-fn merge_commit<S: Schema>(ours: &Commit<S>, theirs: &Commit<S>) -> Advance<S> {
-    Advance { allow_empty: true, parents: Some(vec![ours.hash(), theirs.hash()]) }
+/// What a merge into a head comes to, if the head stays there.
+enum Tried<S: Schema> {
+    Done(Merged<S>),
+    /// The head can be moved to their commit.
+    Forward,
+    /// This tree is to be committed.
+    Merged(Tree<S>),
+}
+
+fn merge_commit<S: Schema>(
+    ours: Option<&Commit<S>>,
+    theirs: &Commit<S>,
+    tree: Tree<S>,
+    on_race: Race,
+) -> Prepared<S> {
+    let parents = Some(ours.into_iter().chain([theirs]).map(Commit::hash).collect());
+    Prepared { base: ours.cloned(), tree, on_race, allow_empty: true, parents }
 }

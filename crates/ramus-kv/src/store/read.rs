@@ -83,7 +83,7 @@ impl<S: Schema> Store<S> {
     pub async fn begin_with(&self, options: TransactionOptions) -> Result<Transaction<S>> {
         let base = self.head().await?;
         let tree = self.tree_of(base.as_ref());
-        Ok(Transaction { store: self.clone(), base, tree, options })
+        Ok(Transaction { store: self.clone(), base, tree, options, parents: None })
     }
 
     /// Returns a watch of what lies at a path and below it, from now.

@@ -40,6 +40,6 @@ where
     ) -> Result<Option<Commit<S>>> {
         let (path, info) = (path.into_path()?, info.into());
         let upload = self.repo().upload(stream).await?;
-        Ok(self.edit(Edit::SetUpload { path, upload }, &info).await?.commit)
+        Ok(self.edit(Edit::SetUpload { path, upload }, info).await?.into_commit())
     }
 }

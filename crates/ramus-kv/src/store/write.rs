@@ -1,8 +1,8 @@
 use ramus_core::{IntoPath, Result};
 
 use super::Store;
-use super::advance::{Advance, Advanced};
 use super::edit::Edit;
+use super::work::{Answer, Task, Work};
 use crate::{Commit, Info, Schema, Tree};
 
 impl<S: Schema> Store<S> {
@@ -14,7 +14,7 @@ impl<S: Schema> Store<S> {
         info: impl Into<Info>,
     ) -> Result<Option<Commit<S>>> {
         let (path, value, info) = (path.into_path()?, value.into(), info.into());
-        Ok(self.edit(Edit::Set { path, value }, &info).await?.commit)
+        Ok(self.edit(Edit::Set { path, value }, info).await?.into_commit())
     }
 
     /// Removes what is at a path, as [`Tree::remove`] does; returns the commit, if anything changed.
@@ -24,7 +24,7 @@ impl<S: Schema> Store<S> {
         info: impl Into<Info>,
     ) -> Result<Option<Commit<S>>> {
         let (path, info) = (path.into_path()?, info.into());
-        Ok(self.edit(Edit::Remove { path }, &info).await?.commit)
+        Ok(self.edit(Edit::Remove { path }, info).await?.into_commit())
     }
 
     /// Moves what is at a path to another, as [`Tree::rename`] does; returns the commit, if anything
@@ -36,7 +36,7 @@ impl<S: Schema> Store<S> {
         info: impl Into<Info>,
     ) -> Result<Option<Commit<S>>> {
         let (from, to, info) = (from.into_path()?, to.into_path()?, info.into());
-        Ok(self.edit(Edit::Rename { from, to }, &info).await?.commit)
+        Ok(self.edit(Edit::Rename { from, to }, info).await?.into_commit())
     }
 
     /// Puts a tree at a path, as [`Tree::set_tree`] does; returns the commit, if anything changed.
@@ -47,7 +47,7 @@ impl<S: Schema> Store<S> {
         info: impl Into<Info>,
     ) -> Result<Option<Commit<S>>> {
         let (path, info) = (path.into_path()?, info.into());
-        Ok(self.edit(Edit::SetTree { path, tree: tree.clone() }, &info).await?.commit)
+        Ok(self.edit(Edit::SetTree { path, tree: tree.clone() }, info).await?.into_commit())
     }
 
     /// Sets the value at a path to `set` if it is `test`; returns whether it was. Nothing stands for
@@ -62,34 +62,37 @@ impl<S: Schema> Store<S> {
         info: impl Into<Info>,
     ) -> Result<bool> {
         let (path, info) = (path.into_path()?, info.into());
-        Ok(self.edit(Edit::TestAndSet { path, test, set }, &info).await?.passed)
+        let edit = Edit::TestAndSet { path, test, set };
+        Ok(!matches!(self.edit(edit, info).await?, Answer::NotPassed))
     }
 
-    /// Applies one edit to the head and commits it; to the new head, if another process comes first.
-    pub(super) async fn edit(&self, edit: Edit<S>, info: &Info) -> Result<Edited<S>> {
-        let _turn = self.turn().wait().await?;
-        for attempt in 0..self.attempts_max() {
-            self.back_off(attempt).await;
-            let head = self.head().await?;
-            let mut tree = self.tree_of(head.as_ref());
-            if !edit.apply(&mut tree).await? {
-                return Ok(Edited { passed: false, commit: None });
-            }
-            let commit = match self.advance(head.as_ref(), &tree, info, Advance::default()).await? {
-                Advanced::Lost => continue,
-                Advanced::Unchanged => None,
-                Advanced::To(commit) => Some(commit),
-            };
-            return Ok(Edited { passed: true, commit });
-        }
-        Err(self.contention(self.attempts_max()))
+    /// Puts the tree `set` at a path if `test` is there; returns whether it was. Nothing stands for
+    /// absent, and so does an empty tree: as the test that nothing is there, neither contents nor a
+    /// directory, and to remove what is.
+    ///
+    /// Directories are compared by their hash, so what lies in them is not read. The test is made also
+    /// when `test` and `set` are equal.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Tree::set_tree`].
+    pub async fn test_and_set_tree(
+        &self,
+        path: impl IntoPath,
+        test: Option<&Tree<S>>,
+        set: Option<&Tree<S>>,
+        info: impl Into<Info>,
+    ) -> Result<bool> {
+        let (path, info) = (path.into_path()?, info.into());
+        let test = match test.filter(|test| !test.is_empty()) {
+            Some(test) => Some(test.hash().await?),
+            None => None,
+        };
+        let edit = Edit::TestAndSetTree { path, test, set: set.cloned() };
+        Ok(!matches!(self.edit(edit, info).await?, Answer::NotPassed))
     }
-}
 
-/// What became of an edit.
-pub(super) struct Edited<S: Schema> {
-    /// Whether its test passed, if it has one.
-    passed: bool,
-    /// The commit, if anything changed.
-    pub(super) commit: Option<Commit<S>>,
+    pub(super) async fn edit(&self, edit: Edit<S>, info: Info) -> Result<Answer<S>> {
+        self.submit(Work { task: Task::Edit(edit), info }).await
+    }
 }

@@ -315,6 +315,16 @@ impl<S: Schema> Located<S> {
         )))
     }
 
+    /// Returns whether contents are in the way.
+    pub(super) const fn is_blocked(&self) -> bool {
+        self.blocked_at.is_some()
+    }
+
+    /// Returns whether a node would not lie too deep here.
+    pub(super) fn fits(&self, node: &Node<S>) -> bool {
+        self.check_height(node).is_ok()
+    }
+
     /// Refuses a node that would lie too deep here.
     fn check_height(&self, node: &Node<S>) -> Result<()> {
         match node {

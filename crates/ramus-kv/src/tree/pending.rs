@@ -27,6 +27,10 @@ impl<S: Schema> Pending<S> {
         Self(HashMap::default())
     }
 
+    pub(crate) fn add_all(&mut self, blocks: &[(S::Hash, PendingBlock<S::Hash>)]) {
+        self.0.extend(blocks.iter().cloned());
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -68,18 +68,20 @@ impl<S: Schema> Tree<S> {
         Ok(frozen)
     }
 
-    /// Returns the blocks of the tree that are not stored yet.
-    pub(crate) async fn save(&self) -> Result<Saved<S>> {
+    /// Returns the blocks of the tree that are not stored yet, without those that are known to be on
+    /// their way, and what lies below them.
+    pub(crate) async fn save(&self, known: &[Arc<Pending<S>>]) -> Result<Saved<S>> {
         let Frozen { root, made, mut unchecked } = self.freeze().await?;
         unchecked.extend(&self.unchecked);
-        if self.pending.is_empty() {
+        let is_known = |one: &Arc<_>| known.iter().any(|known| Arc::ptr_eq(one, known));
+        if self.pending.iter().all(is_known) {
             // What was made just now is what the tree needs, all of it.
             return Ok(Saved { root, blocks: made.into_blocks(), unchecked });
         }
         let mut pending = self.pending.clone();
         pending.push(Arc::new(made));
         let view = View { objects: &self.objects, pending: &pending };
-        let blocks = reached(&view, root)?;
+        let blocks = reached(&view, known, root)?;
         Ok(Saved { root, blocks, unchecked })
     }
 
@@ -287,12 +289,16 @@ fn items<H>(edits: Edits<H>) -> Vec<Item<H>> {
 /// Returns the blocks that wait to be stored and that can be come to from a root.
 ///
 /// Others wait, too, if the tree was hashed in the middle of its edits.
-fn reached<S: Schema>(view: &View<'_, S>, root: S::Hash) -> Result<Blocks<S>> {
+fn reached<S: Schema>(
+    view: &View<'_, S>,
+    known: &[Arc<Pending<S>>],
+    root: S::Hash,
+) -> Result<Blocks<S>> {
     let mut seen: HashSet<S::Hash, DigestHash> = HashSet::default();
     let (mut todo, mut blocks) = (vec![root], Vec::new());
     while let Some(hash) = todo.pop() {
         let Some(block) = view.find(&hash) else { continue };
-        if !seen.insert(hash) {
+        if known.iter().any(|known| known.get(&hash).is_some()) || !seen.insert(hash) {
             continue;
         }
         match block {

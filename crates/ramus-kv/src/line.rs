@@ -1,0 +1,255 @@
+//! The queue of the writers of one head: who waits, who leads, and what is under way. No I/O.
+//!
+//! Exactly one writer *leads* whenever somebody waits. A leader deals with prepared values of many
+//! writers in one *round*, its own first, and then passes on. It leads for a *turn* if it has to run
+//! once more while nobody else writes; its round comes at the end of the turn.
+//!
+//! What a leader does may stop anywhere, because its owner dropped it. So all that others depend on is
+//! here and not with the leader:
+//!
+//! - what the round is about stays in `round` until it has an answer;
+//! - once something is about to be sent to the storage, it stands in `flight` until its outcome is
+//!   known. Who leads next finds it there, finds out what became of it, and tells everybody.
+//!
+//! Invariants: a leader is a ticket whose owner is there. If nobody leads, nobody waits. A ticket
+//! stands in at most one of `waiting`, `turns` and `round`. An answer is given to each owner once.
+//!
+//! Order: who came first is dealt with first. Those who prepared a value are taken into the next round
+//! that begins after they came, if it is not full; turns are given in order, one for each round. A
+//! turn that ran out gives way to a round first, so that one that never ends delays the others once.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, VecDeque};
+
+/// `W` is what a writer prepared, `F` what is under way, `A` an answer, `K` what wakes an owner.
+#[derive(Debug)]
+pub(crate) struct Line<W, F, A, K> {
+    next: u64,
+    leader: Option<(Ticket, Lead)>,
+    waiting: VecDeque<(Ticket, W)>,
+    turns: VecDeque<Ticket>,
+    round: Vec<(Ticket, W)>,
+    flight: Option<F>,
+    owners: HashMap<Ticket, Owner<A, K>>,
+}
+
+/// A writer's place in the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Ticket(u64);
+
+/// What one leads for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lead {
+    Round,
+    Turn,
+}
+
+/// A writer that is there.
+#[derive(Debug)]
+struct Owner<A, K> {
+    waker: Option<K>,
+    answer: Option<A>,
+}
+
+/// What a writer has to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step<A> {
+    /// Go: this is the outcome.
+    Answer(A),
+    /// Lead a round.
+    Lead,
+    /// Run again, and then bring what was prepared.
+    Turn,
+    /// Wait to be woken.
+    Wait,
+}
+
+impl<W: Clone, F: Clone, A, K> Line<W, F, A, K> {
+    pub(crate) fn new() -> Self {
+        Self {
+            next: 0,
+            leader: None,
+            waiting: VecDeque::new(),
+            turns: VecDeque::new(),
+            round: Vec::new(),
+            flight: None,
+            owners: HashMap::new(),
+        }
+    }
+
+    /// Queues a writer that has prepared something.
+    pub(crate) fn enter(&mut self, work: W) -> Ticket {
+        let ticket = self.new_ticket();
+        self.bring(ticket, work);
+        ticket
+    }
+
+    /// Queues a writer that wants a turn.
+    pub(crate) fn enter_for_turn(&mut self) -> Ticket {
+        let ticket = self.new_ticket();
+        if self.leader.is_none() {
+            self.leader = Some((ticket, Lead::Turn));
+        } else {
+            self.turns.push_back(ticket);
+        }
+        ticket
+    }
+
+    /// Takes what a writer prepared that is in the line already: at the end of its turn it comes
+    /// first and leads the round, otherwise it queues.
+    pub(crate) fn bring(&mut self, ticket: Ticket, work: W) {
+        if self.is_leader(ticket) {
+            self.waiting.push_front((ticket, work));
+            self.leader = Some((ticket, Lead::Round));
+            return;
+        }
+        self.waiting.push_back((ticket, work));
+        if self.leader.is_none() {
+            self.leader = Some((ticket, Lead::Round));
+        }
+    }
+
+    /// Returns what a writer has to do next; `waker` is kept if it has to wait.
+    pub(crate) fn poll(&mut self, ticket: Ticket, waker: impl FnOnce() -> K) -> Step<A> {
+        let leader = self.leader;
+        let Some(owner) = self.owners.get_mut(&ticket) else { return Step::Wait };
+        if let Some(answer) = owner.answer.take() {
+            return Step::Answer(answer);
+        }
+        match leader {
+            Some((leader, Lead::Round)) if leader == ticket => Step::Lead,
+            Some((leader, Lead::Turn)) if leader == ticket => Step::Turn,
+            _ => {
+                owner.waker = Some(waker());
+                Step::Wait
+            }
+        }
+    }
+
+    pub(crate) fn is_leader(&self, ticket: Ticket) -> bool {
+        self.leader.is_some_and(|(leader, _)| leader == ticket)
+    }
+
+    /// Begins a round with those who came first, at most so many.
+    pub(crate) fn begin_round(&mut self, count_max: usize) -> Vec<(Ticket, W)> {
+        self.put_back();
+        let count = self.waiting.len().min(count_max);
+        self.round.extend(self.waiting.drain(..count));
+        self.round.clone()
+    }
+
+    /// Returns whether a writer of the round still waits for its answer.
+    pub(crate) fn awaits(&self, ticket: Ticket) -> bool {
+        self.owners.contains_key(&ticket) && self.round.iter().any(|(other, _)| *other == ticket)
+    }
+
+    /// Notes what is about to be sent, in place of what was before.
+    pub(crate) fn launch(&mut self, flight: F) {
+        self.flight = Some(flight);
+    }
+
+    /// Returns what is under way, or was when its leader left.
+    pub(crate) fn flight(&self) -> Option<F> {
+        self.flight.clone()
+    }
+
+    /// Notes that nothing is under way any more.
+    pub(crate) fn land(&mut self) {
+        self.flight = None;
+    }
+
+    /// Answers a writer of the round; returns what wakes it. One that left is told nothing.
+    pub(crate) fn answer(&mut self, ticket: Ticket, answer: A) -> Option<K> {
+        self.leave_round(ticket);
+        let owner = self.owners.get_mut(&ticket)?;
+        owner.answer = Some(answer);
+        owner.waker.take()
+    }
+
+    /// Lets a writer of the round wait for a turn. One that has just had one comes first.
+    pub(crate) fn defer(&mut self, ticket: Ticket) {
+        self.leave_round(ticket);
+        if !self.owners.contains_key(&ticket) {
+            return;
+        }
+        if self.is_leader(ticket) {
+            self.turns.push_front(ticket);
+        } else {
+            self.turns.push_back(ticket);
+        }
+    }
+
+    /// Ends a writer's lead, if it leads; returns what wakes the next one.
+    pub(crate) fn pass(&mut self, ticket: Ticket) -> Option<K> {
+        if self.is_leader(ticket) { self.next_leader(false) } else { None }
+    }
+
+    /// Ends a writer's turn because it took too long: a round comes before the next turn.
+    pub(crate) fn expire(&mut self, ticket: Ticket) -> Option<K> {
+        if self.is_leader(ticket) { self.next_leader(true) } else { None }
+    }
+
+    /// Forgets a writer, which was answered or dropped; returns what wakes the next leader.
+    pub(crate) fn leave(&mut self, ticket: Ticket) -> Option<K> {
+        let owner = self.owners.remove(&ticket)?;
+        // An owner that was answered stands in no queue, unless it leads.
+        if owner.answer.is_none() {
+            self.waiting.retain(|(other, _)| *other != ticket);
+            self.turns.retain(|other| *other != ticket);
+        }
+        self.pass(ticket)
+    }
+
+    fn next_leader(&mut self, round_first: bool) -> Option<K> {
+        self.leader = None;
+        let flown = self.flight.as_ref().and_then(|_| self.first_of_round());
+        if flown.is_none() {
+            // Nobody is left who would want to know what became of it.
+            self.flight = None;
+            self.put_back();
+        }
+        let waiting = self.waiting.front().map(|(ticket, _)| *ticket);
+        let (ticket, lead) = match (flown.or(waiting), self.turns.front().copied()) {
+            (Some(first), turn) if flown.is_some() || round_first || turn.is_none() => {
+                (first, Lead::Round)
+            }
+            (_, Some(turn)) => {
+                self.turns.pop_front();
+                (turn, Lead::Turn)
+            }
+            (Some(first), None) => (first, Lead::Round),
+            (None, None) => return None,
+        };
+        self.leader = Some((ticket, lead));
+        self.owners.get_mut(&ticket)?.waker.take()
+    }
+
+    fn first_of_round(&self) -> Option<Ticket> {
+        self.round.iter().map(|(ticket, _)| *ticket).find(|one| self.owners.contains_key(one))
+    }
+
+    /// Queues again, in front, those of the round who have no answer.
+    fn put_back(&mut self) {
+        for (ticket, work) in self.round.drain(..).rev() {
+            if self.owners.contains_key(&ticket) {
+                self.waiting.push_front((ticket, work));
+            }
+        }
+    }
+
+    fn leave_round(&mut self, ticket: Ticket) {
+        // Most are answered in the order of the round.
+        if let Some(place) = self.round.iter().position(|(other, _)| *other == ticket) {
+            self.round.remove(place);
+        }
+    }
+
+    fn new_ticket(&mut self) -> Ticket {
+        let ticket = Ticket(self.next);
+        self.next += 1;
+        self.owners.insert(ticket, Owner { waker: None, answer: None });
+        ticket
+    }
+}

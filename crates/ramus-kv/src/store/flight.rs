@@ -1,0 +1,171 @@
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use parking_lot::Mutex;
+use ramus_core::hash::DigestHash;
+use ramus_core::{
+    ContentAddressable as _, ErrorKind, Pin, ReadOnly as _, RefUpdate, Result, Storage as _,
+};
+
+use super::chain::Chain;
+use super::work::Answer;
+use super::{Place, Store};
+use crate::directory::DirBlock;
+use crate::line::Ticket;
+use crate::{Commit, Schema, history};
+
+/// How often the same update is sent again because its answer was lost.
+const RESENDS_MAX: u32 = 8;
+
+/// What was sent, or is about to be: anybody can send it again.
+#[derive(Debug)]
+pub(crate) struct Flight<S: Schema> {
+    /// Nothing for a head that is only in memory.
+    pub(super) update: Option<RefUpdate<S::Hash>>,
+    pub(super) blocks: Vec<(S::Hash, Bytes)>,
+    /// Where the head was, and where it will be.
+    pub(super) head: Option<Commit<S>>,
+    pub(super) last: Commit<S>,
+    pub(super) directories: Directories<S>,
+    /// What is to be told when it has arrived.
+    pub(super) answers: Mutex<Vec<(Ticket, Result<Answer<S>>)>>,
+}
+
+pub(super) type Directories<S> = Vec<(<S as Schema>::Hash, Arc<DirBlock<<S as Schema>::Hash>>)>;
+
+/// A chain whose commits have handles.
+pub(super) struct Finished<S: Schema> {
+    /// What they were made on.
+    pub(super) head: Option<Commit<S>>,
+    /// In order, and whose they are.
+    pub(super) commits: Vec<(Ticket, Commit<S>)>,
+    pub(super) blocks: Vec<(S::Hash, Bytes)>,
+    pub(super) directories: Directories<S>,
+}
+
+/// Blocks that an earlier try left in the store, kept from being collected.
+pub(super) struct Stored<S: Schema> {
+    hashes: HashSet<S::Hash, DigestHash>,
+    pins: Vec<Pin>,
+}
+
+impl<S: Schema> Stored<S> {
+    pub(super) fn has(&self, hash: &S::Hash) -> bool {
+        self.hashes.contains(hash)
+    }
+}
+
+impl<S: Schema> Default for Stored<S> {
+    fn default() -> Self {
+        Self { hashes: HashSet::default(), pins: Vec::new() }
+    }
+}
+
+impl<S: Schema> Store<S> {
+    /// Makes handles of the commits of a chain.
+    pub(super) async fn finish(&self, chain: Chain<S>) -> Result<Finished<S>> {
+        let objects = self.repo().objects();
+        // The last commit reaches the others, so one pin is enough for all.
+        let pin = match chain.tip().filter(|_| !chain.is_empty()) {
+            Some(tip) => objects.pin(tip).await?,
+            None => None,
+        };
+        Ok(chain.finish(|hash, block| Commit::new(hash, block, Arc::clone(objects), pin.clone())))
+    }
+
+    /// Sends until it is known what became of it; returns whether the head was where it had to be.
+    pub(super) async fn send(&self, flight: &Flight<S>, was_sent: bool) -> Result<bool> {
+        let mut was_sent = was_sent;
+        let mut attempt = 0;
+        loop {
+            let error = match self.send_once(flight).await {
+                Ok(false) if was_sent => {
+                    return self.has_arrived(flight, self.head().await?.as_ref()).await;
+                }
+                Ok(applied) => return Ok(applied),
+                Err(error) => error,
+            };
+            match error.kind() {
+                ErrorKind::Unavailable if attempt < RESENDS_MAX => {
+                    was_sent = true;
+                    attempt += 1;
+                    self.back_off(attempt).await;
+                }
+                ErrorKind::Unavailable => return Err(error),
+                kind if was_sent || kind == ErrorKind::Ambiguous => {
+                    let head = self.head().await?;
+                    let arrived = self.has_arrived(flight, head.as_ref()).await?;
+                    return if arrived { Ok(true) } else { Err(error) };
+                }
+                _ => return Err(error),
+            }
+        }
+    }
+
+    async fn send_once(&self, flight: &Flight<S>) -> Result<bool> {
+        let Flight { update, blocks, head, last, .. } = flight;
+        let backend = self.repo().backend();
+        if let Some(update) = update {
+            return Ok(backend.write(blocks.clone(), update.clone()).await?.is_applied());
+        }
+        let hashes = blocks.iter().map(|(hash, _)| *hash).collect();
+        let _until_reached = self.repo().objects().pin_all(hashes).await?;
+        backend.blocks().unsafe_add_many(blocks.clone()).await?;
+        Ok(self.test_and_set_detached(head.as_ref(), Some(last.clone())))
+    }
+
+    /// Returns whether what was sent is in the history of the head.
+    pub(super) async fn has_arrived(
+        &self,
+        flight: &Flight<S>,
+        head: Option<&Commit<S>>,
+    ) -> Result<bool> {
+        match head {
+            None => Ok(false),
+            Some(head) if Some(head) == flight.head.as_ref() => Ok(false),
+            Some(head) => {
+                let (last, head) = (flight.last.hash(), head.hash());
+                history::is_ancestor(self.repo().objects(), &last, &head).await
+            }
+        }
+    }
+
+    /// Notes where the head is now, and what was stored for it; the last of the commits is the head.
+    pub(super) fn settle(
+        &self,
+        commits: impl IntoIterator<Item = Commit<S>>,
+        directories: &Directories<S>,
+    ) {
+        let objects = self.repo().objects();
+        for (hash, directory) in directories {
+            objects.keep_directory(*hash, Arc::clone(directory));
+        }
+        let mut last = None;
+        for commit in commits {
+            objects.history().note(commit.hash(), commit.parents());
+            last = Some(commit);
+        }
+        if let (Place::Branch(branch), Some(last)) = (&self.0.place, last) {
+            *branch.head.lock() = Some(last);
+        }
+    }
+
+    /// Notes which of the blocks the storage has although the update was refused, and keeps them from
+    /// being collected.
+    pub(super) async fn keep(&self, flight: &Flight<S>, stored: &mut Stored<S>) -> Result<()> {
+        const AT_ONCE: usize = 16;
+        let objects = self.repo().objects();
+        let hashes: Vec<_> = flight.blocks.iter().map(|(hash, _)| *hash).collect();
+        stored.pins.extend(objects.pin_all(hashes.clone()).await?);
+        let blocks = self.repo().backend().blocks();
+        let looks = hashes.into_iter().map(|hash| {
+            let blocks = blocks.clone();
+            async move { blocks.mem(&hash).await.map(|has| has.then_some(hash)) }
+        });
+        let found: Vec<_> = stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
+        stored.hashes.extend(found.into_iter().flatten());
+        Ok(())
+    }
+}

@@ -1,0 +1,214 @@
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use ramus_core::hash::DigestHash;
+use ramus_core::{AtomicWrite as _, Error, RefName, RefUpdate, Result};
+
+use super::Store;
+use super::chain::Chain;
+use super::desk::Seat;
+use super::flight::{Finished, Flight, Stored};
+use super::judge::Verdict;
+use super::work::{Prepared, Work};
+use crate::line::Step;
+use crate::note::{Made, note};
+use crate::{Commit, Info, Repo, Schema, Transaction};
+
+/// A transaction of one of several branches.
+struct Part<S: Schema> {
+    store: Store<S>,
+    name: RefName,
+    work: Work<S>,
+}
+
+impl<S: Schema> Repo<S> {
+    /// Commits transactions of several branches with one update: all of them, or none. Returns the
+    /// commit of each, in their order, or nothing for one that changed nothing.
+    ///
+    /// Each is on its own branch, and meets a race there as by [`Store::commit`]: it is merged or
+    /// refused as its options say; one that cannot be committed leaves all branches as they were. A
+    /// branch whose transaction changed nothing is not moved, but it is made sure that it is where
+    /// that was decided.
+    ///
+    /// Others do not write to these branches through this repository meanwhile: they wait for their
+    /// turn. Whoever watches several branches is told of all of them in one event.
+    ///
+    /// # Errors
+    ///
+    /// - Those of [`Store::commit`].
+    /// - [`InvalidInput`](ramus_core::ErrorKind::InvalidInput) for a transaction of another
+    ///   repository or of a detached handle, and for two of one branch.
+    /// - [`Limit`](ramus_core::ErrorKind::Limit) for more branches than one update may hold.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future has moved all the branches or none.
+    ///
+    /// ```
+    /// # use ramus_kv::{Counter, Kv, Repo};
+    /// # async fn example(repo: Repo<Kv<Counter>>) -> ramus_core::Result<()> {
+    /// let (mut ada, mut bob) =
+    ///     (repo.branch("ada").await?.begin().await?, repo.branch("bob").await?.begin().await?);
+    /// ada.update("balance", |had| Ok(Some(had.unwrap_or_default() - 3))).await?;
+    /// bob.update("balance", |had| Ok(Some(had.unwrap_or_default() + 3))).await?;
+    /// repo.commit_all([(ada, "three to Bob"), (bob, "three from Ada")]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn commit_all<I: Into<Info>>(
+        &self,
+        transactions: impl IntoIterator<Item = (Transaction<S>, I)>,
+    ) -> Result<Vec<Option<Commit<S>>>> {
+        let transactions = transactions.into_iter().map(|(edit, info)| (edit, info.into()));
+        self.commit_together(transactions.collect()).await
+    }
+
+    async fn commit_together(
+        &self,
+        transactions: Vec<(Transaction<S>, Info)>,
+    ) -> Result<Vec<Option<Commit<S>>>> {
+        let mut parts = Vec::with_capacity(transactions.len());
+        for (transaction, info) in transactions {
+            parts.push(self.part(transaction, info).await?);
+        }
+        refuse_twice_the_same(&parts)?;
+        if parts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let seats = turns(&parts).await;
+        let mut stored = Stored::default();
+        let store = &parts[0].store;
+        for attempt in 0..store.attempts_max() {
+            store.back_off(attempt).await;
+            if let Some(commits) = self.try_together(&parts, &seats, &mut stored).await? {
+                return Ok(commits);
+            }
+        }
+        let error = store.contention(store.attempts_max(), store.head().await?.as_ref());
+        Err(error.context("the branches of one update were moved by others again and again"))
+    }
+
+    async fn part(&self, transaction: Transaction<S>, info: Info) -> Result<Part<S>> {
+        let store = transaction.store.clone();
+        if !self.is_same(store.repo()) {
+            let message = format!("a transaction of {store:?} is of another repository");
+            return Err(Error::invalid_input(message));
+        }
+        let Some(name) = store.branch_ref().cloned() else {
+            let message = "a transaction of a detached handle cannot be committed with others: \
+                           there is no ref to be moved";
+            return Err(Error::invalid_input(message));
+        };
+        store.check(&transaction)?;
+        store.check_parents(&transaction).await?;
+        Ok(Part { store, name, work: Work::commit(Prepared::of(transaction), info) })
+    }
+
+    /// Commits on the heads as they are; nothing if one of them moved meanwhile.
+    async fn try_together(
+        &self,
+        parts: &[Part<S>],
+        seats: &[Seat<'_, S>],
+        stored: &mut Stored<S>,
+    ) -> Result<Option<Vec<Option<Commit<S>>>>> {
+        let mut chains = Vec::with_capacity(parts.len());
+        for (Part { store, work, .. }, seat) in parts.iter().zip(seats) {
+            let mut chain = Chain::on(store.head().await?);
+            match store.judge(&mut chain, seat.ticket(), work, false).await? {
+                Verdict::Committed | Verdict::Answer(_) => chains.push(chain),
+                Verdict::Again => return Ok(None),
+            }
+        }
+        let mut update = self.update_noted(note_of(&chains)).await?;
+        for (Part { name, .. }, chain) in parts.iter().zip(&chains) {
+            let test = chain.head().map(Commit::hash);
+            update = update.test_and_set(name.clone(), test, chain.tip());
+        }
+        let mut all = Vec::with_capacity(parts.len());
+        for (Part { store, .. }, chain) in parts.iter().zip(chains) {
+            all.push(store.finish(chain).await?);
+        }
+        let Some((speaker, flight)) = flight(&all, &update, stored) else {
+            let outcome = self.refs().update(update).await?;
+            return Ok(outcome.is_applied().then(|| vec![None; parts.len()]));
+        };
+        let speaker = &parts[speaker].store;
+        if !speaker.send(&flight, false).await? {
+            speaker.keep(&flight, stored).await?;
+            return Ok(None);
+        }
+        let commits = parts.iter().zip(all).map(|(part, finished)| {
+            let Finished { commits, directories, .. } = finished;
+            let (_, commit) = commits.into_iter().next()?;
+            part.store.settle([commit.clone()], &directories);
+            Some(commit)
+        });
+        Ok(Some(commits.collect()))
+    }
+}
+
+/// Waits for the turns of all branches, in the order of their names: so no two wait for one another.
+/// Returns them in the order of the parts.
+async fn turns<S: Schema>(parts: &[Part<S>]) -> Vec<Seat<'_, S>> {
+    let mut by_name: Vec<_> = parts.iter().enumerate().collect();
+    by_name.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
+    let mut seats = Vec::with_capacity(parts.len());
+    for (index, part) in by_name {
+        let seat = part.store.desk().enter_for_turn();
+        while !matches!(seat.next().await, Step::Turn) {}
+        seats.push((index, seat));
+    }
+    seats.sort_by_key(|(index, _)| *index);
+    seats.into_iter().map(|(_, seat)| seat).collect()
+}
+
+/// Returns what is to be sent, and the part that speaks for all: where its commit is, the others are.
+/// Nothing if no branch moves.
+fn flight<S: Schema>(
+    all: &[Finished<S>],
+    update: &RefUpdate<S::Hash>,
+    stored: &Stored<S>,
+) -> Option<(usize, Flight<S>)> {
+    let moves = |finished: &Finished<S>| finished.commits.first().map(|(_, last)| last.clone());
+    let (index, last) =
+        all.iter().enumerate().find_map(|(index, one)| Some((index, moves(one)?)))?;
+    let mut seen: HashSet<S::Hash, DigestHash> = HashSet::default();
+    let new = all.iter().flat_map(|finished| &finished.blocks);
+    let new = new.filter(|(hash, _)| !stored.has(hash) && seen.insert(*hash));
+    let flight = Flight {
+        update: Some(update.clone()),
+        blocks: new.cloned().collect(),
+        head: all[index].head.clone(),
+        last,
+        directories: Vec::new(),
+        answers: Mutex::default(),
+    };
+    Some((index, flight))
+}
+
+fn refuse_twice_the_same<S: Schema>(parts: &[Part<S>]) -> Result<()> {
+    let mut names: Vec<_> = parts.iter().map(|part| &part.name).collect();
+    names.sort();
+    match names.windows(2).find(|pair| pair[0] == pair[1]) {
+        None => Ok(()),
+        Some(pair) => Err(Error::invalid_input(format!(
+            "two transactions of {} cannot be committed together; make one of them",
+            pair[0]
+        ))),
+    }
+}
+
+/// Returns what the change log says: who made the first of the commits and when, and all that they say.
+fn note_of<S: Schema>(chains: &[Chain<S>]) -> Bytes {
+    let mut infos = chains.iter().filter_map(Chain::info);
+    let Some(first) = infos.next() else { return Bytes::new() };
+    let mut messages = vec![first.message.as_str()];
+    for info in infos {
+        if !messages.contains(&info.message.as_str()) {
+            messages.push(&info.message);
+        }
+    }
+    let info = Info { message: messages.join("; "), ..first.clone() };
+    note(&info, &Made::<S::Hash>::One)
+}

@@ -1,0 +1,504 @@
+//! Writers of one branch that wait for one another: one of them writes for all, and none has to answer
+//! for another.
+//!
+//! The storage waits before and after each call, so that the others come while one writes.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+
+use futures::future::BoxFuture;
+use ramus_core::{AtomicWrite as _, Changes, Cursor, Error, ErrorKind, Result, Sha1, Storage as _};
+use ramus_kv::{
+    Commit, Contents, Counter, Kv, Made, MergeOptions, Note, OnRace, Store, TransactionOptions,
+};
+
+use crate::bed::{Bed, Text, head, log, long_text, messages, put, read, refused, steps};
+use crate::rig::Fate;
+
+on_every_backend!(
+    writers_that_wait_share_one_update,
+    the_note_of_a_combined_update_says_which_commits_it_carries,
+    each_commit_of_an_update_is_on_top_of_the_one_before,
+    plain_edits_are_judged_at_the_tip_in_the_order_they_came,
+    transactions_of_one_update_are_merged_with_one_another,
+    only_the_first_of_those_that_refuse_is_taken,
+    a_conflict_is_only_that_of_the_writer_who_has_it,
+    a_block_that_is_too_large_is_only_that_of_its_writer,
+    a_type_that_panics_aborts_its_own_writer_alone,
+    what_the_storage_refuses_is_tried_one_by_one,
+    a_failure_of_the_storage_is_told_to_all_and_nothing_is_written,
+    a_lost_answer_is_recognised,
+    an_ambiguous_answer_is_resolved_by_reading,
+    a_lost_answer_is_recognised_also_when_others_wrote_since,
+    blocks_that_are_stored_are_not_sent_again_after_a_lost_race,
+    whoever_is_dropped_at_any_poll_disturbs_nobody,
+    a_round_is_bounded_in_bytes,
+    writers_of_a_detached_handle_are_combined,
+);
+
+type Write = BoxFuture<'static, Result<Option<Commit<Text>>>>;
+
+/// Returns a write of one value under its own name.
+fn set(store: &Store<Text>, name: impl Into<String>, value: impl Into<String>) -> Write {
+    let (store, name, value) = (store.clone(), name.into(), value.into());
+    Box::pin(async move { store.set(name.as_str(), value, name.as_str()).await })
+}
+
+/// Polls all of these in order again and again until they are done.
+async fn all<T>(writes: impl IntoIterator<Item = T>) -> Vec<T::Output>
+where
+    T: Future,
+{
+    futures::future::join_all(writes).await
+}
+
+/// Polls a future once.
+async fn poll_once<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Poll<T> {
+    poll_fn(|context| Poll::Ready(Pin::new(&mut *future).poll(context))).await
+}
+
+/// Returns the changes of the refs since the beginning: how many, and their notes.
+async fn notes(bed: &Bed) -> Vec<Note<Sha1>> {
+    let refs = bed.rig().at_once().refs();
+    let mut notes = Vec::new();
+    let mut cursor = Cursor { sequence: 0, ..refs.position().await.unwrap() };
+    loop {
+        let Changes::Page(page) = refs.changes(cursor, 1000).await.unwrap() else {
+            panic!("the log is short");
+        };
+        notes.extend(page.changes.iter().map(|change| Note::decode(&change.note)));
+        if page.is_last() {
+            return notes;
+        }
+        cursor = page.next;
+    }
+}
+
+async fn writers_that_wait_share_one_update(bed: Bed) {
+    let main = bed.main().await;
+    put(&main, "base", "1").await;
+    bed.rig().be_slow();
+    let before = bed.rig().writes();
+    let answers = all((0..50).map(|i| set(&main, format!("w{i}"), "1"))).await;
+    assert_eq!(bed.rig().writes() - before, 2, "the first, and one for those who came meanwhile");
+    assert_eq!(steps(&main, "").await.len(), 51);
+    assert_eq!(log(&main).await.len(), 51, "each keeps its own commit");
+    let mut commits: Vec<_> = answers.into_iter().map(|one| one.unwrap().unwrap()).collect();
+    assert_eq!(commits.pop(), main.head().await.unwrap());
+    assert_eq!(commits[7].info().message, "w7");
+}
+
+async fn the_note_of_a_combined_update_says_which_commits_it_carries(bed: Bed) {
+    let main = bed.main().await;
+    bed.rig().be_slow();
+    let commits = all((0..4).map(|i| set(&main, format!("w{i}"), "1"))).await;
+    let commits: Vec<_> = commits.into_iter().map(|one| one.unwrap().unwrap().hash()).collect();
+    let notes = notes(&bed).await;
+    let said: Vec<_> = notes.iter().map(|note| note.reason().expect("a note of ours")).collect();
+    assert_eq!((said[0].message.as_str(), said[0].commits), ("w0", Made::One));
+    let several = Made::Several { count: 3, first: commits[1], last: commits[3] };
+    assert_eq!((said[1].message.as_str(), said[1].commits), ("w3", several));
+    assert_eq!(notes.len(), 2);
+}
+
+async fn each_commit_of_an_update_is_on_top_of_the_one_before(bed: Bed) {
+    let main = bed.main().await;
+    bed.rig().be_slow();
+    let answers = all((0..10).map(|i| set(&main, format!("w{i}"), long_text("v")))).await;
+    let mut before: Vec<_> = Vec::new();
+    for (i, answer) in answers.into_iter().enumerate() {
+        let commit = answer.unwrap().unwrap();
+        assert_eq!(commit.parents(), before);
+        assert_eq!(commit.tree().list("").await.unwrap().len(), i + 1);
+        assert_eq!(commit.tree().find("w0").await.unwrap(), Some(long_text("v")));
+        before = vec![commit.hash()];
+    }
+    // Another process reads all of it, so all of it is stored.
+    let other = bed.main().await;
+    assert_eq!(log(&other).await.len(), 10);
+    assert_eq!(read(&other, "w9").await, long_text("v"));
+}
+
+async fn plain_edits_are_judged_at_the_tip_in_the_order_they_came(bed: Bed) {
+    let main = bed.main().await;
+    put(&main, "n", "0").await;
+    bed.rig().be_slow();
+    let step = |from: usize, to: usize| {
+        let main = main.clone();
+        Box::pin(async move {
+            let (from, to) = (Some(format!("{from}")), Some(format!("{to}")));
+            main.test_and_set("n", from, to, "step").await
+        })
+    };
+    // In order they pass, each on what the one before wrote; out of order they do not.
+    let passed =
+        all([step(7, 8), step(0, 1), step(1, 2), step(3, 4), step(2, 3), step(3, 4)]).await;
+    let passed: Vec<bool> = passed.into_iter().map(Result::unwrap).collect();
+    assert_eq!(passed, [false, true, true, false, true, true]);
+    assert_eq!((read(&main, "n").await, log(&main).await.len()), ("4".to_owned(), 5));
+    // The test is made also when nothing would change.
+    let same = all([step(4, 4), step(4, 5), step(4, 4), step(5, 5)]).await;
+    let same: Vec<bool> = same.into_iter().map(Result::unwrap).collect();
+    assert_eq!(same, [true, true, false, true]);
+    assert_eq!(log(&main).await.len(), 6);
+}
+
+async fn transactions_of_one_update_are_merged_with_one_another(bed: Bed) {
+    let main = bed.repo_of::<Kv<Counter>>().main().await.unwrap();
+    main.set("n", 0, "zero").await.unwrap();
+    let mut edits = Vec::new();
+    for i in 0..10 {
+        let mut edit = main.begin().await.unwrap();
+        edit.set("n", i).await.unwrap();
+        edit.set(format!("dir/{i}"), 1).await.unwrap();
+        edits.push((main.clone(), edit));
+    }
+    bed.rig().be_slow();
+    let before = bed.rig().writes();
+    let commits =
+        all(edits.into_iter().map(|(main, edit)| async move { main.commit(edit, "add").await }));
+    for commit in commits.await {
+        assert_eq!(commit.unwrap().unwrap().parents().len(), 1);
+    }
+    assert!(bed.rig().writes() - before <= 2);
+    assert_eq!(main.find("n").await.unwrap(), Some(Counter(45)));
+    assert_eq!(steps(&main, "dir").await.len(), 10);
+    assert_eq!(
+        log(&main).await.len(),
+        11,
+        "the one that added nothing to n has an entry of its own"
+    );
+}
+
+async fn only_the_first_of_those_that_refuse_is_taken(bed: Bed) {
+    let main = bed.main().await;
+    put(&main, "x", "0").await;
+    let refuse = TransactionOptions::default().with_on_race(OnRace::Refuse);
+    let mut edits = Vec::new();
+    for i in 0..10 {
+        let mut edit = main.begin_with(refuse).await.unwrap();
+        edit.set(format!("{i}"), "1").await.unwrap();
+        edits.push((main.clone(), edit));
+    }
+    bed.rig().be_slow();
+    let answers =
+        all(edits.into_iter().map(|(main, edit)| async move { main.commit(edit, "one").await }))
+            .await;
+    let mut answers = answers.into_iter();
+    answers.next().unwrap().unwrap().unwrap();
+    for late in answers {
+        refused(late, ErrorKind::Contention, "by now");
+    }
+    assert_eq!(steps(&main, "").await, ["0", "x"]);
+}
+
+async fn a_conflict_is_only_that_of_the_writer_who_has_it(bed: Bed) {
+    let main = bed.main().await;
+    put(&main, "x", "0").await;
+    let mut edits = Vec::new();
+    for i in 0..6 {
+        let mut edit = main.begin().await.unwrap();
+        let path = if i % 2 == 0 { "x".to_owned() } else { format!("own/{i}") };
+        edit.set(path, format!("by {i}")).await.unwrap();
+        edits.push((main.clone(), edit));
+    }
+    bed.rig().be_slow();
+    let answers =
+        all(edits.into_iter().map(|(main, edit)| async move { main.commit(edit, "one").await }))
+            .await;
+    for (i, answer) in answers.into_iter().enumerate() {
+        if i == 2 || i == 4 {
+            let error = refused(answer, ErrorKind::Conflict, "`x` (both sides changed it");
+            let source = std::error::Error::source(&error).expect("a source");
+            let conflicts = source.downcast_ref::<ramus_kv::Conflicts<Text>>().expect("conflicts");
+            let ours = conflicts.iter().next().unwrap().ours.clone();
+            assert!(matches!(ours, Some(ramus_kv::Side::Contents(ours)) if ours == "by 0"));
+        } else {
+            answer.unwrap().unwrap();
+        }
+    }
+    assert_eq!((read(&main, "x").await, steps(&main, "own").await.len()), ("by 0".to_owned(), 3));
+}
+
+async fn a_block_that_is_too_large_is_only_that_of_its_writer(bed: Bed) {
+    let main = bed.main().await;
+    bed.rig().limit_blocks(2000);
+    bed.rig().be_slow();
+    let writes = (0..9).map(|i| {
+        let value = if i % 3 == 1 { "x".repeat(3000) } else { long_text("x") };
+        set(&main, format!("{i}"), value)
+    });
+    for (i, answer) in all(writes).await.into_iter().enumerate() {
+        if i % 3 == 1 {
+            refused(answer, ErrorKind::Limit, "at most 2000");
+        } else {
+            answer.unwrap().unwrap();
+        }
+    }
+    assert_eq!(steps(&main, "").await, ["0", "2", "3", "5", "6", "8"]);
+}
+
+/// A text that cannot be encoded if it is `panic`.
+#[derive(Clone, Debug, PartialEq)]
+struct Touchy(String);
+
+impl Contents for Touchy {
+    fn encode(&self) -> Result<bytes::Bytes> {
+        assert_ne!(self.0, "panic", "it is touchy");
+        Ok(bytes::Bytes::copy_from_slice(self.0.as_bytes()))
+    }
+
+    fn decode(encoded: &bytes::Bytes) -> Result<Self> {
+        let text = std::str::from_utf8(encoded).map_err(|_| Error::corrupt("no text"))?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+async fn a_type_that_panics_aborts_its_own_writer_alone(bed: Bed) {
+    let main = bed.repo_of::<Kv<Touchy>>().main().await.unwrap();
+    bed.rig().be_slow();
+    let writes = (0..9).map(|i| {
+        let main = main.clone();
+        let text = if i % 4 == 0 { "panic" } else { "calm" };
+        async move { main.set(format!("{i}"), Touchy(text.to_owned()), "set").await }
+    });
+    for (i, answer) in all(writes).await.into_iter().enumerate() {
+        if i % 4 == 0 {
+            refused(answer, ErrorKind::Aborted, "it is touchy");
+        } else {
+            answer.unwrap().unwrap();
+        }
+    }
+    assert_eq!(steps(&main, "").await, ["1", "2", "3", "5", "6", "7"]);
+}
+
+async fn what_the_storage_refuses_is_tried_one_by_one(bed: Bed) {
+    let main = bed.main().await;
+    bed.rig().be_slow();
+    // The second write is that of all who waited; what it refuses is sent by itself, and then the
+    // first of those is refused again.
+    let mut writes: Vec<Write> = (0..6).map(|i| set(&main, format!("{i}"), "1")).collect();
+    while bed.rig().writes() == 0 {
+        assert!(poll_once(&mut writes[0]).await.is_pending());
+    }
+    bed.rig().answer_next_write(Fate::NotDone, ErrorKind::Limit);
+    bed.rig().answer_next_write(Fate::NotDone, ErrorKind::Limit);
+    let answers = all(writes).await;
+    for (i, answer) in answers.into_iter().enumerate() {
+        if i == 1 {
+            refused(answer, ErrorKind::Limit, "the answer was lost");
+        } else {
+            answer.unwrap().unwrap();
+        }
+    }
+    assert_eq!(steps(&main, "").await, ["0", "2", "3", "4", "5"]);
+}
+
+async fn a_failure_of_the_storage_is_told_to_all_and_nothing_is_written(bed: Bed) {
+    tokio::time::pause();
+    let main = bed.main().await;
+    put(&main, "x", "0").await;
+    bed.rig().be_slow();
+    for _ in 0..18 {
+        bed.rig().answer_next_write(Fate::NotDone, ErrorKind::Unavailable);
+    }
+    for answer in all((0..5).map(|i| set(&main, format!("{i}"), "1"))).await {
+        refused(answer, ErrorKind::Unavailable, "the answer was lost");
+    }
+    assert_eq!(messages(&main).await, ["set x to 0"]);
+    put(&main, "x", "1").await;
+}
+
+async fn a_lost_answer_is_recognised(bed: Bed) {
+    tokio::time::pause();
+    let main = bed.main().await;
+    put(&main, "x", "0").await;
+    bed.rig().be_slow();
+    for _ in 0..3 {
+        bed.rig().answer_next_write(Fate::Done, ErrorKind::Unavailable);
+    }
+    bed.rig().answer_next_write(Fate::NotDone, ErrorKind::Unavailable);
+    for answer in all((0..5).map(|i| set(&main, format!("{i}"), "1"))).await {
+        answer.unwrap().unwrap();
+    }
+    assert_eq!(log(&main).await.len(), 6, "nothing is written twice");
+    assert_eq!(notes(&bed).await.len(), 3);
+}
+
+async fn an_ambiguous_answer_is_resolved_by_reading(bed: Bed) {
+    tokio::time::pause();
+    let main = bed.main().await;
+    put(&main, "x", "0").await;
+    bed.rig().be_slow();
+    for fate in [Fate::Done, Fate::NotDone, Fate::Done, Fate::NotDone] {
+        bed.rig().answer_next_write(fate, ErrorKind::Ambiguous);
+    }
+    for round in 0..3 {
+        let writes = (0..5).map(|i| set(&main, format!("{round}/{i}"), "1"));
+        for answer in all(writes).await {
+            answer.unwrap().unwrap();
+        }
+    }
+    assert_eq!(log(&main).await.len(), 16, "nothing is written twice");
+}
+
+async fn a_lost_answer_is_recognised_also_when_others_wrote_since(bed: Bed) {
+    tokio::time::pause();
+    let (main, other) = (bed.main().await, bed.main().await);
+    put(&main, "x", "0").await;
+    for kind in [ErrorKind::Unavailable, ErrorKind::Ambiguous] {
+        bed.rig().answer_next_write(Fate::Done, kind);
+        let (written, other) = (set(&main, format!("{kind}"), "1"), other.clone());
+        let mut written = written;
+        bed.rig().be_slow();
+        // It is sent and done; then another process writes, before the answer is missed.
+        let before = log(&other).await.len();
+        while log(&other).await.len() == before {
+            assert!(poll_once(&mut written).await.is_pending());
+        }
+        put(&other, "others", &format!("{kind}")).await;
+        let commit = written.await.unwrap().unwrap();
+        assert_eq!(head(&main).await.parents(), [commit.hash()]);
+    }
+    assert_eq!(log(&main).await.len(), 5);
+}
+
+async fn blocks_that_are_stored_are_not_sent_again_after_a_lost_race(bed: Bed) {
+    tokio::time::pause();
+    let main = bed.main().await;
+    put(&main, "base", "0").await;
+    for round in 0..3 {
+        let mut edit = main.begin().await.unwrap();
+        for i in 0..20 {
+            edit.set(format!("dir{round}/{i}"), long_text(&format!("{round}/{i}"))).await.unwrap();
+        }
+        let other = bed.main().await;
+        bed.rig().before_next_write(async move {
+            drop(put(&other, "others", &format!("{round}")).await);
+        });
+        bed.rig().take_added();
+        main.commit(edit, "many").await.unwrap().unwrap();
+        let mut counts: BTreeMap<_, usize> = BTreeMap::new();
+        for hash in bed.rig().take_added() {
+            *counts.entry(hash).or_default() += 1;
+        }
+        assert!(counts.len() > 20, "{} blocks", counts.len());
+        assert!(counts.values().all(|count| *count == 1), "{counts:?}");
+    }
+    assert_eq!(log(&main).await.len(), 7);
+}
+
+/// Returns a write of one value under its own name, of one of five kinds; a merge brings what was
+/// prepared for it.
+fn write(main: &Store<Text>, i: usize) -> BoxFuture<'static, Result<()>> {
+    let (main, name) = (main.clone(), format!("w{i}"));
+    Box::pin(async move {
+        let why = name.clone();
+        match i % 5 {
+            0 => main.set(name, "1", why).await.map(drop),
+            1 => {
+                let mut edit = main.begin().await?;
+                edit.set(name, "1").await?;
+                main.commit(edit, why).await.map(drop)
+            }
+            2 => main.transact(why, async |edit| edit.set(name, "1").await).await,
+            3 => {
+                main.transact_again(why, async move |edit| edit.set(name.as_str(), "1").await).await
+            }
+            _ => {
+                let theirs = main.repo().branch(&name).await?.head().await?.expect("it has a head");
+                main.merge_with(&theirs, MergeOptions::default().no_ff(), why).await?.clean()?;
+                Ok(())
+            }
+        }
+    })
+}
+
+const WRITERS: usize = 7;
+
+/// Lets some write at once, one of which is dropped after so many polls of all; checks that the others
+/// go on, and that what they were told is true. Returns whether the one was done before.
+async fn drop_one(bed: &Bed, dropped: usize, polls: usize) -> bool {
+    let bed = bed.another().await;
+    let main = bed.main().await;
+    put(&main, "base", "0").await;
+    for i in (0..WRITERS).filter(|i| i % 5 == 4) {
+        let fork = main.fork(&format!("w{i}")).await.unwrap();
+        fork.set(format!("w{i}"), "1", "theirs").await.unwrap();
+    }
+    bed.rig().be_slow();
+    let mut writes: Vec<_> = (0..WRITERS).map(|i| Some(write(&main, i))).collect();
+    let mut answered = Vec::new();
+    for poll in 0.. {
+        if poll == polls {
+            writes[dropped] = None;
+        }
+        for (i, slot) in writes.iter_mut().enumerate() {
+            let Some(write) = slot else { continue };
+            if let Poll::Ready(answer) = poll_once(write).await {
+                answer.unwrap();
+                answered.push(i);
+                *slot = None;
+            }
+        }
+        if writes.iter().all(Option::is_none) {
+            break;
+        }
+        assert!(poll < 1000, "they hang");
+        tokio::task::yield_now().await;
+    }
+    let messages = messages(&bed.main().await).await;
+    for i in 0..WRITERS {
+        let name = format!("w{i}");
+        let count = messages.iter().filter(|message| **message == name).count();
+        let written = main.mem(&name).await.unwrap();
+        assert_eq!(count, usize::from(written), "{name}, dropped {dropped} after {polls}");
+        assert!(written || i == dropped, "{name} was disturbed by {dropped} after {polls}");
+        assert!(written || !answered.contains(&i), "{name} was told what is not true");
+    }
+    put(&main, "others", "go on").await;
+    answered.contains(&dropped)
+}
+
+async fn whoever_is_dropped_at_any_poll_disturbs_nobody(bed: Bed) {
+    for dropped in 0..WRITERS {
+        let mut polls = 0;
+        while !drop_one(&bed, dropped, polls).await {
+            polls += 1;
+        }
+        assert!(polls > 5, "{polls} polls");
+    }
+}
+
+async fn a_round_is_bounded_in_bytes(bed: Bed) {
+    let main = bed.main().await;
+    bed.rig().be_slow();
+    let before = bed.rig().writes();
+    // No part of it is like another, so that nothing of it is shared.
+    let part = |number: u32| format!("{:08x}", number.wrapping_mul(2_654_435_761));
+    let value = |i: u32| (0..5 << 17).map(|n| part(n * 8 + i)).collect::<String>();
+    let answers = all((0..8).map(|i| set(&main, format!("{i}"), value(i)))).await;
+    for answer in answers {
+        answer.unwrap().unwrap();
+    }
+    // One alone, and then two at a time.
+    assert_eq!(bed.rig().writes() - before, 5);
+    assert_eq!(steps(&main, "").await.len(), 8);
+}
+
+async fn writers_of_a_detached_handle_are_combined(bed: Bed) {
+    let main = bed.main().await;
+    let base = put(&main, "base", "0").await;
+    let aside = main.repo().detached(&base);
+    bed.rig().be_slow();
+    let answers = all((0..20).map(|i| set(&aside, format!("{i}"), "1"))).await;
+    for answer in answers {
+        answer.unwrap().unwrap();
+    }
+    assert_eq!((steps(&aside, "").await.len(), log(&aside).await.len()), (21, 21));
+    assert_eq!(head(&main).await, base);
+    let aside = bed.repo().commit(&head(&aside).await.hash()).await.unwrap().unwrap();
+    assert_eq!(aside.tree().find("19").await.unwrap().as_deref(), Some("1"));
+}
