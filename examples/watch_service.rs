@@ -160,7 +160,7 @@ impl Followed {
             // A service would read the snapshot that this is, and go on from there.
             return Err("the log was too short for this follower".into());
         };
-        for BranchChange { branch, old, new } in branches {
+        for BranchChange { branch, old, new, .. } in branches {
             if branch == DONE {
                 return Ok(true);
             }
