@@ -156,7 +156,7 @@ async fn a_value_over_the_limit_of_blocks_is_refused(bed: Bed) {
     bed.rig().limit_blocks(1000);
     let largest = "x".repeat(999);
     main.set("x", largest.clone(), "fits").await.unwrap().unwrap();
-    let says = "the value at `x` has 1001 bytes; at most 1000 are taken";
+    let says = "the value at `x` has a block of 1001 bytes; at most 1000 are taken";
     let larger = format!("{largest}x");
     refused(main.set("x", larger.clone(), "too large").await, ErrorKind::Limit, says);
     let mut edit = main.begin().await.unwrap();
