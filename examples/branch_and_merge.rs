@@ -62,7 +62,7 @@ impl Recipe {
             .map_err(|conflict| conflict.at("servings"))?;
         let ingredients =
             merge_ingredients(ancestor.map(|a| &a.ingredients), ingredients, &theirs.ingredients)?;
-        let cooked = merge::count(ancestor.map(|a| a.cooked), *cooked, theirs.cooked)
+        let cooked = merge::count(ancestor.map(|a| &a.cooked), cooked, &theirs.cooked)
             .map_err(|conflict| conflict.at("cooked"))?;
         Ok(Self { title, servings, ingredients, cooked })
     }

@@ -49,8 +49,9 @@ use crate::{Conflict, merge};
 ///         merge::both(ancestor, ours, theirs, |ancestor, ours, theirs| {
 ///             let owner = merge::value(ancestor.map(|a| &a.owner), &ours.owner, &theirs.owner)
 ///                 .map_err(|conflict| conflict.at("owner"))?;
-///             let before = ancestor.map(|a| a.balance);
-///             let balance = merge::count(before, ours.balance, theirs.balance)?;
+///             let before = ancestor.map(|a| &a.balance);
+///             let balance = merge::count(before, &ours.balance, &theirs.balance)
+///                 .map_err(|conflict| conflict.at("balance"))?;
 ///             Ok(Self { owner, balance })
 ///         })
 ///     }

@@ -1,21 +1,57 @@
-//! The rules that merges are made of, for those who write a [`Contents`] of their own.
+//! The rules that merges are made of, for those who write a [`Contents`] of their own, or
+//! [derive](derive@crate::Contents) it.
 //!
 //! All of them take the three sides in the same order: the ancestor that both sides began from
 //! (nothing if there is none, or if it did not have the value), ours, and theirs.
 //!
-//! | rule | for |
-//! |---|---|
-//! | [`whole`] | a value that one side may change at a time; the default |
-//! | [`both`] | a merge of one's own for what both sides changed; absence is decided by `whole` |
-//! | [`value`] | one field of it, as a whole |
-//! | [`count`] | one field of it that is a count: what both sides added to it adds up |
+//! A rule for a *part*, such as a field, takes sides that are there: `(Option<&T>, &T, &T)` to a `T`.
+//!
+//! | rule | of | what it gives |
+//! |---|---|---|
+//! | [`value`] | anything | what the only side that changed it says; both: a conflict |
+//! | [`count`] | whole numbers | what both sides added adds up |
+//! | [`max`], [`min`] | anything ordered | the greater one, the smaller one |
+//! | [`set`] | `BTreeSet` | without what either removed, with what either added |
+//! | [`multiset`] | `BTreeMap<K, u64>` | how many of each; they add up |
+//! | [`map`] | `BTreeMap` | key by key, by a rule for what may be absent |
+//! | [`optional`] | `Option` | by a rule for what may be absent |
+//! | [`pair`], [`triple`] | tuples | place by place, by a rule for each |
+//! | [`contents`] | another contents type | by the merge of that type |
+//! | `lines` (feature `text`) | `String` | both sides' changed lines |
+//! | `sequence` (feature `text`) | `Vec` | both sides' changed runs of items |
+//!
+//! A rule for what *may be absent* takes options all round and gives one: [`whole`],
+//! [`Contents::merge`] of any type, and [`option`], which makes one of a rule for a part. The last
+//! writer wins by the type [`Register`](crate::Register), which knows when it was written.
 //!
 //! # Absence
 //!
 //! A side that equals the ancestor is unchanged, and the other side stands: so a value that one
 //! side deleted and the other left alone is deleted, one that only one side added is added, and one
 //! that both deleted is gone. A value that one side deleted and the other changed is a conflict.
+//!
+//! # What every rule keeps to
+//!
+//! - Where one side is as the ancestor, the other side stands, for all of them: also a maximum that
+//!   one side alone lowered.
+//! - Sides that are equal agree, unless the rule counts: [`count`], [`multiset`], and what is made of
+//!   them. A type that has one of these in it says
+//!   [`MERGES_EQUAL_SIDES`](Contents::MERGES_EQUAL_SIDES), since the store does not ask otherwise. The
+//!   derive sees to that.
+//! - It does not matter which side is which.
+//! - Nothing is made up: what is in the result was in one of the sides, or is a sum.
 
+mod collections;
+mod numbers;
+mod parts;
+#[cfg(feature = "text")]
+mod sequences;
+
+pub use self::collections::{map, multiset, set};
+pub use self::numbers::{Count, count, max, min};
+pub use self::parts::{contents, option, optional, pair, triple, value};
+#[cfg(feature = "text")]
+pub use self::sequences::{lines, sequence};
 use crate::{Conflict, Contents};
 
 /// Merges a value as a whole: what both sides agree on, or what the only side that changed it says.
@@ -73,33 +109,6 @@ pub fn both<C: Contents>(
         }
         _ => whole(ancestor, ours, theirs),
     }
-}
-
-/// Merges a part that is always there, as a whole.
-///
-/// # Errors
-///
-/// The conflict, if both sides changed it and do not agree.
-pub fn value<T: Clone + PartialEq>(
-    ancestor: Option<&T>,
-    ours: &T,
-    theirs: &T,
-) -> Result<T, Conflict> {
-    let merged = whole(ancestor, Some(ours), Some(theirs))?;
-    Ok(merged.expect("one of two sides was taken, and both are there"))
-}
-
-/// Merges a count: what both sides added to it adds up. Without an ancestor it began at zero.
-///
-/// A type with a count in it should say [`MERGES_EQUAL_SIDES`](Contents::MERGES_EQUAL_SIDES):
-/// otherwise two sides that added the same are taken for one.
-///
-/// # Errors
-///
-/// The conflict, if the sum does not fit.
-pub fn count(ancestor: Option<i64>, ours: i64, theirs: i64) -> Result<i64, Conflict> {
-    let sum = i128::from(ours) + i128::from(theirs) - i128::from(ancestor.unwrap_or(0));
-    i64::try_from(sum).map_err(|_| Conflict::new(format!("the sum {sum} does not fit in 64 bits")))
 }
 
 fn disagreement<T>(ancestor: Option<&T>, ours: Option<&T>, theirs: Option<&T>) -> Conflict {

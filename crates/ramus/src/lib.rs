@@ -298,7 +298,7 @@
 //!         merge::both(ancestor, ours, theirs, |ancestor, ours, theirs| {
 //!             let title = merge::value(ancestor.map(|a| &a.title), &ours.title, &theirs.title)
 //!                 .map_err(|conflict| conflict.at("title"))?;
-//!             let views = merge::count(ancestor.map(|a| a.views), ours.views, theirs.views)
+//!             let views = merge::count(ancestor.map(|a| &a.views), &ours.views, &theirs.views)
 //!                 .map_err(|conflict| conflict.at("views"))?;
 //!             Ok(Self { title, views })
 //!         })

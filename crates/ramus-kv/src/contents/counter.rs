@@ -44,7 +44,7 @@ impl Contents for Counter {
         theirs: Option<&Self>,
     ) -> Result<Option<Self>, Conflict> {
         merge::both(ancestor, ours, theirs, |ancestor, ours, theirs| {
-            merge::count(ancestor.map(|count| count.0), ours.0, theirs.0).map(Self)
+            merge::count(ancestor.map(|count| &count.0), &ours.0, &theirs.0).map(Self)
         })
     }
 }

@@ -16,6 +16,7 @@ mod large;
 mod laws;
 mod merge;
 mod merge_model;
+mod merge_rules;
 mod metadata;
 mod note;
 mod proof;
