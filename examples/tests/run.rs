@@ -30,6 +30,24 @@ fn quickstart_brings_this_checkout_through_everything() {
 }
 
 #[test]
+fn own_contents_merge_by_the_rules_of_their_fields() {
+    let output = run("own_contents", [""; 0]);
+    succeeded(&output);
+    let printed = text(&output.stdout);
+    for part in [
+        "\"John\",\n        \"Mary\",",
+        "\"cake\": 3,",
+        "budget: 150,",
+        "value: \"at eight\",",
+        "\"Chairs are there.\\nBring lamps.\\nSome music.\\n\"",
+        "in conflict: `party` at place: both sides changed it, and differently",
+        "resolved: beach",
+    ] {
+        assert!(printed.contains(part), "no `{part}` in\n{printed}");
+    }
+}
+
+#[test]
 fn quickstart_takes_names_and_contents_of_every_kind() {
     let root = directory();
     write(&root, "empty", b"");

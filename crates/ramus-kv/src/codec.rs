@@ -55,6 +55,6 @@ pub fn decode<T: Serialize + DeserializeOwned>(bytes: &Bytes) -> Result<T> {
     }
 }
 
-fn to_bytes<T: Serialize>(value: &T) -> postcard::Result<Bytes> {
+pub(crate) fn to_bytes<T: Serialize>(value: &T) -> postcard::Result<Bytes> {
     postcard::to_allocvec(value).map(Bytes::from)
 }

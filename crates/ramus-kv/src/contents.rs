@@ -1,14 +1,25 @@
 mod bytes;
+mod collections;
 mod counter;
+mod extremes;
 mod json;
+mod register;
 mod string;
+#[cfg(feature = "text")]
+mod text;
+mod tuple;
 mod whole;
 
 use ::bytes::Bytes;
 use ramus_core::{Result, Value};
 
+pub use self::collections::{Bag, Map, Set};
 pub use self::counter::Counter;
+pub use self::extremes::{Max, Min};
 pub use self::json::Json;
+pub use self::register::Register;
+#[cfg(feature = "text")]
+pub use self::text::{Seq, Text};
 pub use self::whole::Whole;
 use crate::{Conflict, merge};
 

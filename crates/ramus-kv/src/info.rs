@@ -27,6 +27,11 @@ pub struct Info {
 }
 
 impl Info {
+    /// The header by which equal changes are told apart, where the contents of the repository
+    /// [count](crate::Contents::MERGES_EQUAL_SIDES): a random number, in commits that do not bring
+    /// one. Two of the same commit are one change, and there they have to be two.
+    pub const UNIQUE: &'static str = "unique";
+
     /// Returns an info of this message alone.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), ..Self::default() }

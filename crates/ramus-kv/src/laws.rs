@@ -14,6 +14,17 @@
 //! laws::the_sides_are_alike(&samples);
 //! laws::deletion_against_change_conflicts(&samples);
 //! ```
+//!
+//! Of a type that has parts (the members of a set, the lines of a text, or the value itself where a
+//! merge chooses a side) two more can be asked:
+//!
+//! ```
+//! use ramus_kv::{Set, laws};
+//!
+//! let samples = [vec![], vec![1], vec![1, 2], vec![2, 3]].map(|items| Set::from_iter(items));
+//! laws::nothing_is_made_up(&samples, |set| set.0.clone());
+//! laws::what_all_have_is_kept(&samples, |set| set.0.clone());
+//! ```
 
 use std::fmt::Debug;
 
@@ -125,6 +136,44 @@ pub fn deletion_against_change_conflicts<C: Contents>(samples: &[C]) {
             assert!(merged.is_err(), "law: a conflict: {}", case(ancestor, ours, theirs));
         }
     }
+}
+
+/// Checks that what is in a merge was in one of its sides: each of its parts is a part of ours or of
+/// theirs.
+pub fn nothing_is_made_up<C: Contents, P: PartialEq + Debug, I: IntoIterator<Item = P>>(
+    samples: &[C],
+    parts: impl Fn(&C) -> I,
+) {
+    let parts = |side: Option<&C>| side.map(&parts).into_iter().flatten().collect::<Vec<P>>();
+    for_each_merge(samples, |ancestor, ours, theirs, merged| {
+        let (our_parts, their_parts) = (parts(ours), parts(theirs));
+        for part in parts(merged.ok().flatten().as_ref()) {
+            let is_of_a_side = our_parts.contains(&part) || their_parts.contains(&part);
+            let case = case(ancestor, ours, theirs);
+            assert!(is_of_a_side, "law: made up: {part:?}: {case}");
+        }
+    });
+}
+
+/// Checks that what the ancestor and both sides have is in their merge.
+///
+/// That is promised by types whose parts are what they are, such as the members of a set. Where parts
+/// can be equal (the lines of a text), each side may remove another of them.
+pub fn what_all_have_is_kept<C: Contents, P: PartialEq + Debug, I: IntoIterator<Item = P>>(
+    samples: &[C],
+    parts: impl Fn(&C) -> I,
+) {
+    let parts = |side: &C| parts(side).into_iter().collect::<Vec<P>>();
+    for_each_merge(samples, |ancestor, ours, theirs, merged| {
+        let (Some(before), Some(one), Some(other)) = (ancestor, ours, theirs) else { return };
+        let Ok(Some(merged)) = merged else { return };
+        let (one, other, merged) = (parts(one), parts(other), parts(&merged));
+        for part in parts(before) {
+            let all_have_it = one.contains(&part) && other.contains(&part);
+            let case = case(ancestor, ours, theirs);
+            assert!(!all_have_it || merged.contains(&part), "law: lost: {part:?}: {case}");
+        }
+    });
 }
 
 fn encode<C: Contents>(value: &C) -> Bytes {

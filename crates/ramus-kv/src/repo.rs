@@ -20,8 +20,8 @@ use crate::branch::Branch;
 use crate::note::{Made, note};
 use crate::objects::Objects;
 use crate::{
-    Clock, Commit, Concrete, Graph, GraphOptions, Info, RepoOptions, Schema, Store, SystemClock,
-    Tree, history,
+    Clock, Commit, Concrete, Contents as _, Graph, GraphOptions, Info, RepoOptions, Schema, Store,
+    SystemClock, Tree, history,
 };
 
 /// A storage and a schema: branches of commits of trees.
@@ -241,6 +241,18 @@ impl<S: Schema> Repo<S> {
     pub(crate) fn random_below(&self, bound: u64) -> u64 {
         let random = u128::from_le_bytes(*self.0.ids.next_id().as_bytes());
         u64::try_from(random % u128::from(bound)).unwrap_or_default()
+    }
+
+    /// Makes a commit one of its own, where the contents count.
+    ///
+    /// Two branches that each count one, in the same millisecond and for the same reason, would make
+    /// one commit of one name; a merge of the two would find nothing to merge, and one count would be
+    /// lost.
+    pub(crate) fn tell_apart(&self, info: &mut Info) {
+        if S::Contents::MERGES_EQUAL_SIDES {
+            let random = self.random_below(u64::MAX);
+            info.headers.entry(Info::UNIQUE.to_owned()).or_insert(format!("{random:016x}").into());
+        }
     }
 
     /// Returns an update of nothing yet that says what is done, by the author of the repository.

@@ -233,7 +233,7 @@
 //!
 //! A merge looks at three states: what both sides began from, and the two sides. What one side alone
 //! changed is taken over. What both changed is merged by the type of the contents: text and bytes
-//! [as a whole](merge::whole), [`Json`] key by key, a [`Counter`] by adding up. What is left is a
+//! [as a whole](merge::whole), `Text` line by line (feature `text`), [`Json`] key by key, a [`Counter`] by adding up. What is left is a
 //! conflict.
 //!
 //! A conflict is not an error but a value, [`Merged::Conflicts`], and nothing was written. It can be
@@ -264,63 +264,76 @@
 //!
 //! # Contents of your own
 //!
-//! `String`, [`Bytes`], [`Json`] and [`Counter`] are there, and [`Whole<T>`](Whole) keeps any serde
-//! type and merges it as a whole. A type whose parts merge implements [`Contents`]: its bytes come from
-//! [`codec`], and its merge is put together from the rules in [`merge`](mod@merge).
+//! `String`, [`Bytes`], [`Json`] and [`Counter`] are there, also sets, maps and registers ([`Set`],
+//! [`Bag`], [`Map`], [`Max`], [`Min`], [`Register`]), and [`Whole<T>`](Whole) keeps any serde type and
+//! merges it as a whole. A struct or an enum of your own [derives](derive@Contents) `Contents`: it is
+//! stored by serde, and merges field by field. A field merges as a whole, unless it says by which
+//! rule of the module [`merge`](mod@merge) it merges.
 //!
 //! ```
-//! use ramus::{Bytes, Conflict, Contents, Kv, codec, merge};
+//! use std::collections::BTreeSet;
+//! use ramus::{Contents, Kv};
 //! use serde::{Deserialize, Serialize};
 //!
-//! #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+//! #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Contents)]
 //! struct Article {
 //!     title: String,
-//!     views: i64,
-//! }
-//!
-//! impl Contents for Article {
-//!     const MERGES_EQUAL_SIDES: bool = true; // two sides that count one view each: two views
-//!
-//!     fn encode(&self) -> ramus::Result<Bytes> {
-//!         codec::encode(self)
-//!     }
-//!
-//!     fn decode(bytes: &Bytes) -> ramus::Result<Self> {
-//!         codec::decode(bytes)
-//!     }
-//!
-//!     fn merge(
-//!         ancestor: Option<&Self>,
-//!         ours: Option<&Self>,
-//!         theirs: Option<&Self>,
-//!     ) -> Result<Option<Self>, Conflict> {
-//!         // A side that is absent or unchanged is dealt with; left is what both sides changed.
-//!         merge::both(ancestor, ours, theirs, |ancestor, ours, theirs| {
-//!             let title = merge::value(ancestor.map(|a| &a.title), &ours.title, &theirs.title)
-//!                 .map_err(|conflict| conflict.at("title"))?;
-//!             let views = merge::count(ancestor.map(|a| &a.views), &ours.views, &theirs.views)
-//!                 .map_err(|conflict| conflict.at("views"))?;
-//!             Ok(Self { title, views })
-//!         })
-//!     }
+//!     #[merge(count)]
+//!     views: u64,
+//!     #[merge(set)]
+//!     tags: BTreeSet<String>,
 //! }
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> ramus::Result<()> {
-//! let article = |title: &str, views| Article { title: title.to_owned(), views };
+//! let article = |title: &str, views, tag: &str| Article {
+//!     title: title.to_owned(),
+//!     views,
+//!     tags: [tag.to_owned()].into(),
+//! };
 //! let main = ramus::open::<Kv<Article>>("mem:").await?.main().await?;
-//! main.set("news/1", article("Hello", 10), "publish").await?;
+//! main.set("news/1", article("Hello", 10, "new"), "publish").await?;
 //! let draft = main.fork("draft").await?;
-//! draft.set("news/1", article("Hello, world", 11), "a better title").await?;
-//! main.set("news/1", article("Hello", 15), "five more views").await?;
+//! draft.set("news/1", article("Hello, world", 11, "new"), "a better title").await?;
+//! main.set("news/1", article("Hello", 15, "old"), "five more views").await?;
 //! main.merge(&draft, "merge draft").await?.clean()?;
-//! assert_eq!(main.find("news/1").await?, Some(article("Hello, world", 16)));
+//! assert_eq!(main.find("news/1").await?, Some(article("Hello, world", 16, "old")));
 //! # Ok(()) }
 //! ```
+//!
+//! What the derive cannot say, a type says itself: it implements [`Contents`](trait@Contents), takes its
+//! bytes from [`codec`], and puts its merge together from the same rules.
 //!
 //! The feature `testkit` brings `ramus::laws`, which check such a type in a test: that it
 //! reads back what it wrote, that a side which did nothing changes nothing, and so on.
 //!
 //! A repository keeps one type of contents. Several kinds of values are an `enum`.
+//!
+//! # Containers
+//!
+//! Data of a known shape need no merge of your own: a counter, a register of which the last writer wins,
+//! a set, a map, and a log that is appended to for ever and read on from a cursor. They are in
+//! [`containers`], which says when to take which; several branches change one and nothing is lost.
+//!
+//! ```
+//! use ramus::Kv;
+//! use ramus::containers::{LogAt, LogCursor};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> ramus::Result<()> {
+//! let main = ramus::open::<Kv<String>>("mem:").await?.main().await?;
+//! let events = LogAt::new("events")?;
+//! events.append(&main, "started", "note the start").await?;
+//!
+//! let mut reader = events.read(&main, &LogCursor::start()).await?;
+//! assert_eq!(reader.next().await.unwrap()?.value, "started");
+//! assert!(reader.next().await.is_none());
+//!
+//! // The cursor is text that can be kept: later, or on another branch, reading goes on from there.
+//! let cursor = reader.cursor().to_string();
+//! events.append(&main, "went on", "note that it goes on").await?;
+//! let mut reader = events.read(&main, &cursor.parse()?).await?;
+//! assert_eq!(reader.next().await.unwrap()?.value, "went on");
+//! # Ok(()) }
+//! ```
 //!
 //! # Watching
 //!
@@ -422,8 +435,9 @@
 //! # Where to go on
 //!
 //! - The examples of the repository, one file and one lesson each: `quickstart` puts a whole directory
-//!   through everything above, `branch_and_merge` has conflicts, `watch_service` a service with many
-//!   readers and writers, `custom_backend` a backend from nothing.
+//!   through everything above, `branch_and_merge` has conflicts, `own_contents` a type that merges field
+//!   by field, `watch_service` a service with many readers and writers, `custom_backend` a backend from
+//!   nothing.
 //! - [`Store`], [`Tree`], [`Transaction`] and [`Repo`] say in full what they promise.
 //! - Who writes a backend stands on `ramus-core` (the contracts) and `ramus-watch` (the log and the hub
 //!   of changes), and proves it by `ramus-testkit` (the laws).
@@ -440,18 +454,23 @@ pub use ramus_core::open::{Location, Openers};
 pub use ramus_core::{
     Cursor, Error, ErrorKind, Hash, IntoPath, KeyChange, Path, RefName, Result, Sha1, Sha256, Step,
 };
+#[doc(hidden)]
+pub use ramus_kv::__derive;
 #[cfg(feature = "testkit")]
 pub use ramus_kv::laws;
 pub use ramus_kv::{
-    AnyBytes, BranchChange, BranchEvent, BranchWatch, BranchesEvent, BranchesWatch, Clock, Commit,
-    Commits, Concrete, Conflict, Conflicts, Contents, ContentsReader, Counter, Diff, Difference,
-    Direction, Entries, EventStream, Found, Graph, GraphOptions, Head, Heads, HistoryIndex, Info,
-    Json, Kind, Kv, ListOptions, Listing, Log, LogOptions, Made, MergeOptions, Merged, Metadata,
-    Native, Note, OnRace, Operation, Operations, OperationsOptions, OperationsOrder, PathConflict,
-    Reason, RefFault, Repo, RepoOptions, Resolution, Schema, Side, Stats, Status, Store,
-    StreamCheck, Streamable, SystemClock, Transaction, TransactionOptions, Tree, Truncated, Undo,
-    Unmerged, Upload, Utf8, Visit, Walk, WalkOptions, WalkOrder, WatchPlace, WatchStart, Whole,
+    AnyBytes, Bag, BranchChange, BranchEvent, BranchWatch, BranchesEvent, BranchesWatch, Clock,
+    Commit, Commits, Concrete, Conflict, Conflicts, Contents, ContentsReader, Counter, Diff,
+    Difference, Direction, Entries, EventStream, Found, Graph, GraphOptions, Head, Heads,
+    HistoryIndex, Info, Json, Kind, Kv, ListOptions, Listing, Log, LogOptions, Made, Map, Max,
+    MergeOptions, Merged, Metadata, Min, Native, Note, OnRace, Operation, Operations,
+    OperationsOptions, OperationsOrder, PathConflict, Reason, RefFault, Register, Repo,
+    RepoOptions, Resolution, Schema, Set, Side, Stats, Status, Store, StreamCheck, Streamable,
+    SystemClock, Transaction, TransactionOptions, Tree, Truncated, Undo, Unmerged, Upload, Utf8,
+    Visit, Walk, WalkOptions, WalkOrder, WatchPlace, WatchStart, Whole,
 };
-pub use ramus_kv::{codec, merge};
+#[cfg(feature = "text")]
+pub use ramus_kv::{Seq, Text};
+pub use ramus_kv::{codec, containers, merge};
 #[cfg(feature = "mem")]
 pub use ramus_mem as mem;

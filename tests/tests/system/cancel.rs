@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use ramus_core::Result;
+use ramus_kv::containers::{MapAt, SetAt};
 use ramus_kv::{MergeOptions, Repo, Store};
 
 use crate::bed::{Bed, Text, head, log, put, read, steps};
@@ -28,6 +29,7 @@ on_every_backend!(
     a_dropped_set_head_did_nothing_or_everything,
     a_dropped_test_and_set_head_did_nothing_or_everything,
     a_dropped_fast_forward_did_nothing_or_everything,
+    a_dropped_write_of_a_container_did_nothing_or_everything,
     a_dropped_fork_did_nothing_or_everything,
     a_dropped_remove_branch_did_nothing_or_everything,
     a_dropped_remove_branch_at_did_nothing_or_everything,
@@ -257,6 +259,16 @@ async fn a_dropped_test_and_set_head_did_nothing_or_everything(bed: Bed) {
 
 async fn a_dropped_fast_forward_did_nothing_or_everything(bed: Bed) {
     check(bed, async |s: Scene| s.main.fast_forward(&head(&s.draft).await).await).await;
+}
+
+async fn a_dropped_write_of_a_container_did_nothing_or_everything(bed: Bed) {
+    let map = MapAt::<String>::new("map").unwrap();
+    check(bed.another().await, async |scene: Scene| {
+        map.insert(&scene.main, "key", "value", "insert").await
+    })
+    .await;
+    let set = SetAt::<String>::new("set").unwrap();
+    check(bed, async |scene: Scene| set.insert(&scene.main, "member", "insert").await).await;
 }
 
 async fn a_dropped_fork_did_nothing_or_everything(bed: Bed) {

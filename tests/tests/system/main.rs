@@ -15,6 +15,7 @@ mod branches;
 mod cancel;
 mod combining;
 mod concurrency;
+mod containers;
 mod decisions;
 mod documents;
 mod hot;

@@ -139,6 +139,7 @@ impl<S: Schema> Store<S> {
     /// Returns the info with author and time.
     fn filled(&self, info: &Info) -> Info {
         let mut info = info.clone();
+        self.repo().tell_apart(&mut info);
         info.author.get_or_insert_with(|| self.repo().options().author.clone());
         info.time_ms.get_or_insert_with(|| self.repo().now_ms());
         info

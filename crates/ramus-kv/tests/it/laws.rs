@@ -188,6 +188,18 @@ behaviour! { LetsDeletionWin {
     }
 } }
 
+behaviour! { MakesUp {
+    fn merge(ancestor: Side<'_>, ours: Side<'_>, theirs: Side<'_>) -> Merged {
+        merge::whole(ancestor, ours, theirs).or(Ok(Some(999)))
+    }
+} }
+
+behaviour! { LosesWhatAllHave {
+    fn merge(ancestor: Side<'_>, ours: Side<'_>, theirs: Side<'_>) -> Merged {
+        merge::whole(ancestor, ours, theirs).or(Ok(Some(0)))
+    }
+} }
+
 const SAMPLES: [i64; 6] = [0, 1, -1, 5, 256, -300];
 
 /// Says whether a type of this behaviour breaks a law.
@@ -248,4 +260,20 @@ fn every_fault_is_caught_by_the_laws_that_are_about_it() {
     assert_eq!(broken::<GrowsTooLarge>(), [stored, deletion]);
     assert_eq!(broken::<FavoursOurs>(), [alike, deletion]);
     assert_eq!(broken::<LetsDeletionWin>(), [deletion]);
+}
+
+/// The parts of a number are its bits.
+fn bits<B>(number: &Number<B>) -> Vec<u32> {
+    let number = number.0;
+    (0..64).filter(|bit| number >> bit & 1 == 1).collect()
+}
+
+#[test]
+fn what_is_made_up_or_lost_is_caught_by_the_laws_of_parts() {
+    assert!(breaks::<MakesUp>(|samples| laws::nothing_is_made_up(samples, bits)));
+    assert!(breaks::<MakesUp>(|samples| laws::nothing_is_made_up(samples, |number| [number.0])));
+    assert!(breaks::<LosesWhatAllHave>(|samples| laws::what_all_have_is_kept(samples, bits)));
+    assert!(!breaks::<LosesWhatAllHave>(|samples| laws::nothing_is_made_up(samples, bits)));
+    assert!(!breaks::<Sound>(|samples| laws::nothing_is_made_up(samples, |number| [number.0])));
+    assert!(!breaks::<Sound>(|samples| laws::what_all_have_is_kept(samples, bits)));
 }

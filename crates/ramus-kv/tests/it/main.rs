@@ -5,9 +5,12 @@ mod mode;
 mod model;
 mod probe;
 
+mod containers;
 mod contents;
+mod contents_types;
 mod costs;
 mod decoders;
+mod derive;
 mod diff;
 mod directories;
 mod format;

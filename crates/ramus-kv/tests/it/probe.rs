@@ -15,6 +15,8 @@ pub(crate) struct Probe {
     blocks: MemBlocks<Sha1>,
     reads: Arc<AtomicUsize>,
     writes: Arc<AtomicUsize>,
+    blocks_written: Arc<AtomicUsize>,
+    bytes_written: Arc<AtomicUsize>,
 }
 
 impl Probe {
@@ -31,6 +33,12 @@ impl Probe {
     /// Returns how many blocks were given to be stored since this was asked last.
     pub(crate) fn writes(&self) -> usize {
         self.writes.swap(0, Ordering::Relaxed)
+    }
+
+    /// Returns how many blocks, and how many bytes in them, were written since this was asked last.
+    pub(crate) fn written(&self) -> (usize, usize) {
+        let blocks = self.blocks_written.swap(0, Ordering::Relaxed);
+        (blocks, self.bytes_written.swap(0, Ordering::Relaxed))
     }
 }
 
@@ -65,6 +73,8 @@ impl ContentAddressable for Probe {
 
     async fn unsafe_add(&self, key: Sha1, value: Bytes) -> Result<()> {
         self.writes.fetch_add(1, Ordering::Relaxed);
+        self.blocks_written.fetch_add(1, Ordering::Relaxed);
+        self.bytes_written.fetch_add(value.len(), Ordering::Relaxed);
         yield_now().await;
         self.blocks.unsafe_add(key, value).await
     }
