@@ -2,7 +2,7 @@
 
 use ramus_core::{Result, Sha1};
 use ramus_kv::containers::{CounterAt, LogAt, LogCursor, LogEntry, MapAt, RegisterAt, SetAt};
-use ramus_kv::{Counter, Kv, Register, Store};
+use ramus_kv::{Counter, Kv, MergeOptions, Register, Store};
 
 use crate::bed::{Bed, Text};
 
@@ -40,7 +40,7 @@ async fn writers_at_once_lose_no_entry_of_a_log(bed: Bed) {
     assert_eq!(reader.collect().await.unwrap().len(), 20);
     let cursor = reader.cursor().clone();
     let draft = draft.head().await.unwrap().unwrap();
-    main.merge_with(&draft, Default::default(), "merge").await.unwrap().clean().unwrap();
+    main.merge_with(&draft, MergeOptions::default(), "merge").await.unwrap().clean().unwrap();
     let mut rest = read(&log, &main, &cursor).await;
     rest.sort();
     let theirs = (4..6).flat_map(|writer| (0..5).map(move |round| format!("{writer}.{round}")));
