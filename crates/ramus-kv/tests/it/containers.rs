@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use ramus_core::erased::Backend;
 use ramus_core::{ErrorKind, Path, Result, Step};
 use ramus_kv::containers::{
-    CounterAt, LogAt, LogCursor, LogEntry, LogKey, MapAt, RegisterAt, SetAt, StepKey,
+    CounterAt, LogAt, LogCursor, LogEntry, LogKey, MapAt, RegisterAt, SetAt, StepKey as _,
 };
 use ramus_kv::{
     Conflict, Contents, Counter, Info, Kv, MergeOptions, Merged, Register, Repo, Store, Transaction,
@@ -29,6 +29,7 @@ enum Held {
     Explosive(#[merge(with = explode)] u8),
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form of a rule of a field")]
 fn explode(_: Option<&u8>, ours: &u8, _: &u8) -> Result<u8, Conflict> {
     panic!("bang {ours}")
 }
@@ -69,7 +70,8 @@ async fn texts(
     store: &Store<Any>,
     after: &LogCursor<ramus_core::Sha1>,
 ) -> Vec<String> {
-    log.read(store, after).await.unwrap().collect().await.unwrap().into_iter().map(text).collect()
+    let mut reader = log.read(store, after).await.expect("read");
+    reader.collect().await.expect("collect").into_iter().map(text).collect()
 }
 
 fn text(entry: LogEntry<Held>) -> String {

@@ -54,7 +54,7 @@ fn json_samples() -> [Json; 12] {
 
 /// Asserts that a merge is a conflict for this reason.
 fn assert_conflict<C: Contents>([ancestor, ours, theirs]: [Option<&C>; 3], reason: &str) {
-    let conflict = C::merge(ancestor, ours, theirs).unwrap_err();
+    let conflict = C::merge(ancestor, ours, theirs).expect_err("a conflict");
     assert_eq!(conflict.to_string(), reason);
 }
 

@@ -232,6 +232,7 @@ fn a_type_merges_equal_sides_if_a_part_counts() {
     #[merge(crate = ramus_kv)]
     struct Own(#[merge(with = add + counts)] u8);
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form of a rule of a field")]
     fn add(ancestor: Option<&u8>, ours: &u8, theirs: &u8) -> Result<u8, Conflict> {
         merge::count(ancestor, ours, theirs)
     }
@@ -330,12 +331,12 @@ struct LastVersion {
 
 #[test]
 fn structs_of_every_form_keep_the_laws() {
+    type Full = Generic<String, Counter, u8, u64, 3>;
     laws_of(&[Unit]);
     laws_of(&[[].into(), [(1, 1)].into(), [(1, 2), (3, 4)].into()].map(NewType));
     let version = |version, text: &str| LastVersion { version, text: text.to_owned() };
     laws_of(&[version(1, "a"), version(2, "b"), version(2, "c")]);
     laws_of(&[Inner(1, 2), Inner(2, 2), Inner(-700, 3)]);
-    type Full = Generic<String, Counter, u8, u64, 3>;
     let full = |part: &str, contents, keys: &[u8]| Full {
         part: part.to_owned(),
         contents,

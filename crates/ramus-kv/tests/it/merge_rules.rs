@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
+use std::ops::Range;
 
 use proptest::prelude::*;
 use ramus_kv::{Conflict, Contents, Counter, merge};
@@ -140,7 +141,7 @@ proptest! {
             // What both sides agree to add or to remove aside, the numbers of each item add up.
             for item in 0..4 {
                 let [before, ours, theirs, merged] = [&ancestor, &ours, &theirs, &merged]
-                    .map(|side| side.iter().filter(|one| **one == item).count());
+                    .map(|side| side.iter().copied().filter(|one| *one == item).count());
                 let sum = (ours + theirs).checked_sub(before);
                 let agreed = ours.min(theirs)..=ours.max(theirs);
                 prop_assert!(sum == Some(merged) || agreed.contains(&merged), "{item}");
@@ -173,7 +174,7 @@ proptest! {
 /// Checks what a conflict says, place and reason.
 #[track_caller]
 fn assert_says<T: Debug>(merged: Result<T, Conflict>, says: &str) {
-    assert_eq!(merged.unwrap_err().to_string(), says);
+    assert_eq!(merged.expect_err("a conflict").to_string(), says);
 }
 
 #[test]
@@ -292,11 +293,14 @@ fn lines_that_meet_are_a_conflict_at_a_line() {
     assert_says(merged, "both sides added it, and differently");
 }
 
+fn lines_of(numbers: Range<usize>) -> String {
+    numbers.fold(String::new(), |text, line| text + &line.to_string() + "\n")
+}
+
 /// Two insertions and a kept item between each: who comes last has a bound on the work.
 #[test]
 fn large_texts_that_have_nothing_in_common_merge_or_conflict_in_good_time() {
-    let text =
-        |from: usize| (from..from + 20_000).map(|line| format!("{line}\n")).collect::<String>();
+    let text = |from: usize| lines_of(from..from + 20_000);
     let (before, ours, theirs) = (text(0), text(100_000), text(200_000));
     assert!(merge::lines(Some(&before), &ours, &theirs).is_err());
     let every_other = |keep: usize| {
