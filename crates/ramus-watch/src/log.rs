@@ -47,6 +47,12 @@ impl<K: Key, V: Value> Log<K, V> {
         Self { incarnation, capacity: capacity.max(1), changes, sequences, floor: 0 }
     }
 
+    /// Returns an empty log that goes on after this place, as if what came before had been forgotten:
+    /// for a backend that keeps its changes, which [`push`](Log::push)es those that it has read.
+    pub fn resume(after: Cursor, capacity: usize) -> Self {
+        Self { floor: after.sequence, ..Self::of_incarnation(after.incarnation, capacity) }
+    }
+
     /// Returns the end of the log.
     pub fn end(&self) -> Cursor {
         self.at(self.floor + self.changes.len() as u64)
@@ -101,12 +107,27 @@ impl<K: Key, V: Value> Log<K, V> {
         debug_assert!(!keys.is_empty(), "a change that changes nothing has no record");
         let previous = self.end().sequence;
         let change = Arc::new(Change { cursor: self.at(previous + 1), previous, id, note, keys });
-        self.changes.push_back(Arc::clone(&change));
-        self.sequences.insert(id, change.cursor.sequence);
-        if self.changes.len() > self.capacity {
-            self.forget_oldest();
-        }
+        self.keep(Arc::clone(&change));
         change
+    }
+
+    /// Adds a record that was made before: one that was read again, or that has become durable.
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`](ErrorKind::Corrupt) if it is not the next one: its `previous` is not the end of this
+    /// log, its sequence is not one more, or it is of another incarnation.
+    pub fn push(&mut self, change: Arc<Change<K, V>>) -> Result<()> {
+        let end = self.end();
+        let next = Cursor { sequence: end.sequence + 1, ..end };
+        if (change.previous, change.cursor) != (end.sequence, next) {
+            let (at, previous) = (change.cursor, change.previous);
+            return Err(Error::corrupt(format!(
+                "change {at} follows {previous}, and the log ends at {end}"
+            )));
+        }
+        self.keep(change);
+        Ok(())
     }
 
     /// Returns what was changed after `after`, at most `limit` changes of it and never more than
@@ -134,6 +155,14 @@ impl<K: Key, V: Value> Log<K, V> {
 
     fn at(&self, sequence: u64) -> Cursor {
         Cursor { incarnation: self.incarnation, sequence }
+    }
+
+    fn keep(&mut self, change: Arc<Change<K, V>>) {
+        self.sequences.insert(change.id, change.cursor.sequence);
+        self.changes.push_back(change);
+        if self.changes.len() > self.capacity {
+            self.forget_oldest();
+        }
     }
 
     fn forget_oldest(&mut self) {
@@ -197,6 +226,49 @@ mod tests {
             log.append(UpdateId::random(), Bytes::new(), vec![entry("a", Some(1))]);
         }
         log
+    }
+
+    #[test]
+    fn a_log_that_is_resumed_is_the_one_that_was() {
+        let log = filled(8, 20);
+        let Changes::Page(page) = log.after(log.oldest(), 100) else { panic!("it is kept") };
+        for capacity in [8, 3] {
+            let mut resumed = Log::resume(log.oldest(), capacity);
+            assert_eq!((resumed.oldest(), resumed.end()), (log.oldest(), log.oldest()));
+            for change in &page.changes {
+                resumed.push(Arc::clone(change)).unwrap();
+            }
+            assert_eq!(resumed.end(), log.end());
+            let oldest = Cursor { sequence: 20 - capacity as u64, ..log.end() };
+            assert_eq!(resumed.oldest(), oldest);
+            assert_eq!(resumed.after(oldest, 100), log.after(oldest, 100));
+            for change in &page.changes {
+                let update = set(Update::with_id(change.id, log.end()), "a", 1);
+                let known = resumed.recall(&update).unwrap().is_some();
+                assert_eq!(known, change.cursor.sequence > oldest.sequence);
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_not_the_next_one_is_refused() {
+        let log = filled(8, 3);
+        let Changes::Page(page) = log.after(log.oldest(), 100) else { panic!("it is kept") };
+        let next = Change::clone(&page.changes[1]);
+        let mut resumed = Log::resume(Cursor { sequence: 1, ..log.end() }, 8);
+        let elsewhere = Cursor { incarnation: Incarnation::from_bytes([7; 16]), ..next.cursor };
+        let late = Cursor { sequence: 3, ..next.cursor };
+        for wrong in [
+            Change { cursor: elsewhere, ..next.clone() },
+            Change { cursor: late, ..next.clone() },
+            Change { previous: 0, ..next.clone() },
+        ] {
+            let error = resumed.push(Arc::new(wrong)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt);
+            assert_eq!(resumed.end().sequence, 1);
+        }
+        resumed.push(Arc::new(next)).unwrap();
+        assert_eq!(resumed.end().sequence, 2);
     }
 
     #[test]
