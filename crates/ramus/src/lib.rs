@@ -382,8 +382,9 @@
 //! | feature | scheme | kept | options |
 //! |---|---|---|---|
 //! | `mem` (a default) | `mem:` | in memory, always new | `log_changes_max`, `notices_max` |
+//! | `pack` | `pack:./data` | in a directory, for good | `durability`, `damaged`, `log_changes_max`, `cache_bytes`, `notices_max` |
 //!
-//! A durable backend is planned. Everything above is the same on every backend.
+//! Everything above is the same on every backend.
 //!
 //! [`open_with`] takes openers of one's own, and [`RepoOptions`] such as the author. A storage that is
 //! there already becomes a repository without a location:
@@ -474,3 +475,5 @@ pub use ramus_kv::{Seq, Text};
 pub use ramus_kv::{codec, containers, merge};
 #[cfg(feature = "mem")]
 pub use ramus_mem as mem;
+#[cfg(feature = "pack")]
+pub use ramus_pack as pack;

@@ -73,5 +73,7 @@ pub fn openers<H: Hash>() -> Openers<H> {
     let openers = Openers::new();
     #[cfg(feature = "mem")]
     let openers = openers.with("mem", ramus_mem::open);
+    #[cfg(feature = "pack")]
+    let openers = openers.with("pack", ramus_pack::open);
     openers
 }

@@ -1,0 +1,254 @@
+//! Looks through a directory, and says what is wrong in it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ramus_core::{Error, ErrorKind, Hash, Result};
+
+use crate::disk::{Access, Disk, DiskFile, Locked, RealDisk, read_exact_at};
+use crate::error::{PackError, PackResult};
+use crate::format::manifest::{FileEntry, FileKind, Manifest};
+use crate::format::record::RecordHeader;
+use crate::index::run::{Lookup, Run};
+use crate::index::{Place, Places, Read};
+use crate::read::{blocking, check_record};
+use crate::recover::{self, Recovery};
+use crate::scan::scan;
+use crate::writer::files::MANIFEST;
+
+/// How much is looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Depth {
+    /// What opening reads, every page of the indexes, and the blocks that refs name.
+    #[default]
+    Quick,
+    /// Besides, every byte of every segment, and whether each block has the name that its bytes give.
+    Full,
+}
+
+/// What a directory holds, and what is wrong with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// How many segments there are, the active one included.
+    pub segments: usize,
+    /// How many bytes their logs have.
+    pub bytes: u64,
+    /// How many blocks there are.
+    pub blocks: u64,
+    /// How many refs there are.
+    pub refs: usize,
+    /// How many changes the log keeps.
+    pub changes: usize,
+    /// How many index runs there are.
+    pub runs: usize,
+    /// What is wrong, each with the file and the place; the first 1000 of it.
+    pub problems: Vec<String>,
+}
+
+/// Looks through the directory at `path`, which nobody has open, and changes nothing in it.
+///
+/// ```
+/// use ramus_core::{ContentAddressable as _, Sha1, Storage as _};
+/// use ramus_pack::{Depth, Pack, PackOptions};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # runtime.block_on(async {
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let path = directory.path();
+/// let pack: Pack = Pack::open(path, &PackOptions::default()).await?;
+/// pack.blocks().add("hello".into()).await?;
+/// pack.close().await?;
+///
+/// let report = ramus_pack::check::<Sha1>(path, Depth::Full).await?;
+/// assert_eq!((report.blocks, report.problems), (1, vec![]));
+/// # Ok::<(), ramus_core::Error>(())
+/// # }).unwrap();
+/// ```
+///
+/// # Errors
+///
+/// Those of [`Pack::open`](crate::Pack::open), where nothing can be looked at: no repository, open
+/// elsewhere, another hash, a later version, no permission. Damage is no error but a problem in the report.
+///
+/// # Cancel safety
+///
+/// A dropped future leaves nothing behind, and goes on reading until it is through.
+pub async fn check<H: Hash>(path: impl AsRef<Path>, depth: Depth) -> Result<Report> {
+    let path: PathBuf = path.as_ref().to_owned();
+    blocking(move || check_disk::<H>(&Arc::new(RealDisk::at(&path)), depth)).await
+}
+
+pub(crate) fn check_disk<H: Hash>(disk: &Arc<impl Disk>, depth: Depth) -> Result<Report> {
+    let disk = Arc::clone(disk) as Arc<dyn Disk>;
+    let place = disk.place();
+    let names = disk.list().map_err(PackError::io(format!("list {place}")))?;
+    if !names.iter().any(|name| name == MANIFEST) {
+        // It gets no lock file.
+        return Err(Error::invalid_input(format!(
+            "{place} is no repository: it has no `{MANIFEST}`"
+        )));
+    }
+    let _lock: Locked = recover::lock(&*disk)?;
+    let mut check =
+        Check::<H> { disk: Arc::clone(&disk), report: Report::default(), refs: Vec::new() };
+    let manifest = match recover::read_manifest(&*disk) {
+        Ok(manifest) => manifest,
+        Err(error) => return check.give_up(error),
+    };
+    recover::check_hash::<H>(&*disk, &manifest)?;
+    check.report.segments = 1 + manifest.files(FileKind::Segment).count();
+    match Recovery::<H>::read(disk, manifest.clone()) {
+        Ok(recovery) => check.look(&manifest, &recovery, depth),
+        Err(error) => return check.give_up(error),
+    }
+    Ok(check.report)
+}
+
+struct Check<H: Hash> {
+    disk: Arc<dyn Disk>,
+    report: Report,
+    refs: Vec<(String, H)>,
+}
+
+impl<H: Hash> Check<H> {
+    const PROBLEMS_MAX: usize = 1000;
+
+    /// Ends where nothing more can be looked at.
+    fn give_up(mut self, error: PackError) -> Result<Report> {
+        let error = Error::from(error);
+        if error.kind() != ErrorKind::Corrupt {
+            return Err(error);
+        }
+        self.problem(format!("{error:?}"));
+        Ok(self.report)
+    }
+
+    fn problem(&mut self, problem: String) {
+        if self.report.problems.len() < Self::PROBLEMS_MAX {
+            self.report.problems.push(problem);
+        }
+    }
+
+    fn note<T>(&mut self, result: PackResult<T>) -> Option<T> {
+        result.map_err(|error| self.problem(format!("{:?}", Error::from(error)))).ok()
+    }
+
+    fn look(&mut self, manifest: &Manifest, recovery: &Recovery<H>, depth: Depth) {
+        if let Some(damage) = recovery.damage() {
+            self.problem(format!("{damage:?}"));
+        }
+        let visible = recovery.visible(usize::MAX);
+        match visible {
+            Ok(visible) => {
+                let log = &visible.log;
+                let kept = log.end().sequence - log.oldest().sequence;
+                self.report.changes = usize::try_from(kept).unwrap_or(usize::MAX);
+                self.report.refs = visible.table.len();
+                let refs = visible.table.iter().map(|(name, hash)| (name.to_string(), *hash));
+                self.refs = refs.collect();
+            }
+            Err(error) => self.problem(format!("{error:?}")),
+        }
+        self.report.runs = recovery.runs.len();
+        self.report.blocks = recovery.scan.places.len() as u64;
+        self.report.bytes = recovery.scan.end;
+        self.runs(&recovery.runs, recovery);
+        for file in manifest.files(FileKind::Segment) {
+            self.report.bytes += file.length;
+            if depth == Depth::Full {
+                self.segment(file, &recovery.runs);
+            }
+        }
+        if depth == Depth::Full {
+            self.blocks(&recovery.scan.places, recovery);
+        }
+        for (name, hash) in std::mem::take(&mut self.refs) {
+            self.reference(&name, &hash, recovery);
+        }
+    }
+
+    /// Reads every page, and looks whether what it names is in a segment that counts.
+    fn runs(&mut self, runs: &[Arc<Run>], recovery: &Recovery<H>) {
+        for run in runs {
+            self.report.blocks += run.entries();
+            for page in 0..run.pages() {
+                let Some(entries) = self.note(run.page(page)) else { continue };
+                for (key, place) in entries {
+                    if !recovery.segments.contains_key(&place.segment) {
+                        let key = H::from_bytes(&key)
+                            .map_or_else(|_| String::new(), |key| key.to_string());
+                        let (number, segment) = (run.number, place.segment);
+                        self.problem(format!(
+                            "index {number:08x} says that block {key} is in segment {segment:08x}, which is not there"
+                        ));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads a sealed segment, and looks whether the index has each of its blocks.
+    fn segment(&mut self, entry: &FileEntry, runs: &[Arc<Run>]) {
+        let name = entry.name();
+        let opened = self.disk.open(&name, Access::Read);
+        let opened = opened.map_err(PackError::io(format!("open {name}")));
+        let Some(file) = self.note(opened) else { return };
+        let Some(found) = self.note(scan::<H>(&*file, entry.number)) else { return };
+        if (found.end, found.next_batch) != (entry.length, entry.last) {
+            let (end, length) = (found.end, entry.length);
+            self.problem(format!("{name} is sound up to byte {end}, and should be up to {length}"));
+        }
+        for (key, place) in &found.places {
+            let indexed = runs.iter().find_map(|run| match run.find(key.as_bytes(), Read::Wait) {
+                Ok(Lookup::Found(place)) => Some(place),
+                _ => None,
+            });
+            if indexed.is_none() {
+                self.problem(format!("block {key} of {name} is in no index"));
+            }
+            self.block(&*file, key, *place);
+        }
+    }
+
+    fn blocks(&mut self, places: &Places<H>, recovery: &Recovery<H>) {
+        for (key, place) in places {
+            self.block(&*Arc::clone(&recovery.active), key, *place);
+        }
+    }
+
+    /// Reads a block, and looks whether it has the name that its bytes give.
+    fn block(&mut self, file: &dyn DiskFile, key: &H, place: Place) -> Option<()> {
+        let name = FileKind::Segment.file_name(place.segment);
+        let head = RecordHeader::LENGTH + H::LENGTH;
+        let mut bytes = vec![0; head + place.length as usize];
+        let read = read_exact_at(file, &mut bytes, place.offset.into());
+        self.note(read.map_err(PackError::io(format!("read block {key} of {name}"))))?;
+        let sound = check_record::<H>(key, place.length as usize, &bytes);
+        self.note(sound.map_err(PackError::fault(&name, place.offset.into())))?;
+        let named = H::of(&bytes[head..]);
+        if named != *key {
+            let offset = place.offset;
+            self.problem(format!("{name}, byte {offset}: block {key} has the bytes of {named}"));
+        }
+        Some(())
+    }
+
+    /// Looks whether the block that a ref names is there.
+    fn reference(&mut self, name: &str, hash: &H, recovery: &Recovery<H>) {
+        let active = recovery.scan.places.get(hash).copied();
+        let place = active.or_else(|| {
+            recovery.runs.iter().find_map(|run| {
+                match self.note(run.find(hash.as_bytes(), Read::Wait)) {
+                    Some(Lookup::Found(place)) => Some(place),
+                    _ => None,
+                }
+            })
+        });
+        match place.and_then(|place| Some((place, recovery.segments.get(&place.segment)?))) {
+            Some((place, file)) => drop(self.block(&**file, hash, place)),
+            None => self.problem(format!("{name} names block {hash}, which is not there")),
+        }
+    }
+}

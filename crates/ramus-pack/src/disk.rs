@@ -1,0 +1,118 @@
+//! What the backend asks of a file system: one flat directory, and files that are read and written by
+//! place.
+//!
+//! It is a seam of its own so that tests can record what is done, in which order, and build every
+//! state that a crash may leave. Nothing above it touches the file system.
+//!
+//! # What is relied on
+//!
+//! - What was written to a file is there after a crash if [`sync`](DiskFile::sync) returned after it;
+//!   otherwise each sector of 512 bytes may be there or not, and a file may have its new size without
+//!   its new bytes.
+//! - A name that was made, renamed or removed is so after a crash if [`Disk::sync`] returned after it.
+//! - A rename puts the new file in place of the old one at once.
+//! - After a sync that failed nothing is relied on.
+
+mod real;
+
+use std::any::Any;
+use std::fmt::Debug;
+use std::io;
+use std::sync::Arc;
+
+pub(crate) use real::RealDisk;
+
+/// A directory of files. Every call may block.
+pub(crate) trait Disk: Debug + Send + Sync + 'static {
+    /// Returns what messages call the directory.
+    fn place(&self) -> String;
+
+    /// Makes an empty file, in place of one that has the name.
+    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>>;
+
+    /// Opens a file to be read and, if so said, written.
+    fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>>;
+
+    /// Gives a file another name, in place of the file that has that.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Removes a name; who has the file open goes on with it.
+    fn unlink(&self, name: &str) -> io::Result<()>;
+
+    /// Returns the names of all files.
+    fn list(&self) -> io::Result<Vec<String>>;
+
+    /// Makes durable which names there are.
+    fn sync(&self) -> io::Result<()>;
+
+    /// Takes the lock of this name, and writes this process there.
+    fn lock(&self, name: &str) -> io::Result<Locked>;
+}
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+}
+
+/// What came of taking a lock.
+#[derive(Debug)]
+pub(crate) enum Locked {
+    /// It is held until the guard is dropped.
+    Held(#[expect(dead_code, reason = "the guard is kept for its drop")] Box<dyn Guard>),
+    /// Somebody else holds it: the process of this number, if it could be read.
+    Elsewhere(Option<u32>),
+}
+
+/// Holds a lock until it is dropped.
+pub(crate) trait Guard: Any + Debug + Send + Sync {}
+
+/// A file that is open.
+pub(crate) trait DiskFile: Debug + Send + Sync + 'static {
+    /// Reads some bytes from this place, and returns how many; none at the end of the file.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Fills the buffer from this place if that needs no waiting; returns whether it did.
+    fn read_now(&self, buffer: &mut [u8], offset: u64) -> bool;
+
+    /// Writes all of the bytes at this place.
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Makes durable what was written, and as much of the size as reading it needs.
+    fn sync(&self) -> io::Result<()>;
+
+    /// Returns the size, in bytes.
+    fn size(&self) -> io::Result<u64>;
+}
+
+/// Fills the buffer from this place.
+///
+/// # Errors
+///
+/// `UnexpectedEof` where the file ends before.
+pub(crate) fn read_exact_at(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Reads a whole file, of at most so many bytes.
+pub(crate) fn read_whole(file: &dyn DiskFile, size_max: u64) -> io::Result<Vec<u8>> {
+    let size = file.size()?;
+    if size > size_max {
+        let message = format!("it has {size} bytes, and at most {size_max} are read");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    let length = usize::try_from(size).map_err(io::Error::other)?;
+    let mut bytes = vec![0; length];
+    read_exact_at(file, &mut bytes, 0)?;
+    Ok(bytes)
+}

@@ -1,0 +1,133 @@
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Access, Disk, DiskFile, Guard, Locked};
+
+/// A directory of the operating system.
+#[derive(Debug)]
+pub(crate) struct RealDisk {
+    directory: PathBuf,
+}
+
+#[derive(Debug)]
+struct RealFile(File);
+
+impl RealDisk {
+    /// Returns the directory at this path, which is made if it is not there.
+    pub(crate) fn open_or_create(path: &Path) -> io::Result<Self> {
+        let missing: Vec<_> = path.ancestors().take_while(|above| !above.exists()).collect();
+        for directory in missing.into_iter().rev().filter(|above| !above.as_os_str().is_empty()) {
+            match fs::create_dir(directory) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+            // The name of a directory is durable once the one above it is synced.
+            let above = directory.parent().filter(|above| !above.as_os_str().is_empty());
+            File::open(above.unwrap_or(Path::new(".")))?.sync_all()?;
+        }
+        Ok(Self { directory: path.to_owned() })
+    }
+
+    /// Returns the directory at this path, which may be absent.
+    pub(crate) fn at(path: &Path) -> Self {
+        Self { directory: path.to_owned() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+}
+
+impl Disk for RealDisk {
+    fn place(&self) -> String {
+        self.directory.display().to_string()
+    }
+
+    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let mut options = File::options();
+        let file = options.read(true).write(true).create(true).truncate(true);
+        Ok(Arc::new(RealFile(file.open(self.path(name))?)))
+    }
+
+    fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
+        let mut options = File::options();
+        let file = options.read(true).write(access == Access::Write);
+        Ok(Arc::new(RealFile(file.open(self.path(name))?)))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path(from), self.path(to))
+    }
+
+    fn unlink(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.path(name))
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        let names = fs::read_dir(&self.directory)?;
+        names.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        File::open(&self.directory)?.sync_all()
+    }
+
+    fn lock(&self, name: &str) -> io::Result<Locked> {
+        let mut options = File::options();
+        let file = options.read(true).write(true).create(true).truncate(false);
+        let mut file = file.open(self.path(name))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                let read = (&file).take(32).read_to_string(&mut text);
+                return Ok(Locked::Elsewhere(read.ok().and_then(|_| text.trim().parse().ok())));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        file.set_len(0)?;
+        writeln!(file, "{}", std::process::id())?;
+        Ok(Locked::Held(Box::new(RealLock(file))))
+    }
+}
+
+/// Closing the file gives the lock back.
+#[derive(Debug)]
+struct RealLock(#[expect(dead_code, reason = "the file is kept open for its lock")] File);
+
+impl Guard for RealLock {}
+
+impl DiskFile for RealFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(buffer, offset)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn read_now(&self, buffer: &mut [u8], offset: u64) -> bool {
+        use rustix::io::{ReadWriteFlags, preadv2};
+
+        let length = buffer.len();
+        let parts = &mut [io::IoSliceMut::new(buffer)];
+        preadv2(&self.0, parts, offset, ReadWriteFlags::NOWAIT) == Ok(length)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn read_now(&self, _buffer: &mut [u8], _offset: u64) -> bool {
+        false
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+}

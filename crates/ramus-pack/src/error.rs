@@ -1,0 +1,91 @@
+use std::io;
+
+use ramus_core::{Error, ErrorKind};
+
+use crate::format::Fault;
+
+/// What went wrong below the contracts.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PackError {
+    #[error("cannot {what}")]
+    Io { what: String, source: io::Error },
+    /// Nothing is known of what was written before.
+    #[error("cannot {what}")]
+    Sync { what: String, source: io::Error },
+    #[error("{file} is damaged at byte {offset}")]
+    Damaged { file: String, offset: u64, source: Fault },
+    #[error("cannot read {file}")]
+    Later { file: String, source: Fault },
+}
+
+pub(crate) type PackResult<T> = Result<T, PackError>;
+
+impl PackError {
+    /// Returns what makes an error of a failure to do this: `write 00000001.segment`.
+    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        |source| Self::Io { what: what.into(), source }
+    }
+
+    /// Returns what makes an error of a sync that failed: `sync 00000001.segment`.
+    pub(crate) fn sync(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        |source| Self::Sync { what: what.into(), source }
+    }
+
+    /// Returns what makes an error of a fault in this file.
+    pub(crate) fn fault(file: &str, offset: u64) -> impl FnOnce(Fault) -> Self {
+        move |source| {
+            let file = file.to_owned();
+            match source {
+                Fault::Damaged(_) => Self::Damaged { file, offset, source },
+                Fault::Later(_) => Self::Later { file, source },
+            }
+        }
+    }
+
+    /// Returns whether there was no room, so that the same may succeed later.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if is_full(source))
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
+/// Too many open files, of the process and of the system: `EMFILE` and `ENFILE` where this runs.
+const TOO_MANY_FILES: [i32; 2] = [24, 23];
+
+impl From<PackError> for Error {
+    fn from(error: PackError) -> Self {
+        let message = error.to_string();
+        match error {
+            PackError::Damaged { source, .. } => Self::corrupt(message).with_source(source),
+            PackError::Later { source, .. } => {
+                Self::new(ErrorKind::Unsupported, message).with_source(source)
+            }
+            PackError::Io { source, .. } => Self::new(kind(&source), message).with_source(source),
+            // What was written may be there or not, whatever the reason.
+            PackError::Sync { source, .. } => {
+                Self::new(ErrorKind::Unavailable, message).with_source(source)
+            }
+        }
+    }
+}
+
+fn kind(error: &io::Error) -> ErrorKind {
+    if is_full(error) || error.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code)) {
+        return ErrorKind::Limit;
+    }
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            ErrorKind::Permission
+        }
+        // A file that counts is not there, or shorter than what is known to be in it.
+        io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => {
+            ErrorKind::Corrupt
+        }
+        _ => ErrorKind::Unavailable,
+    }
+}

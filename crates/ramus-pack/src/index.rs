@@ -1,0 +1,120 @@
+//! Where each block lies.
+//!
+//! The blocks of the segments that are not sealed yet are in a map in memory. Those of sealed
+//! segments are in sorted [runs](run) on disk, of which memory holds a filter and the first key of
+//! each page. A key is looked for in the map and then in the runs, the newest first.
+
+mod filter;
+pub(crate) mod merge;
+pub(crate) mod run;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use ramus_core::Hash;
+use ramus_core::hash::DigestHash;
+
+use crate::disk::DiskFile;
+use crate::error::PackResult;
+use run::{Lookup, Run};
+
+/// Where the record of a block lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub(crate) segment: u32,
+    /// Of the header of the record, in the segment.
+    pub(crate) offset: u32,
+    /// Of the block, in bytes.
+    pub(crate) length: u32,
+}
+
+pub(crate) type Places<H> = HashMap<H, Place, DigestHash>;
+
+/// How a file is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// Only if that needs no waiting.
+    Now,
+    /// However long it takes.
+    Wait,
+}
+
+#[derive(Debug)]
+pub(crate) struct Index<H> {
+    state: RwLock<State<H>>,
+}
+
+#[derive(Debug)]
+struct State<H> {
+    /// Of the segment that is being filled.
+    active: Places<H>,
+    /// Of the segment that is being sealed; empty when none is.
+    sealing: Arc<Places<H>>,
+    /// Of all sealed segments, the newest first.
+    runs: Arc<[Arc<Run>]>,
+    segments: HashMap<u32, Arc<dyn DiskFile>>,
+}
+
+impl<H: Hash> Index<H> {
+    pub(crate) fn new(
+        active: Places<H>,
+        runs: Vec<Arc<Run>>,
+        segments: HashMap<u32, Arc<dyn DiskFile>>,
+    ) -> Self {
+        let sealing = Arc::default();
+        Self { state: RwLock::new(State { active, sealing, runs: runs.into(), segments }) }
+    }
+
+    /// Returns the place of a block that is not in a run.
+    pub(crate) fn in_memory(&self, key: &H) -> Option<Place> {
+        let state = self.state.read();
+        state.active.get(key).or_else(|| state.sealing.get(key)).copied()
+    }
+
+    pub(crate) fn insert(&self, key: H, place: Place) {
+        self.state.write().active.insert(key, place);
+    }
+
+    pub(crate) fn runs(&self) -> Arc<[Arc<Run>]> {
+        Arc::clone(&self.state.read().runs)
+    }
+
+    pub(crate) fn segment(&self, number: u32) -> Option<Arc<dyn DiskFile>> {
+        self.state.read().segments.get(&number).cloned()
+    }
+
+    pub(crate) fn add_segment(&self, number: u32, file: Arc<dyn DiskFile>) {
+        self.state.write().segments.insert(number, file);
+    }
+
+    /// Returns the place of a block in the runs that may have it.
+    pub(crate) fn in_runs(&self, key: &H, read: Read) -> PackResult<Lookup> {
+        let key = key.as_bytes();
+        for run in self.runs().iter() {
+            match run.find(key, read)? {
+                Lookup::Absent => {}
+                other => return Ok(other),
+            }
+        }
+        Ok(Lookup::Absent)
+    }
+
+    /// Begins with an empty map; what it held is kept beside it until the runs have it.
+    pub(crate) fn rotate(&self) {
+        let mut state = self.state.write();
+        debug_assert!(state.sealing.is_empty(), "one segment is sealed at a time");
+        state.sealing = Arc::new(std::mem::take(&mut state.active));
+    }
+
+    pub(crate) fn sealing(&self) -> Arc<Places<H>> {
+        Arc::clone(&self.state.read().sealing)
+    }
+
+    /// Puts other runs in place, which hold what was being sealed, too.
+    pub(crate) fn sealed(&self, runs: Vec<Arc<Run>>) {
+        let mut state = self.state.write();
+        state.runs = runs.into();
+        state.sealing = Arc::default();
+    }
+}

@@ -1,0 +1,148 @@
+use serde::{Deserialize, Serialize};
+
+use ramus_core::{Error, Result};
+
+/// How a pack is opened.
+///
+/// ```
+/// use ramus_pack::{Durability, PackOptions};
+///
+/// let options = PackOptions::default().with_durability(Durability::Os);
+/// assert_eq!(options.log_changes_max, 65_536);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct PackOptions {
+    /// When an update counts as durable: `sync` by default.
+    pub durability: Durability,
+    /// What to do with a directory whose log is damaged: `refuse` by default.
+    pub damaged: Damaged,
+    /// How many changes the log keeps; older ones are forgotten. 65 536 by default, and at least that.
+    pub log_changes_max: usize,
+    /// How many bytes of blocks that were read are kept in memory: 32 MiB by default; 0 keeps none.
+    pub cache_bytes: usize,
+    /// How many notices wait for a subscriber before it is told that it lagged. 64 by default; 1 to
+    /// 65 536, and what lies outside is taken for the nearest of these.
+    pub notices_max: usize,
+}
+
+/// When an update counts as durable, and may be seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Durability {
+    /// When it would survive a power cut: after an fsync. Updates that come at the same time share one.
+    #[default]
+    Sync,
+    /// When the operating system has it: it survives the end of the process, however that comes. A
+    /// power cut may take the last seconds, and then begins a new incarnation of the change log;
+    /// what is left is whole. [`flush`](ramus_core::ContentAddressable::flush) waits for an fsync here,
+    /// too.
+    Os,
+}
+
+/// What is done with a directory whose log is damaged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Damaged {
+    /// It is not opened: [`Corrupt`](ramus_core::ErrorKind::Corrupt), naming the file and the place.
+    #[default]
+    Refuse,
+    /// It is opened to be read, as it was before the damage. Every write answers that error.
+    Read,
+}
+
+impl PackOptions {
+    /// The fewest changes that a log keeps.
+    pub const LOG_CHANGES_MIN: usize = 65_536;
+
+    /// Returns these options with another moment at which an update is durable.
+    #[must_use]
+    pub const fn with_durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Returns these options with another answer to damage.
+    #[must_use]
+    pub const fn with_damaged(mut self, damaged: Damaged) -> Self {
+        self.damaged = damaged;
+        self
+    }
+
+    /// Returns these options with another bound of the change log, in changes.
+    #[must_use]
+    pub const fn with_log_changes_max(mut self, changes: usize) -> Self {
+        self.log_changes_max = changes;
+        self
+    }
+
+    /// Returns these options with another size of the cache, in bytes.
+    #[must_use]
+    pub const fn with_cache_bytes(mut self, bytes: usize) -> Self {
+        self.cache_bytes = bytes;
+        self
+    }
+
+    /// Returns these options with another bound of what waits for a subscriber, in notices.
+    #[must_use]
+    pub const fn with_notices_max(mut self, notices: usize) -> Self {
+        self.notices_max = notices;
+        self
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        let (changes, min) = (self.log_changes_max, Self::LOG_CHANGES_MIN);
+        if changes >= min {
+            return Ok(());
+        }
+        Err(Error::invalid_input(format!(
+            "a change log on disk keeps at least {min} changes, and `log_changes_max` is {changes}"
+        )))
+    }
+}
+
+impl Default for PackOptions {
+    fn default() -> Self {
+        Self {
+            durability: Durability::Sync,
+            damaged: Damaged::Refuse,
+            log_changes_max: Self::LOG_CHANGES_MIN,
+            cache_bytes: 32 << 20,
+            notices_max: 64,
+        }
+    }
+}
+
+/// The options, and sizes that only tests change.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) options: PackOptions,
+    /// A segment that has become so large is sealed, in bytes.
+    pub(crate) segment_bytes: u64,
+    /// The file of a segment is extended by zeros so far ahead, in bytes: to sync a file that does not
+    /// grow is cheaper.
+    pub(crate) ahead_bytes: u64,
+    /// The log keeps so many changes.
+    pub(crate) log_changes: usize,
+    /// So many bytes of blocks are gathered before they are written.
+    pub(crate) write_bytes: usize,
+    /// With so many bytes gathered, whoever adds has to wait.
+    pub(crate) buffer_bytes: usize,
+}
+
+impl Settings {
+    pub(crate) const fn new(options: PackOptions) -> Self {
+        let log_changes = options.log_changes_max;
+        Self {
+            options,
+            segment_bytes: 64 << 20,
+            ahead_bytes: 64 << 10,
+            log_changes,
+            write_bytes: 1 << 20,
+            buffer_bytes: 8 << 20,
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! How a block is found: in the cache; in memory if it is not in a file yet; in its segment, on the
+//! spot if the operating system has it in memory, and otherwise where blocking is allowed.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ramus_core::{Error, ErrorKind, Hash, Result};
+
+use crate::disk::read_exact_at;
+use crate::error::{PackError, PackResult};
+use crate::format::manifest::FileKind;
+use crate::format::record::{Kind, RecordHeader};
+use crate::format::{Fault, Reader};
+use crate::index::run::Lookup;
+use crate::index::{Place, Read};
+use crate::shared::Shared;
+
+/// What looking for a block came to.
+enum Sought {
+    /// The block, or that there is none.
+    Known(Option<Bytes>),
+    /// It needs reading that may take long.
+    NotNow,
+}
+
+impl<H: Hash> Shared<H> {
+    pub(crate) async fn find(self: &Arc<Self>, key: H) -> Result<Option<Bytes>> {
+        if let Sought::Known(answer) = self.find_now(&key)? {
+            return Ok(answer);
+        }
+        let shared = Arc::clone(self);
+        blocking(move || shared.find_waiting(&key)).await
+    }
+
+    pub(crate) async fn find_many(self: &Arc<Self>, keys: &[H]) -> Result<Vec<Option<Bytes>>> {
+        let mut answers = Vec::with_capacity(keys.len());
+        let mut cold = Vec::new();
+        for (index, key) in keys.iter().enumerate() {
+            answers.push(match self.find_now(key)? {
+                Sought::Known(answer) => answer,
+                Sought::NotNow => {
+                    cold.push((index, *key));
+                    None
+                }
+            });
+        }
+        if !cold.is_empty() {
+            let shared = Arc::clone(self);
+            for (index, block) in blocking(move || shared.find_in_order(&cold)).await? {
+                answers[index] = block;
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Returns whether there is a block of this name.
+    pub(crate) async fn mem(self: &Arc<Self>, key: H) -> Result<bool> {
+        if let Some(known) = self.mem_now(&key)? {
+            return Ok(known);
+        }
+        let shared = Arc::clone(self);
+        blocking(move || Ok(shared.locate_waiting(&key)?.is_some())).await
+    }
+
+    /// Returns whether there is a block of this name; nothing if telling may take long.
+    pub(crate) fn mem_now(&self, key: &H) -> Result<Option<bool>> {
+        Ok(match self.locate(key, Read::Now)? {
+            Lookup::Found(_) => Some(true),
+            Lookup::Absent => Some(false),
+            Lookup::NotNow => None,
+        })
+    }
+
+    /// Returns which of these blocks are there, however long that takes.
+    pub(crate) fn mem_waiting(&self, keys: &[H]) -> Result<Vec<bool>> {
+        let there = |key| Ok(self.locate_waiting(key)?.is_some());
+        keys.iter().map(there).collect()
+    }
+
+    /// Looks for a block where that needs no waiting.
+    fn find_now(&self, key: &H) -> Result<Sought> {
+        if let Some(block) = self.cache.get(key) {
+            return Ok(Sought::Known(Some(block)));
+        }
+        Ok(match self.locate(key, Read::Now)? {
+            Lookup::Found(place) => match self.load(key, place, Read::Now)? {
+                Some(block) => Sought::Known(Some(block)),
+                None => Sought::NotNow,
+            },
+            Lookup::Absent => Sought::Known(None),
+            Lookup::NotNow => Sought::NotNow,
+        })
+    }
+
+    fn find_waiting(&self, key: &H) -> Result<Option<Bytes>> {
+        let place = self.locate_waiting(key)?;
+        Ok(place.map(|place| self.load(key, place, Read::Wait)).transpose()?.flatten())
+    }
+
+    /// Finds blocks, each of which has a number, in the order in which they lie in the files.
+    fn find_in_order(&self, keys: &[(usize, H)]) -> Result<Vec<(usize, Option<Bytes>)>> {
+        let placed = keys.iter().map(|(index, key)| Ok((self.locate_waiting(key)?, *index, *key)));
+        let mut placed = placed.collect::<Result<Vec<_>>>()?;
+        placed.sort_unstable_by_key(|(place, index, _)| (*place, *index));
+        let found = placed.into_iter().map(|(place, index, key)| {
+            let block = place.map(|place| self.load(&key, place, Read::Wait)).transpose()?;
+            Ok((index, block.flatten()))
+        });
+        found.collect()
+    }
+
+    fn locate_waiting(&self, key: &H) -> Result<Option<Place>> {
+        Ok(match self.locate(key, Read::Wait)? {
+            Lookup::Found(place) => Some(place),
+            Lookup::Absent | Lookup::NotNow => None,
+        })
+    }
+
+    fn locate(&self, key: &H, read: Read) -> PackResult<Lookup> {
+        // In this order: what is no longer in memory is in a run by then.
+        match self.index.in_memory(key) {
+            Some(place) => Ok(Lookup::Found(place)),
+            None => self.index.in_runs(key, read),
+        }
+    }
+
+    /// Reads a block; nothing if it has to wait for that and must not.
+    fn load(&self, key: &H, place: Place, read: Read) -> PackResult<Option<Bytes>> {
+        let head = RecordHeader::LENGTH + H::LENGTH;
+        let length = place.length as usize;
+        if !self.is_written(place) {
+            let core = self.core.lock();
+            let start = u64::from(place.offset) + head as u64;
+            if let Some(block) = core.tail.read(place.segment, start, length) {
+                return Ok(Some(block.into()));
+            }
+            // It was written meanwhile.
+        }
+        let name = || FileKind::Segment.file_name(place.segment);
+        let failed = |fault| PackError::fault(&name(), place.offset.into())(fault);
+        let Some(file) = self.index.segment(place.segment) else {
+            return Err(failed(Fault::Damaged("the index names it, and it is not there")));
+        };
+        let mut bytes = vec![0; head + length];
+        match read {
+            Read::Now if !file.read_now(&mut bytes, place.offset.into()) => return Ok(None),
+            Read::Now => {}
+            Read::Wait => read_exact_at(&*file, &mut bytes, place.offset.into())
+                .map_err(PackError::io(format!("read block {key} from {}", name())))?,
+        }
+        check_record::<H>(key, length, &bytes).map_err(failed)?;
+        let block = Bytes::from(bytes).slice(head..);
+        self.cache.insert(*key, block.clone());
+        Ok(Some(block))
+    }
+}
+
+/// Refuses bytes that are not the record of this block.
+pub(crate) fn check_record<H: Hash>(key: &H, length: usize, bytes: &[u8]) -> Result<(), Fault> {
+    let mut reader = Reader::new(bytes);
+    let (header, found) = RecordHeader::take(&mut reader, H::LENGTH)?;
+    let block = reader.rest();
+    let fits = header.kind == Kind::Block && header.length as usize == length;
+    if !fits || found != key.as_bytes() || block.len() != length {
+        return Err(Fault::Damaged("the index takes it for another record"));
+    }
+    header.check(block)
+}
+
+/// Calls `work` where blocking is allowed; here, if there is no runtime.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else { return work() };
+    runtime.spawn_blocking(work).await.unwrap_or_else(|cause| {
+        Err(Error::new(ErrorKind::Unavailable, "the runtime stopped the work").with_source(cause))
+    })
+}

@@ -1,0 +1,351 @@
+//! Opening a directory: what a crash left is put in order before anything is served.
+//!
+//! 1. The lock is taken. A second opening is refused, naming the process that holds it.
+//! 2. Without a manifest the directory is made a repository, if it is empty (or was left so by a crash
+//!    while it was being made).
+//! 3. The files that the manifest lists are opened, and the active segment is [scanned](crate::scan).
+//! 4. If acknowledged data are damaged (D > V), the directory is refused, or served as it is to be read.
+//! 5. If it was closed, and the segment ends where the manifest says, it goes on there. The manifest
+//!    says that it is in use before anything is written.
+//! 6. Otherwise what is valid is *adopted*: synced, sealed, and a new segment begins. A segment that
+//!    was recovered is never appended to. If the last user had durability `os`, changes that were
+//!    seen may be lost, so a new incarnation of the change log begins.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ramus_core::{Cursor, Error, ErrorKind, Hash, Incarnation, Result};
+use ramus_watch::Log;
+
+use crate::disk::{Access, Disk, DiskFile, Locked, read_exact_at, read_whole};
+use crate::error::{PackError, PackResult};
+use crate::format::Fault;
+use crate::format::files::{Table, decode_changes, decode_refs, encode_refs};
+use crate::format::head::Head;
+use crate::format::manifest::{FileEntry, FileKind, Manifest, State};
+use crate::index::Index;
+use crate::index::run::Run;
+use crate::options::{Damaged, Settings};
+use crate::scan::{Scan, scan};
+use crate::shared::Shared;
+use crate::writer::core::{Core, Visible};
+use crate::writer::files::{
+    Active, Files, HEAD, LOCK, MANIFEST, MANIFEST_NEW, Seal, state, write_file, write_manifest,
+};
+use crate::writer::tail::Tail;
+
+/// A directory that is open.
+#[derive(Debug)]
+pub(crate) struct Opened<H: Hash> {
+    pub(crate) shared: Shared<H>,
+    pub(crate) files: Files<H>,
+}
+
+/// The most bytes of a file of changes or refs.
+const SMALL_FILE_MAX: u64 = 1 << 30;
+
+/// Opens a directory, or makes it a repository.
+pub(crate) fn open<H: Hash>(disk: Arc<dyn Disk>, settings: Settings) -> Result<Opened<H>> {
+    let lock = lock(&*disk)?;
+    let names = disk.list().map_err(PackError::io(format!("list {}", disk.place())))?;
+    if !names.iter().any(|name| name == MANIFEST) {
+        create::<H>(&*disk, &names, &settings)?;
+    }
+    let manifest = read_manifest(&*disk)?;
+    check_hash::<H>(&*disk, &manifest)?;
+    Recovery::<H>::read(disk, manifest)?.finish(lock, settings)
+}
+
+/// Reads the manifest of a directory.
+pub(crate) fn read_manifest(disk: &dyn Disk) -> PackResult<Manifest> {
+    let failed = || PackError::io(format!("read {MANIFEST}"));
+    let file = disk.open(MANIFEST, Access::Read).map_err(failed())?;
+    let bytes = read_whole(&*file, Manifest::BYTES_MAX).map_err(failed())?;
+    Manifest::decode(&bytes).map_err(PackError::fault(MANIFEST, 0))
+}
+
+pub(crate) fn lock(disk: &dyn Disk) -> Result<Locked> {
+    let place = disk.place();
+    let locked = disk.lock(LOCK).map_err(PackError::io(format!("lock {place}")))?;
+    let Locked::Elsewhere(holder) = &locked else { return Ok(locked) };
+    let holder = match holder {
+        Some(id) if *id == std::process::id() => "this process".to_owned(),
+        Some(id) => format!("process {id}"),
+        None => "another process".to_owned(),
+    };
+    Err(Error::new(
+        ErrorKind::Unavailable,
+        format!("{place} is open already, in {holder}; clone its handle, or close it first"),
+    ))
+}
+
+/// Makes an empty directory a repository. Nothing of it counts before the manifest is there.
+fn create<H: Hash>(disk: &dyn Disk, names: &[String], settings: &Settings) -> Result<()> {
+    check_empty::<H>(disk, names)?;
+    let after = Cursor { incarnation: Incarnation::random(), sequence: 0 };
+    let active = Active::create(disk, 1, 1, after, settings.ahead_bytes)?;
+    let refs = encode_refs(&Table::<H>::new(), after);
+    let refs = write_file(disk, FileKind::Refs, 2, &refs, [0, 0])?;
+    let head = disk.create(HEAD).map_err(PackError::io(format!("make {HEAD}")))?;
+    head.sync().map_err(PackError::sync(format!("sync {HEAD}")))?;
+    disk.sync().map_err(PackError::sync(format!("sync {}", disk.place())))?;
+    let (hash, key_length) = Manifest::of_hash::<H>();
+    let manifest = Manifest {
+        hash,
+        key_length,
+        state: state(settings),
+        generation: 1,
+        incarnation: after.incarnation,
+        active: active.header.number,
+        next_file: 3,
+        durable_end: active.end,
+        files: vec![refs],
+    };
+    Ok(write_manifest(disk, &manifest)?)
+}
+
+/// Refuses to make a repository of a directory that holds anything.
+fn check_empty<H: Hash>(disk: &dyn Disk, names: &[String]) -> Result<()> {
+    let place = disk.place();
+    for name in names {
+        let file = FileKind::of_file_name(name);
+        let ours = file.is_some() || [HEAD, LOCK, MANIFEST_NEW].contains(&&**name);
+        if !ours {
+            return Err(Error::invalid_input(format!(
+                "{place} is no repository: it has no `{MANIFEST}`, and it is not empty (there is `{name}`); take a directory of its own"
+            )));
+        }
+        // A crash while the repository was made leaves these two, and no batch in the first.
+        let begun = match file {
+            None => name != HEAD || is_unused(disk),
+            Some((FileKind::Refs, 2)) => true,
+            Some((FileKind::Segment, 1)) => is_blank::<H>(disk, name)?,
+            Some(_) => false,
+        };
+        if !begun {
+            return Err(Error::corrupt(format!(
+                "{place} has `{name}` and no `{MANIFEST}`: the manifest was lost"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Returns whether `head` tells of nothing.
+fn is_unused(disk: &dyn Disk) -> bool {
+    let mut bytes = [0; Head::LENGTH];
+    let read = disk.open(HEAD, Access::Read).and_then(|file| read_exact_at(&*file, &mut bytes, 0));
+    read.is_err() || Head::decode(&bytes).is_err()
+}
+
+/// Returns whether a segment has no batch.
+fn is_blank<H: Hash>(disk: &dyn Disk, name: &str) -> PackResult<bool> {
+    let file = disk.open(name, Access::Read).map_err(PackError::io(format!("read {name}")))?;
+    Ok(scan::<H>(&*file, 1).map_or(true, |scan| scan.zeros_follow && scan.next_batch == 1))
+}
+
+pub(crate) fn check_hash<H: Hash>(disk: &dyn Disk, manifest: &Manifest) -> Result<()> {
+    let (hash, key_length) = Manifest::of_hash::<H>();
+    if (&manifest.hash, manifest.key_length) == (&hash, key_length) {
+        return Ok(());
+    }
+    let (place, theirs) = (disk.place(), &manifest.hash);
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        format!(
+            "the blocks of {place} are named by `{theirs}`, and `{hash}` was asked for; open it with a schema of that hash"
+        ),
+    ))
+}
+
+/// What was read of a directory.
+pub(crate) struct Recovery<H: Hash> {
+    disk: Arc<dyn Disk>,
+    manifest: Manifest,
+    pub(crate) runs: Vec<Arc<Run>>,
+    pub(crate) segments: HashMap<u32, Arc<dyn DiskFile>>,
+    table: Table<H>,
+    /// The place in the log of `table`.
+    at: Cursor,
+    changes: Vec<Arc<crate::format::change::RefChange<H>>>,
+    pub(crate) active: Arc<dyn DiskFile>,
+    pub(crate) scan: Scan<H>,
+    /// D.
+    durable_end: u64,
+}
+
+impl<H: Hash> Recovery<H> {
+    pub(crate) fn read(disk: Arc<dyn Disk>, manifest: Manifest) -> PackResult<Self> {
+        let mut runs = Vec::new();
+        for file in manifest.files(FileKind::Index) {
+            runs.push(Arc::new(Run::open(&*disk, file.number, H::LENGTH)?));
+        }
+        let mut segments = HashMap::new();
+        for file in manifest.files(FileKind::Segment) {
+            segments.insert(file.number, open_segment(&*disk, file)?);
+        }
+        let mut changes = Vec::new();
+        for file in manifest.files(FileKind::Changes) {
+            changes.extend(read_small(&*disk, file, decode_changes::<H>)?);
+        }
+        let refs = manifest.files(FileKind::Refs).next_back();
+        let refs = refs.ok_or_else(|| {
+            PackError::fault(MANIFEST, 0)(Fault::Damaged("it lists no file of the refs"))
+        })?;
+        let (table, at) = read_small(&*disk, refs, decode_refs::<H>)?;
+        let name = FileKind::Segment.file_name(manifest.active);
+        let active = disk.open(&name, Access::Write);
+        let active = active.map_err(PackError::io(format!("open {name}")))?;
+        let scan = scan::<H>(&*active, manifest.active)?;
+        if (scan.header.after, at.incarnation) != (at, manifest.incarnation) {
+            let fault = Fault::Damaged("it does not go on where the refs end");
+            return Err(PackError::fault(&name, 0)(fault));
+        }
+        let head = read_head(&*disk, &scan);
+        let durable_end = scan.evidence.max(manifest.durable_end).max(head);
+        segments.insert(manifest.active, Arc::clone(&active));
+        Ok(Self { disk, manifest, runs, segments, table, at, changes, active, scan, durable_end })
+    }
+
+    fn finish(self, lock: Locked, settings: Settings) -> Result<Opened<H>> {
+        let damage = self.damage();
+        if let Some(damage) = &damage
+            && settings.options.damaged == Damaged::Refuse
+        {
+            let place = self.disk.place();
+            return Err(damage.clone().context(format!(
+                "the log of {place} is damaged: data that were acknowledged cannot be read; it can be opened with `damaged=read`, as it was before"
+            )));
+        }
+        let visible = self.visible(settings.log_changes)?;
+        let head = self.disk.open(HEAD, Access::Write).or_else(|_| self.disk.create(HEAD));
+        let head = head.map_err(PackError::io(format!("open {HEAD}")))?;
+        let Self { disk, manifest, runs, segments, active, scan, .. } = self;
+        let highest = disk.list().map_err(PackError::io(format!("list {}", disk.place())))?;
+        let highest = highest.iter().filter_map(|name| FileKind::of_file_name(name));
+        let highest = highest.map(|(_, number)| number).max().unwrap_or(0);
+        let next_file = manifest.next_file.max(highest.saturating_add(1));
+        let goes_on = manifest.state == State::Closed
+            && scan.end == manifest.durable_end
+            && scan.zeros_follow;
+        let place = disk.place();
+        let active = Active {
+            header: scan.header,
+            file: active,
+            end: scan.end,
+            zeros_end: if goes_on { scan.size.max(scan.end) } else { scan.end },
+            ahead: settings.ahead_bytes,
+            durable_end: if goes_on { scan.end } else { 0 },
+            next_batch: scan.next_batch,
+            chain: scan.chain,
+        };
+        let mut files = Files { disk, lock, head, manifest, active, changes: scan.changes };
+        let index = Index::new(scan.places, runs, segments);
+        let tail = Tail::new(files.active.header.number, files.active.end, files.active.next_batch);
+        let core = Core::new(tail, &visible);
+        let shared = Shared::new(settings, place, index, core, visible, next_file);
+        if let Some(damage) = damage {
+            shared.core.lock().failed = Some(damage);
+            shared.core.lock().read_only = true;
+            return Ok(Opened { shared, files });
+        }
+        if goes_on {
+            let state = state(&shared.settings);
+            files.write_manifest(Manifest { state, ..files.manifest.clone() })?;
+            files.remove_strays();
+        } else {
+            adopt(&shared, &mut files)?;
+        }
+        Ok(Opened { shared, files })
+    }
+
+    /// Returns what is wrong, if acknowledged data are damaged.
+    pub(crate) fn damage(&self) -> Option<Error> {
+        (self.durable_end > self.scan.end).then(|| {
+            let name = FileKind::Segment.file_name(self.manifest.active);
+            let fault = self.scan.fault.unwrap_or(Fault::Damaged("it ends too early"));
+            let fault = match fault {
+                Fault::Later(_) => Fault::Damaged("a batch is not what was written"),
+                damaged @ Fault::Damaged(_) => damaged,
+            };
+            Error::from(PackError::fault(&name, self.scan.end)(fault))
+        })
+    }
+
+    /// Returns the refs and the log after everything that is valid.
+    pub(crate) fn visible(&self, capacity: usize) -> Result<Visible<H>> {
+        let changes = self.changes.iter().chain(&self.scan.changes);
+        let oldest = changes
+            .clone()
+            .next()
+            .map_or(self.at, |first| Cursor { sequence: first.previous, ..self.at });
+        let mut log = Log::resume(oldest, capacity);
+        for change in changes {
+            log.push(Arc::clone(change))?;
+        }
+        let mut table = self.table.clone();
+        for key in self.scan.changes.iter().flat_map(|change| &change.keys) {
+            match key.new {
+                Some(value) => table.insert(key.key.clone(), value),
+                None => table.remove(&key.key),
+            };
+        }
+        let os = self.manifest.state == State::InUseOs;
+        if os && self.durable_end <= self.scan.end {
+            // Later changes may have been seen.
+            let incarnation = Incarnation::random();
+            log = Log::resume(Cursor { incarnation, ..log.end() }, capacity);
+        }
+        Ok(Visible { table, log })
+    }
+}
+
+/// Seals the segment that was recovered, and begins another.
+fn adopt<H: Hash>(shared: &Shared<H>, files: &mut Files<H>) -> Result<()> {
+    let (table, after, oldest) = {
+        let visible = shared.visible.lock();
+        (visible.table.clone(), visible.log.end(), visible.log.oldest())
+    };
+    shared.index.rotate();
+    let (places, runs) = (shared.index.sealing(), shared.index.runs());
+    let next = shared.next_file();
+    let seal = Seal { next, places: &places, runs: &runs, table: &table, after, oldest };
+    let sealed = files.rotate(&seal, &mut || shared.next_file(), &shared.settings)?;
+    shared.index.add_segment(next, sealed.file);
+    shared.index.sealed(sealed.runs);
+    shared.set_written(next, files.active.end);
+    shared.core.lock().tail.begin_segment(next, files.active.end);
+    Ok(())
+}
+
+fn open_segment(disk: &dyn Disk, entry: &FileEntry) -> PackResult<Arc<dyn DiskFile>> {
+    let name = entry.name();
+    let failed = || PackError::io(format!("open {name}"));
+    let file = disk.open(&name, Access::Read).map_err(failed())?;
+    let size = file.size().map_err(failed())?;
+    if size < entry.length {
+        return Err(PackError::fault(&name, size)(Fault::Damaged("it ends too early")));
+    }
+    Ok(file)
+}
+
+fn read_small<T>(
+    disk: &dyn Disk,
+    entry: &FileEntry,
+    decode: impl FnOnce(&[u8]) -> Result<T, Fault>,
+) -> PackResult<T> {
+    let name = entry.name();
+    let failed = || PackError::io(format!("read {name}"));
+    let file = disk.open(&name, Access::Read).map_err(failed())?;
+    let bytes = read_whole(&*file, SMALL_FILE_MAX.min(entry.length)).map_err(failed())?;
+    decode(&bytes).map_err(PackError::fault(&name, 0))
+}
+
+/// Returns how far `head` says that the segment is durable; 0 if it does not say.
+fn read_head<H: Hash>(disk: &dyn Disk, scan: &Scan<H>) -> u64 {
+    let mut bytes = [0; Head::LENGTH];
+    let read = disk.open(HEAD, Access::Read).and_then(|file| read_exact_at(&*file, &mut bytes, 0));
+    let head = read.ok().and_then(|()| Head::decode(&bytes).ok());
+    let ours = (scan.header.number, scan.header.salt);
+    head.filter(|head| (head.segment, head.salt) == ours).map_or(0, |head| head.durable_end)
+}

@@ -1,0 +1,161 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use parking_lot::{Condvar, Mutex};
+use ramus_core::{Error, ErrorKind, Hash, Limits, LogReach, RefName, Result};
+use ramus_watch::Hub;
+use tokio::sync::oneshot;
+
+use crate::cache::Cache;
+use crate::index::{Index, Place};
+use crate::options::{Durability, Settings};
+use crate::writer::core::{Core, Need, Visible, Wait};
+use crate::writer::pump;
+
+/// What all clones of a handle share, and the writer.
+///
+/// Locks are taken in this order: `core`, then `visible` or those of the index.
+#[derive(Debug)]
+pub(crate) struct Shared<H: Hash> {
+    pub(crate) settings: Settings,
+    /// What messages call the directory.
+    pub(crate) place: String,
+    pub(crate) index: Index<H>,
+    pub(crate) cache: Cache<H>,
+    pub(crate) core: Mutex<Core<H>>,
+    /// Told when the writer has ended.
+    pub(crate) idle: Condvar,
+    pub(crate) visible: Mutex<Visible<H>>,
+    pub(crate) hub: Hub<RefName, H>,
+    closed: AtomicBool,
+    /// A number that no file has yet.
+    next_file: AtomicU32,
+    /// What lies before this place is in a file: the segment in the upper half, the offset in the lower.
+    written: AtomicU64,
+}
+
+impl<H: Hash> Shared<H> {
+    pub(crate) fn new(
+        settings: Settings,
+        place: String,
+        index: Index<H>,
+        core: Core<H>,
+        visible: Visible<H>,
+        next_file: u32,
+    ) -> Self {
+        let hub = Hub::new(settings.options.notices_max);
+        let written = position(core.tail.segment(), core.tail.start());
+        Self {
+            place,
+            index,
+            cache: Cache::new(settings.options.cache_bytes),
+            settings,
+            core: Mutex::new(core),
+            idle: Condvar::new(),
+            visible: Mutex::new(visible),
+            hub,
+            closed: AtomicBool::new(false),
+            next_file: AtomicU32::new(next_file),
+            written: AtomicU64::new(written),
+        }
+    }
+
+    pub(crate) fn ensure_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) { Err(Error::closed()) } else { Ok(()) }
+    }
+
+    pub(crate) fn limits() -> Limits {
+        Limits::default().with_log(LogReach::Durable)
+    }
+
+    /// Returns what makes an update durable.
+    pub(crate) const fn need(&self) -> Need {
+        match self.settings.options.durability {
+            Durability::Sync => Need::Synced,
+            Durability::Os => Need::Written,
+        }
+    }
+
+    pub(crate) fn next_file(&self) -> u32 {
+        self.next_file.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_written(&self, segment: u32, end: u64) {
+        self.written.store(position(segment, end), Ordering::Release);
+    }
+
+    /// Returns whether the record at this place is in its file.
+    pub(crate) fn is_written(&self, place: Place) -> bool {
+        position(place.segment, place.offset.into()) < self.written.load(Ordering::Acquire)
+    }
+
+    /// Waits until what was appended is as durable as was asked for. The writer is told first.
+    pub(crate) async fn wait(self: &Arc<Self>, wait: Wait) -> Result<()> {
+        let Some(wait) = wait else { return Ok(()) };
+        pump::wake(self);
+        wait.await.unwrap_or_else(|_| Err(Error::closed()))
+    }
+
+    /// Closes the store: what was appended is made durable, and the directory is let go.
+    pub(crate) async fn close(self: &Arc<Self>) -> Result<()> {
+        let closer = {
+            let mut core = self.core.lock();
+            self.closed.store(true, Ordering::Release);
+            core.stop = true;
+            if core.ended.is_some() {
+                return Ok(());
+            }
+            let (closer, ended) = oneshot::channel();
+            core.closers.push(closer);
+            ended
+        };
+        pump::wake(self);
+        let ended = closer.await.unwrap_or(Ok(()));
+        self.hub.close();
+        ended
+    }
+
+    /// Ends the writer, and waits until it has ended.
+    pub(crate) fn stop(self: &Arc<Self>) {
+        self.core.lock().stop = true;
+        pump::finish(self);
+        self.hub.close();
+    }
+
+    /// Tells that the writer has ended.
+    pub(crate) fn ended(&self, result: &Result<()>) {
+        let (closers, waiting) = {
+            let mut core = self.core.lock();
+            if core.ended.is_some() {
+                return;
+            }
+            if let Err(error) = result {
+                core.failed.get_or_insert_with(|| error.clone());
+            }
+            core.stop = true;
+            core.ended = Some(result.clone());
+            (std::mem::take(&mut core.closers), std::mem::take(&mut core.waiting))
+        };
+        self.idle.notify_all();
+        for waiter in waiting {
+            waiter.tell(Err(Error::closed()));
+        }
+        for closer in closers {
+            // Whoever does not wait any more does not ask.
+            drop(closer.send(result.clone()));
+        }
+    }
+
+    /// Returns what every write answers after one that failed like this.
+    pub(crate) fn ended_writing(&self, cause: &Error) -> Error {
+        let message = format!(
+            "a write to {} failed, and nothing can be written since: close it and open it again",
+            self.place
+        );
+        Error::new(ErrorKind::Unavailable, message).with_source(cause.clone())
+    }
+}
+
+const fn position(segment: u32, offset: u64) -> u64 {
+    (segment as u64) << 32 | offset
+}

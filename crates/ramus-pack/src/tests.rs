@@ -1,0 +1,13 @@
+//! Tests that need what only this crate sees: small segments, and disks that crash.
+
+mod check;
+mod crash;
+mod damage;
+mod errors;
+mod golden;
+mod laws;
+mod lies;
+mod reopen;
+mod sim;
+mod syncs;
+mod work;

@@ -1,0 +1,101 @@
+//! What a look through a directory finds.
+
+use std::sync::Arc;
+
+use ramus_core::{ErrorKind, Hash as _, Sha1, Sha256, Storage as _};
+use ramus_testkit::run;
+
+use super::sim::{Random, SimDisk};
+use super::work::{History, open};
+use crate::check::{Report, check_disk};
+use crate::{Depth, Durability};
+
+fn look(disk: &SimDisk, depth: Depth) -> Report {
+    check_disk::<Sha1>(&Arc::new(disk.clone()), depth).expect("it can be looked at")
+}
+
+/// Returns a disk that was worked on and closed.
+async fn worked_on() -> (SimDisk, History) {
+    let disk = SimDisk::default();
+    let mut history = History::new();
+    let pack = open(&disk, Durability::Sync).expect("open");
+    history.work(&pack, &disk, 150, &mut Random::new(5)).await.expect("work");
+    pack.close().await.expect("close");
+    (disk, history)
+}
+
+#[test]
+fn a_sound_directory_is_counted_and_has_no_problem() {
+    run(async {
+        let (disk, history) = worked_on().await;
+        let before = disk.files();
+        for depth in [Depth::Quick, Depth::Full] {
+            let report = look(&disk, depth);
+            assert_eq!(report.problems, Vec::<String>::new());
+            assert_eq!(report.blocks, history.blocks.len() as u64);
+            let (refs, _) = history.states.last().expect("a state");
+            assert_eq!(report.refs, refs.len());
+            assert!(report.changes >= 40 && report.segments > 3, "{report:?}");
+            assert!((1..=4).contains(&report.runs), "{report:?}");
+        }
+        assert_eq!(disk.files(), before, "nothing was written");
+    });
+}
+
+#[test]
+fn every_flipped_bit_that_matters_is_found() {
+    run(async {
+        let (disk, _) = worked_on().await;
+        let files = disk.files();
+        let mut random = Random::new(6);
+        for index in 0..files.len() {
+            let name = files[index].0.clone();
+            // These two are no part of what is kept.
+            if name == "head" || name == "lock" {
+                continue;
+            }
+            for _ in 0..20 {
+                let mut files = files.clone();
+                let bytes = &mut files[index].1;
+                // A segment ends with zeros that nobody reads.
+                let end = bytes.iter().rposition(|byte| *byte != 0).expect("some byte") + 1;
+                let at = random.below(end);
+                bytes[at] ^= 1 << random.below(8);
+                let report = look(&SimDisk::of_files(files), Depth::Full);
+                assert!(!report.problems.is_empty(), "a bit of {name} at {at}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_block_under_a_wrong_name_is_found() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Sync).expect("open");
+        let blocks = pack.blocks();
+        let wrong = Sha1::of(b"another");
+        ramus_core::ContentAddressable::unsafe_add(blocks, wrong, "block".into())
+            .await
+            .expect("add");
+        pack.close().await.expect("close");
+        assert_eq!(look(&disk, Depth::Quick).problems, Vec::<String>::new());
+        let problems = look(&disk, Depth::Full).problems;
+        assert!(matches!(&problems[..], [one] if one.contains("has the bytes of")), "{problems:?}");
+    });
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_an_error() {
+    run(async {
+        let nothing = check_disk::<Sha1>(&Arc::new(SimDisk::default()), Depth::Quick);
+        let error = nothing.expect_err("there is nothing");
+        assert_eq!(error.to_string(), "the disk is no repository: it has no `manifest`");
+        let (disk, _) = worked_on().await;
+        let other = check_disk::<Sha256>(&Arc::new(disk.clone()), Depth::Quick);
+        assert_eq!(other.expect_err("another hash").kind(), ErrorKind::Unsupported);
+        let _open = open(&disk, Durability::Sync).expect("open");
+        let used = check_disk::<Sha1>(&Arc::new(disk), Depth::Quick);
+        assert_eq!(used.expect_err("it is open").kind(), ErrorKind::Unavailable);
+    });
+}

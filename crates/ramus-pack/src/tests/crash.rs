@@ -1,0 +1,89 @@
+//! Crashes: every moment of some random work, with what a disk may lose then.
+
+use std::sync::Arc;
+
+use ramus_core::{Sha1, Storage as _};
+use ramus_testkit::{Campaign, run};
+
+use super::sim::{Random, Recording, SimDisk};
+use super::work::{History, open};
+use crate::check::check_disk;
+use crate::{Depth, Durability};
+
+/// Crash states per unit of scale.
+const STATES: usize = 400;
+
+#[test]
+fn after_a_crash_every_answer_holds_and_nothing_is_half_there() {
+    run(async {
+        let campaign = Campaign::from_env();
+        let mut random = Random::new(campaign.seed);
+        let mut states = 0;
+        while states < campaign.times(STATES) {
+            let seed = random.next();
+            states += crash_everywhere(seed).await;
+        }
+    });
+}
+
+/// Does some work and crashes at each operation of it; returns how many states that were.
+async fn crash_everywhere(seed: u64) -> usize {
+    let mut random = Random::new(seed);
+    let (recording, history) = recorded(&mut random).await;
+    for operations in 0..=recording.log.len() {
+        crash_once(&recording, operations, &history, &mut random, seed).await;
+    }
+    recording.log.len() + 1
+}
+
+/// Works three times, and closes the pack or is killed after each.
+pub(super) async fn recorded(random: &mut Random) -> (Recording, History) {
+    let mut disk = SimDisk::default();
+    let mut history = History::new();
+    let recording = disk.record();
+    for _ in 0..3 {
+        let pack = open(&disk, Durability::Sync).expect("open");
+        history.opened(&pack, &disk).await.expect("read");
+        let things = 10 + random.below(30);
+        history.work(&pack, &disk, things, random).await.expect("work");
+        if random.once_in(2) {
+            pack.close().await.expect("close");
+        } else {
+            disk = disk.kill();
+        }
+    }
+    (recording.of(&disk), history)
+}
+
+/// Crashes, perhaps once more while that is mended, and looks.
+pub(super) async fn crash_once(
+    recording: &Recording,
+    operations: usize,
+    history: &History,
+    random: &mut Random,
+    seed: u64,
+) {
+    let context = || format!("seed {seed}, a crash after {operations} operations");
+    let mut disk = recording.crash(operations, random);
+    if random.once_in(3) {
+        let again = disk.record();
+        let opened = open(&disk, Durability::Sync);
+        let opened = opened.unwrap_or_else(|error| panic!("{}: {error:?}", context()));
+        drop(opened);
+        let again = again.of(&disk);
+        let crashed = random.below(again.log.len() + 1);
+        disk = again.crash(crashed, random);
+    }
+    for _ in 0..2 {
+        let pack = open(&disk, Durability::Sync)
+            .unwrap_or_else(|error| panic!("{}: {error:?}", context()));
+        let checked = history.check(&pack, operations).await;
+        checked.unwrap_or_else(|error| panic!("{}: {error:?}", context()));
+        pack.close().await.expect("close");
+    }
+    if random.once_in(4) {
+        let report = check_disk::<Sha1>(&Arc::new(disk), Depth::Full);
+        let report = report.unwrap_or_else(|error| panic!("{}: {error:?}", context()));
+        assert_eq!(report.problems, Vec::<String>::new(), "{}", context());
+    }
+}

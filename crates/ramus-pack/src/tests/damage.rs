@@ -1,0 +1,141 @@
+//! Damage: bytes that are changed, files that are cut, swapped or missing. What is read then is right, or
+//! a typed error; never anything else.
+
+use ramus_core::{ErrorKind, Storage as _};
+use ramus_testkit::{Campaign, run};
+
+use super::sim::{Random, SimDisk};
+use super::work::{History, open, settings};
+use crate::{Damaged, Durability, Pack};
+
+/// Trials per unit of scale.
+const TRIALS: usize = 500;
+
+#[test]
+fn whatever_is_damaged_what_is_read_is_right_or_an_error() {
+    run(async {
+        let campaign = Campaign::from_env();
+        let mut random = Random::new(campaign.seed);
+        let trials = campaign.times(TRIALS);
+        let (mut refused, mut done) = (0, 0);
+        while done < trials {
+            let seed = random.next();
+            let (files, history) = some_files(seed).await;
+            for _ in 0..100 {
+                let mut files = files.clone();
+                let what = damage(&mut files, &mut random);
+                let context = format!("seed {seed}: {what}");
+                refused += usize::from(look(files, &history, &context).await);
+                done += 1;
+            }
+        }
+        assert!(refused * 10 > done, "{refused} of {done} were noticed");
+    });
+}
+
+type Files = Vec<(String, Vec<u8>)>;
+
+/// Returns the files of a pack that was worked on, closed or not.
+async fn some_files(seed: u64) -> (Files, History) {
+    let mut random = Random::new(seed);
+    let disk = SimDisk::default();
+    let mut history = History::new();
+    let pack = open(&disk, Durability::Sync).expect("open");
+    let things = 20 + random.below(100);
+    history.work(&pack, &disk, things, &mut random).await.expect("work");
+    if random.once_in(2) {
+        pack.close().await.expect("close");
+    }
+    (disk.files(), history)
+}
+
+fn damage(files: &mut Files, random: &mut Random) -> String {
+    let index = random.below(files.len());
+    let (name, bytes) = &mut files[index];
+    let name = name.clone();
+    match random.below(12) {
+        0 => {
+            files.remove(index);
+            format!("{name} is missing")
+        }
+        1 => {
+            let length = random.below(bytes.len() + 1);
+            bytes.truncate(length);
+            format!("{name} is cut to {length} bytes")
+        }
+        2 => {
+            let other = random.below(files.len());
+            let swapped = files[other].0.clone();
+            let bytes = std::mem::take(&mut files[index].1);
+            let bytes = std::mem::replace(&mut files[other].1, bytes);
+            files[index].1 = bytes;
+            format!("{name} and {swapped} are swapped")
+        }
+        3 if !bytes.is_empty() => {
+            let start = random.below(bytes.len());
+            let end = bytes.len().min(start + 1 + random.below(600));
+            bytes[start..end].fill(0);
+            format!("{name} has zeros from {start} to {end}")
+        }
+        _ if !bytes.is_empty() => {
+            let at = random.below(bytes.len());
+            bytes[at] ^= 1 << random.below(8);
+            format!("a bit of {name} at {at} is flipped")
+        }
+        _ => format!("{name} is empty"),
+    }
+}
+
+/// Opens and reads everything; returns whether an error was met.
+async fn look(files: Files, history: &History, context: &str) -> bool {
+    let disk = SimDisk::of_files(files);
+    let pack = match open(&disk, Durability::Sync) {
+        Ok(pack) => pack,
+        Err(error) => {
+            let kinds = [ErrorKind::Corrupt, ErrorKind::InvalidInput];
+            assert!(kinds.contains(&error.kind()), "{context}: {error:?}");
+            return true;
+        }
+    };
+    match history.check(&pack, usize::MAX).await {
+        Ok(()) => {
+            pack.close().await.unwrap_or_else(|error| panic!("{context}: {error:?}"));
+            false
+        }
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{context}: {error:?}");
+            true
+        }
+    }
+}
+
+#[test]
+fn a_damaged_log_is_refused_with_its_place_and_can_be_read_as_it_was() {
+    run(async {
+        let (mut files, history) = some_files(3).await;
+        let active = files.iter_mut().rfind(|(name, _)| name.ends_with(".segment"));
+        let (name, bytes) = active.expect("there is a segment");
+        // The first record of the first batch.
+        bytes[64 + 64 + 20] ^= 1;
+        let name = name.clone();
+        let disk = SimDisk::of_files(files);
+        let error = open(&disk, Durability::Sync).expect_err("it is damaged");
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        let shown = format!("{error:?}");
+        assert!(shown.contains(&format!("{name} is damaged at byte 64")), "{shown}");
+
+        let mut settings = settings(Durability::Sync);
+        settings.options.damaged = Damaged::Read;
+        let before = disk.files();
+        let pack: Pack =
+            Pack::open_disk(std::sync::Arc::new(disk.clone()), settings).expect("open");
+        let refs = ramus_core::AtomicWrite::snapshot(pack.refs(), b"").await.expect("snapshot");
+        let refs: std::collections::BTreeMap<_, _> =
+            refs.collect().await.expect("refs").into_iter().collect();
+        assert!(history.states.iter().any(|(state, _)| *state == refs));
+        let added = ramus_core::ContentAddressable::flush(pack.blocks()).await;
+        assert_eq!(added.expect_err("nothing is written").kind(), ErrorKind::Corrupt);
+        pack.close().await.expect("close");
+        assert_eq!(disk.files(), before, "nothing was written");
+    });
+}

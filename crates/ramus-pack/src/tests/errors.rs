@@ -1,0 +1,70 @@
+//! Calls of the file system that fail, each of them once.
+
+use std::io;
+
+use ramus_core::{ErrorKind, Hash as _, ReadOnly as _, Sha1, Storage as _};
+use ramus_testkit::{Campaign, run};
+
+use super::sim::{Failure, Random, SimDisk};
+use super::work::{History, open};
+use crate::Durability;
+
+/// Runs per unit of scale, each with a failure at every call.
+const RUNS: usize = 1;
+
+#[test]
+fn whatever_call_fails_no_answer_is_lost() {
+    check(io::ErrorKind::Other);
+}
+
+#[test]
+fn when_the_disk_is_full_no_answer_is_lost_and_writing_resumes() {
+    check(io::ErrorKind::StorageFull);
+}
+
+fn check(kind: io::ErrorKind) {
+    run(async {
+        let campaign = Campaign::from_env();
+        let mut random = Random::new(campaign.seed);
+        for _ in 0..campaign.times(RUNS) {
+            let seed = random.next();
+            let mut at = 1;
+            while fail_at(seed, Failure { at, kind, lasts: at.is_multiple_of(2) }).await {
+                at += 1;
+            }
+        }
+    });
+}
+
+/// Works until the call fails; returns whether it was reached.
+async fn fail_at(seed: u64, failure: Failure) -> bool {
+    let mut random = Random::new(seed);
+    let disk = SimDisk::default();
+    let mut history = History::new();
+    disk.fail(Some(failure));
+    let context = format!("seed {seed}, {failure:?}");
+    if let Ok(pack) = open(&disk, Durability::Sync) {
+        let worked = history.work(&pack, &disk, 60, &mut random).await;
+        disk.fail(None);
+        let refused = worked.err().map(|error| error.kind());
+        // What was answered can be read, whatever happened.
+        let checked = history.check(&pack, usize::MAX).await;
+        checked.unwrap_or_else(|error| panic!("{context}: {error:?}"));
+        if refused == Some(ErrorKind::Limit) {
+            let resumed = history.work(&pack, &disk, 60, &mut random).await;
+            resumed.unwrap_or_else(|error| panic!("{context}, resumed: {error:?}"));
+        }
+        // After a failure there may be something that could not be written.
+        drop(pack.close().await);
+        let closed = pack.blocks().find(&Sha1::of(b"")).await.expect_err("it is closed");
+        assert_eq!(closed.kind(), ErrorKind::Closed);
+    }
+    let reached = disk.failed();
+    disk.fail(None);
+    let pack = open(&disk, Durability::Sync);
+    let pack = pack.unwrap_or_else(|error| panic!("{context}, opened again: {error:?}"));
+    let checked = history.check(&pack, usize::MAX).await;
+    checked.unwrap_or_else(|error| panic!("{context}, opened again: {error:?}"));
+    pack.close().await.expect("close");
+    reached
+}

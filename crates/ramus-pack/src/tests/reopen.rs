@@ -1,0 +1,260 @@
+//! What is there when a directory is opened again, and who may open it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ramus_core::open::{Location, Openers};
+use ramus_core::{
+    AtomicWrite as _, AtomicWriteExt as _, Changes, ContentAddressable as _, ErrorKind, Hash as _,
+    Outcome, ReadOnly as _, RefName, Sha1, Sha256, Storage as _, Update,
+};
+use ramus_testkit::run;
+
+use super::sim::SimDisk;
+use super::work::{open, settings};
+use crate::format::checksum;
+use crate::format::manifest::{FileKind, Manifest};
+use crate::{Durability, Pack, PackOptions};
+
+fn main() -> RefName {
+    RefName::branch("main").expect("a name")
+}
+
+/// Sets `main` to a block of this text.
+async fn set(pack: &Pack, text: &str) -> Sha1 {
+    let block = pack.blocks().add(text.to_owned().into()).await.expect("add");
+    pack.refs().set(main(), block).await.expect("set");
+    block
+}
+
+fn segments(disk: &SimDisk) -> usize {
+    let kind = |name: &str| FileKind::of_file_name(name).map(|(kind, _)| kind);
+    disk.files().iter().filter(|(name, _)| kind(name) == Some(FileKind::Segment)).count()
+}
+
+#[test]
+fn ids_and_cursors_outlive_a_close() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Sync).expect("open");
+        set(&pack, "first").await;
+        let seen = pack.refs().position().await.expect("position");
+        let block = pack.blocks().add("second".into()).await.expect("add");
+        let update = Update::new(seen).set(main(), block).with_note("why");
+        let answer = pack.refs().update(update.clone()).await.expect("update");
+        set(&pack, "third").await;
+        pack.close().await.expect("close");
+
+        let pack = open(&disk, Durability::Sync).expect("open again");
+        assert_eq!(pack.refs().update(update).await.expect("sent again"), answer);
+        let Changes::Page(page) = pack.refs().changes(seen, 10).await.expect("changes") else {
+            panic!("the log goes on from a cursor of before")
+        };
+        assert_eq!(page.changes.len(), 2);
+        assert_eq!((&page.changes[0].note[..], page.changes[0].previous), (&b"why"[..], 1));
+    });
+}
+
+#[test]
+fn after_a_close_the_segment_is_gone_on_with_and_after_a_kill_it_is_not() {
+    run(async {
+        let disk = SimDisk::default();
+        for round in 0..5 {
+            let pack = open(&disk, Durability::Sync).expect("open");
+            set(&pack, &format!("round {round}")).await;
+            pack.close().await.expect("close");
+        }
+        assert_eq!(segments(&disk), 1);
+
+        let pack = open(&disk, Durability::Sync).expect("open");
+        let block = set(&pack, "before the kill").await;
+        let seen = pack.refs().position().await.expect("position");
+        let killed = SimDisk::of_files(disk.files());
+        let pack = open(&killed, Durability::Sync).expect("open after a kill");
+        assert_eq!(pack.refs().find(&main()).await.expect("find"), Some(block));
+        assert_eq!(pack.refs().position().await.expect("position"), seen, "the same incarnation");
+        assert_eq!(segments(&killed), 2);
+
+        // Nothing was written, so the segment is not kept.
+        let again = SimDisk::of_files(killed.files());
+        drop(open(&again, Durability::Sync).expect("open after another kill"));
+        assert_eq!(segments(&again), 2);
+    });
+}
+
+#[test]
+fn with_durability_os_an_unclean_end_begins_a_new_incarnation() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Os).expect("open");
+        let block = set(&pack, "block").await;
+        let seen = pack.refs().position().await.expect("position");
+        let killed = SimDisk::of_files(disk.files());
+        pack.close().await.expect("close");
+        let pack = open(&disk, Durability::Os).expect("open after a close");
+        assert_eq!(pack.refs().position().await.expect("position"), seen);
+
+        let pack = open(&killed, Durability::Os).expect("open after a kill");
+        assert_eq!(pack.refs().find(&main()).await.expect("find"), Some(block));
+        let now = pack.refs().position().await.expect("position");
+        assert_ne!(now.incarnation, seen.incarnation);
+        let changes = pack.refs().changes(seen, 10).await.expect("changes");
+        assert_eq!(changes, Changes::Truncated { oldest: now });
+        let update = Update::new(seen).set(main(), block);
+        let ambiguous = pack.refs().update(update).await.expect_err("it cannot be known");
+        assert_eq!(ambiguous.kind(), ErrorKind::Ambiguous);
+        set(&pack, "after").await;
+        pack.close().await.expect("close");
+        let pack = open(&killed, Durability::Os).expect("open once more");
+        let end = pack.refs().position().await.expect("position");
+        assert_eq!((end.incarnation, end.sequence), (now.incarnation, now.sequence + 1));
+    });
+}
+
+#[test]
+fn blocks_of_many_segments_are_found() {
+    const BLOCKS: usize = 3000;
+    run(async {
+        let disk = SimDisk::default();
+        let block = |number: usize| Bytes::from(format!("block {number}").repeat(number % 9));
+        let pack = open(&disk, Durability::Sync).expect("open");
+        for number in 0..BLOCKS {
+            let key = pack.blocks().add(block(number)).await.expect("add");
+            assert_eq!(pack.blocks().find(&key).await.expect("find"), Some(block(number)));
+        }
+        let keys: Vec<_> = (0..2 * BLOCKS).rev().map(|number| Sha1::of(&block(number))).collect();
+        let there = |number: usize| number < BLOCKS || number.is_multiple_of(9);
+        let expected = (0..2 * BLOCKS).rev().map(|number| there(number).then(|| block(number)));
+        let expected: Vec<_> = expected.collect();
+        assert_eq!(pack.blocks().find_many(&keys).await.expect("find_many"), expected);
+        pack.close().await.expect("close");
+
+        assert!(segments(&disk) > 10);
+        let pack = open(&disk, Durability::Sync).expect("open again");
+        assert_eq!(pack.blocks().find_many(&keys).await.expect("find_many"), expected);
+        for (key, expected) in keys.iter().zip(&expected) {
+            assert_eq!(&pack.blocks().find(key).await.expect("find"), expected);
+        }
+        let size: usize = disk.files().iter().map(|(_, bytes)| bytes.len()).sum();
+        for number in 0..BLOCKS {
+            pack.blocks().add(block(number)).await.expect("add again");
+        }
+        pack.blocks().flush().await.expect("flush");
+        let now: usize = disk.files().iter().map(|(_, bytes)| bytes.len()).sum();
+        assert_eq!(size, now, "what is there is not written again");
+    });
+}
+
+#[test]
+fn a_second_opening_is_refused_naming_the_process() {
+    run(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("a/b");
+        let options = PackOptions::default();
+        let pack = Pack::<Sha1>::open(&path, &options).await.expect("open");
+        let error = Pack::<Sha1>::open(&path, &options).await.expect_err("it is open");
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.to_string().contains("is open already, in this process"), "{error}");
+        pack.close().await.expect("close");
+        let pack = Pack::<Sha1>::open(&path, &options).await.expect("open after a close");
+        let block = set(&pack, "block").await;
+        drop(pack);
+        let pack = Pack::<Sha1>::open(&path, &options).await.expect("open after a drop");
+        assert_eq!(pack.refs().find(&main()).await.expect("find"), Some(block));
+
+        let disk = SimDisk::default();
+        let _open = open(&disk, Durability::Sync).expect("open");
+        let error = open(&disk, Durability::Sync).expect_err("it is open");
+        assert!(error.to_string().contains("is open already, in process 7"), "{error}");
+    });
+}
+
+#[test]
+fn what_cannot_be_opened_says_why() {
+    run(async {
+        let refused = |disk: &SimDisk| open(disk, Durability::Sync).expect_err("it is refused");
+        let foreign = SimDisk::of_files([("notes.txt".to_owned(), vec![1])]);
+        let error = refused(&foreign);
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert_eq!(
+            error.to_string(),
+            "the disk is no repository: it has no `manifest`, and it is not empty (there is `notes.txt`); take a directory of its own"
+        );
+
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Sync).expect("open");
+        set(&pack, "block").await;
+        pack.close().await.expect("close");
+        let other = Pack::<Sha256>::open_disk(Arc::new(disk.clone()), settings(Durability::Sync));
+        let error = other.expect_err("another hash");
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert_eq!(
+            error.to_string(),
+            "the blocks of the disk are named by `sha1`, and `sha256` was asked for; open it with a schema of that hash"
+        );
+
+        let mut files = disk.files();
+        let manifest = files.iter_mut().find(|(name, _)| name == "manifest").expect("a manifest");
+        manifest.1[8] = 2;
+        let body = manifest.1.len() - 4;
+        let sum = checksum(&[&manifest.1[..body]]);
+        manifest.1[body..].copy_from_slice(&sum.to_le_bytes());
+        assert!(Manifest::decode(&manifest.1).is_err());
+        let error = refused(&SimDisk::of_files(files.clone()));
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        let shown = format!("{error:?}");
+        assert!(shown.contains("its format has version 2, and this program knows"), "{shown}");
+
+        files.retain(|(name, _)| name != "manifest");
+        let error = refused(&SimDisk::of_files(files));
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(error.to_string().contains("the manifest was lost"), "{error}");
+    });
+}
+
+#[test]
+fn locations_name_a_directory_and_options() {
+    run(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().display();
+        let openers = Openers::<Sha1>::new().with("pack", crate::open);
+        let pack = openers.open(&format!("pack:{path}?durability=os&cache_bytes=0")).await;
+        pack.expect("open").close().await.expect("close");
+        let refused = async |location: &str| {
+            let error = openers.open(location).await.expect_err("it is refused");
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+            error.to_string()
+        };
+        let message = refused(&format!("pack:{path}?durability=never")).await;
+        assert!(message.contains("`sync`") && message.contains("`os`"), "{message}");
+        let message = refused(&format!("pack:{path}?log_changes_max=7")).await;
+        assert!(message.contains("at least 65536"), "{message}");
+        assert!(refused("pack:").await.contains("`pack:./data`"));
+        let nowhere: Location = "pack:/dev/null/x".parse().expect("a location");
+        assert!(crate::open::<Sha1>(nowhere).await.is_err());
+    });
+}
+
+#[test]
+fn an_update_that_names_itself_again_while_it_is_under_way_is_one() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Sync).expect("open");
+        let block = pack.blocks().add("block".into()).await.expect("add");
+        let update = Update::new(pack.refs().position().await.expect("position"));
+        let update = update.set(main(), block);
+        disk.hold();
+        let mut sent = Vec::new();
+        for _ in 0..3 {
+            let (pack, update) = (pack.clone(), update.clone());
+            sent.push(tokio::spawn(async move { pack.refs().update(update).await }));
+        }
+        let held = disk.clone();
+        tokio::task::spawn_blocking(move || held.wait_for_sync()).await.expect("it waits");
+        disk.release();
+        for sent in sent {
+            let answer = sent.await.expect("it ends").expect("update");
+            assert!(matches!(answer, Outcome::Applied(at) if at.sequence == 1));
+        }
+    });
+}

@@ -1,0 +1,462 @@
+//! A disk in memory that records what is done to it, and builds the states that a crash may leave.
+//!
+//! What a crash leaves, by the rules in [`disk`](crate::disk): of each file everything that was written
+//! before its last sync; of what was written later each sector of 512 bytes on its own, as it should be,
+//! as it was before, as zeros, or as bytes that something else had left there; any size between that of
+//! the last sync and the newest. Of names, those as of the last sync of the directory, and any of the
+//! later operations, each on its own.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::disk::{Access, Disk, DiskFile, Guard, Locked};
+
+pub(super) const SECTOR: usize = 512;
+
+/// A disk. Clones are one, until [`kill`](SimDisk::kill).
+#[derive(Clone, Debug, Default)]
+pub(super) struct SimDisk(
+    Arc<Mutex<State>>,
+    Arc<Condvar>,
+    /// How many processes were killed before.
+    u64,
+);
+
+#[derive(Debug, Default)]
+struct State {
+    names: BTreeMap<String, usize>,
+    files: Vec<Vec<u8>>,
+    log: Vec<Op>,
+    /// Whether operations are recorded.
+    recording: bool,
+    locked: bool,
+    /// How many processes were killed.
+    kills: u64,
+    calls: u64,
+    fail: Option<Failure>,
+    failures: u64,
+    /// While it is held, no sync of a file ends.
+    held: bool,
+    /// How many wait for that.
+    syncing: usize,
+}
+
+/// Which call fails, counted over those that change the disk, and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Failure {
+    pub(super) at: u64,
+    pub(super) kind: io::ErrorKind,
+    /// This call and all later ones until it is taken away.
+    pub(super) lasts: bool,
+}
+
+/// Something that was done.
+#[derive(Clone, Debug)]
+pub(super) enum Op {
+    Create {
+        name: String,
+        file: usize,
+    },
+    Write {
+        file: usize,
+        offset: usize,
+        bytes: Vec<u8>,
+    },
+    SyncFile {
+        file: usize,
+    },
+    Rename {
+        from: String,
+        to: String,
+    },
+    Unlink {
+        name: String,
+    },
+    SyncDirectory,
+    /// The process was killed; or this stands in place of an operation that is left out.
+    Nothing,
+}
+
+/// The disk as it was when recording began, and what was done since.
+#[derive(Clone, Debug)]
+pub(super) struct Recording {
+    names: BTreeMap<String, usize>,
+    files: Vec<Vec<u8>>,
+    pub(super) log: Vec<Op>,
+}
+
+impl SimDisk {
+    pub(super) fn record(&self) -> Recording {
+        let mut state = self.0.lock();
+        state.recording = true;
+        state.log.clear();
+        let (names, files) = (state.names.clone(), state.files.clone());
+        Recording { names, files, log: Vec::new() }
+    }
+
+    /// Returns how many operations were recorded.
+    pub(super) fn recorded(&self) -> usize {
+        self.0.lock().log.len()
+    }
+
+    /// Returns the disk as it is after its process was killed: what that does from now on is refused.
+    pub(super) fn kill(&self) -> Self {
+        let mut state = self.0.lock();
+        state.kills += 1;
+        if state.recording {
+            state.log.push(Op::Nothing);
+        }
+        state.locked = false;
+        Self(Arc::clone(&self.0), Arc::clone(&self.1), state.kills)
+    }
+
+    fn act(&self, state: &mut State, op: impl FnOnce() -> Op) -> io::Result<()> {
+        if state.kills == self.2 { state.act(op) } else { Err(io::ErrorKind::BrokenPipe.into()) }
+    }
+
+    pub(super) fn log(&self) -> Vec<Op> {
+        self.0.lock().log.clone()
+    }
+
+    pub(super) fn fail(&self, failure: Option<Failure>) {
+        let mut state = self.0.lock();
+        state.calls = 0;
+        state.fail = failure;
+    }
+
+    /// Returns whether any call failed.
+    pub(super) fn failed(&self) -> bool {
+        self.0.lock().failures > 0
+    }
+
+    /// Lets no sync of a file end, until `release`.
+    pub(super) fn hold(&self) {
+        self.0.lock().held = true;
+    }
+
+    /// Waits until a sync is held.
+    pub(super) fn wait_for_sync(&self) {
+        let mut state = self.0.lock();
+        while state.syncing == 0 {
+            self.1.wait(&mut state);
+        }
+    }
+
+    pub(super) fn release(&self) {
+        self.0.lock().held = false;
+        self.1.notify_all();
+    }
+
+    pub(super) fn files(&self) -> Vec<(String, Vec<u8>)> {
+        let state = self.0.lock();
+        state.names.iter().map(|(name, file)| (name.clone(), state.files[*file].clone())).collect()
+    }
+
+    /// Returns a disk of its own with these files.
+    pub(super) fn of_files(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
+        let disk = Self::default();
+        for (name, bytes) in files {
+            let mut state = disk.0.lock();
+            let file = state.files.len();
+            state.files.push(bytes);
+            state.names.insert(name, file);
+        }
+        disk
+    }
+}
+
+impl State {
+    fn act(&mut self, op: impl FnOnce() -> Op) -> io::Result<()> {
+        self.calls += 1;
+        if let Some(Failure { at, kind, lasts }) = self.fail
+            && (self.calls == at || (lasts && self.calls > at))
+        {
+            self.failures += 1;
+            return Err(kind.into());
+        }
+        if self.recording {
+            self.log.push(op());
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct SimFile {
+    disk: SimDisk,
+    file: usize,
+}
+
+impl Disk for SimDisk {
+    fn place(&self) -> String {
+        "the disk".to_owned()
+    }
+
+    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let mut state = self.0.lock();
+        let file = state.files.len();
+        self.act(&mut state, || Op::Create { name: name.to_owned(), file })?;
+        state.files.push(Vec::new());
+        state.names.insert(name.to_owned(), file);
+        Ok(Arc::new(SimFile { disk: self.clone(), file }))
+    }
+
+    fn open(&self, name: &str, _access: Access) -> io::Result<Arc<dyn DiskFile>> {
+        let file = *self.0.lock().names.get(name).ok_or(io::ErrorKind::NotFound)?;
+        Ok(Arc::new(SimFile { disk: self.clone(), file }))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut state = self.0.lock();
+        self.act(&mut state, || Op::Rename { from: from.to_owned(), to: to.to_owned() })?;
+        let file = state.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        state.names.insert(to.to_owned(), file);
+        Ok(())
+    }
+
+    fn unlink(&self, name: &str) -> io::Result<()> {
+        let mut state = self.0.lock();
+        self.act(&mut state, || Op::Unlink { name: name.to_owned() })?;
+        state.names.remove(name).map(drop).ok_or(io::ErrorKind::NotFound.into())
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        Ok(self.0.lock().names.keys().cloned().collect())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.act(&mut self.0.lock(), || Op::SyncDirectory)
+    }
+
+    fn lock(&self, _name: &str) -> io::Result<Locked> {
+        let mut state = self.0.lock();
+        if state.locked {
+            return Ok(Locked::Elsewhere(Some(7)));
+        }
+        state.locked = true;
+        Ok(Locked::Held(Box::new(SimLock(self.clone()))))
+    }
+}
+
+#[derive(Debug)]
+struct SimLock(SimDisk);
+
+impl Guard for SimLock {}
+
+impl Drop for SimLock {
+    fn drop(&mut self) {
+        let mut state = self.0.0.lock();
+        if state.kills == self.0.2 {
+            state.locked = false;
+        }
+    }
+}
+
+impl DiskFile for SimFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let state = self.disk.0.lock();
+        let bytes = &state.files[self.file];
+        let start = usize::try_from(offset).unwrap().min(bytes.len());
+        let length = buffer.len().min(bytes.len() - start);
+        buffer[..length].copy_from_slice(&bytes[start..start + length]);
+        Ok(length)
+    }
+
+    fn read_now(&self, buffer: &mut [u8], offset: u64) -> bool {
+        // Every other place is in memory.
+        offset.is_multiple_of(16) && self.read_at(buffer, offset).is_ok_and(|n| n == buffer.len())
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let mut state = self.disk.0.lock();
+        let (file, offset) = (self.file, usize::try_from(offset).unwrap());
+        let done = self.disk.act(&mut state, || Op::Write { file, offset, bytes: bytes.to_vec() });
+        if state.kills != self.disk.2 {
+            return done;
+        }
+        // A write that fails may have written some of it.
+        let length = if done.is_ok() { bytes.len() } else { bytes.len() / 2 };
+        write(&mut state.files[file], offset, &bytes[..length]);
+        done
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let (file, mut state) = (self.file, self.disk.0.lock());
+        state.syncing += 1;
+        self.disk.1.notify_all();
+        while state.held {
+            self.disk.1.wait(&mut state);
+        }
+        state.syncing -= 1;
+        self.disk.act(&mut state, || Op::SyncFile { file })
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.disk.0.lock().files[self.file].len() as u64)
+    }
+}
+
+fn write(file: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
+    let end = offset + bytes.len();
+    if file.len() < end {
+        file.resize(end, 0);
+    }
+    file[offset..end].copy_from_slice(bytes);
+}
+
+impl Recording {
+    /// Returns the recording with what was done since it began.
+    pub(super) fn of(mut self, disk: &SimDisk) -> Self {
+        self.log = disk.log();
+        self
+    }
+
+    /// Returns the name that each file was made with.
+    pub(super) fn names(&self) -> BTreeMap<usize, String> {
+        let before = self.names.iter().map(|(name, file)| (*file, name.clone()));
+        let made = self.log.iter().filter_map(|op| match op {
+            Op::Create { name, file } => Some((*file, name.clone())),
+            _ => None,
+        });
+        before.chain(made).collect()
+    }
+
+    /// Returns a disk as a crash after so many operations may leave it.
+    pub(super) fn crash(&self, operations: usize, random: &mut Random) -> SimDisk {
+        let done = &self.log[..operations];
+        let mut files = self.files_after(done, random);
+        let names = self.names_after(done, random);
+        SimDisk::of_files(names.into_iter().map(|(name, file)| {
+            (name, files.get_mut(file).map(std::mem::take).unwrap_or_default())
+        }))
+    }
+
+    fn names_after(&self, done: &[Op], random: &mut Random) -> BTreeMap<String, usize> {
+        let synced = done.iter().rposition(|op| matches!(op, Op::SyncDirectory)).unwrap_or(0);
+        let mut names = self.names.clone();
+        // In order up to some point, or each on its own.
+        let ordered = random.once_in(2);
+        let point = synced + random.below(done.len() - synced + 1);
+        for (index, op) in done.iter().enumerate() {
+            let kept = index < synced || if ordered { index < point } else { random.once_in(2) };
+            if !kept {
+                continue;
+            }
+            match op {
+                Op::Create { name, file } => {
+                    names.insert(name.clone(), *file);
+                }
+                Op::Rename { from, to } => {
+                    if let Some(file) = names.remove(from) {
+                        names.insert(to.clone(), file);
+                    }
+                }
+                Op::Unlink { name } => {
+                    names.remove(name);
+                }
+                _ => {}
+            }
+        }
+        names
+    }
+
+    fn files_after(&self, done: &[Op], random: &mut Random) -> Vec<Vec<u8>> {
+        let mut synced = BTreeMap::new();
+        for (index, op) in done.iter().enumerate() {
+            if let Op::SyncFile { file } = op {
+                synced.insert(*file, index);
+            }
+        }
+        let mut files = self.files.clone();
+        // Each crash has a way of its own to lose what was not synced.
+        let style = random.below(5);
+        for (index, op) in done.iter().enumerate() {
+            match op {
+                Op::Create { file, .. } => {
+                    files.resize_with(files.len().max(file + 1), Vec::new);
+                    files[*file].clear();
+                }
+                Op::Write { file, offset, bytes } => {
+                    files.resize_with(files.len().max(file + 1), Vec::new);
+                    let durable = synced.get(file).is_some_and(|sync| index < *sync);
+                    if durable {
+                        write(&mut files[*file], *offset, bytes);
+                    } else {
+                        write_torn(&mut files[*file], *offset, bytes, style, random);
+                    }
+                }
+                _ => {}
+            }
+        }
+        files
+    }
+}
+
+/// Writes each sector of the bytes, or leaves something else there.
+fn write_torn(file: &mut Vec<u8>, offset: usize, bytes: &[u8], style: usize, random: &mut Random) {
+    if style == 4 && random.once_in(2) {
+        // Neither the bytes nor the size.
+        return;
+    }
+    let mut at = 0;
+    while at < bytes.len() {
+        let sector = (SECTOR - (offset + at) % SECTOR).min(bytes.len() - at);
+        let part = &bytes[at..at + sector];
+        let start = offset + at;
+        let fresh = start >= file.len();
+        match (style, random.below(4)) {
+            (0, _) | (_, 0) => write(file, start, part),
+            (1, _) if fresh => write(file, start, &vec![0; sector]),
+            // The end of an earlier write of the same file, or any bytes.
+            (2, _) if fresh && start >= sector => {
+                let garbage = file[start.min(file.len()) - sector.min(file.len())..].to_vec();
+                write(file, start, &garbage[..sector.min(garbage.len())]);
+            }
+            (3, _) if fresh => {
+                let garbage: Vec<u8> = (0..sector).map(|_| random.byte()).collect();
+                write(file, start, &garbage);
+            }
+            // It stays as it was; of a file that grew, zeros.
+            _ => {
+                let end = start + sector;
+                if file.len() < end {
+                    file.resize(end, 0);
+                }
+            }
+        }
+        at += sector;
+    }
+}
+
+/// Numbers that look random and follow from a seed: `SplitMix64` (Steele, Lea and Flood, 2014).
+#[derive(Clone, Debug)]
+pub(super) struct Random(u64);
+
+impl Random {
+    pub(super) const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(super) const fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Returns a number below `end`, which is not 0.
+    pub(super) fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next() % end as u64).unwrap()
+    }
+
+    pub(super) fn once_in(&mut self, many: usize) -> bool {
+        self.below(many) == 0
+    }
+
+    pub(super) fn byte(&mut self) -> u8 {
+        u8::try_from(self.below(256)).unwrap()
+    }
+}

@@ -1,0 +1,186 @@
+//! What is written and synced, counted on the disk.
+
+use std::task::Poll;
+
+use futures::FutureExt as _;
+use futures::future::join_all;
+use ramus_core::{
+    AtomicWriteExt as _, ContentAddressable as _, ReadOnly as _, RefName, Sha1, Storage as _,
+    Update,
+};
+use ramus_testkit::run;
+
+use super::sim::{Op, SimDisk};
+use crate::options::Settings;
+use crate::{Durability, Pack, PackOptions};
+
+fn open(disk: &SimDisk, durability: Durability) -> Pack {
+    let options = PackOptions::default().with_durability(durability);
+    let pack = Pack::open_disk(std::sync::Arc::new(disk.clone()), Settings::new(options));
+    pack.expect("open")
+}
+
+fn branch(number: usize) -> RefName {
+    RefName::branch(&format!("b{number}")).expect("a name")
+}
+
+fn syncs(log: &[Op]) -> usize {
+    log.iter().filter(|op| matches!(op, Op::SyncFile { .. } | Op::SyncDirectory)).count()
+}
+
+/// Polls a future once; returns whether it waits.
+async fn is_pending<F: Future + Unpin>(future: &mut F) -> bool {
+    let polled = std::future::poll_fn(|context| Poll::Ready(future.poll_unpin(context)));
+    polled.await.is_pending()
+}
+
+async fn write(pack: &Pack, number: usize) {
+    let block = format!("block {number}");
+    let key = ramus_core::Hash::of(block.as_bytes());
+    let seen = ramus_core::AtomicWrite::position(pack.refs()).await.expect("position");
+    let update = Update::new(seen).set(branch(number % 7), key);
+    let outcome = pack.write(vec![(key, block.into())], update).await.expect("write");
+    assert!(outcome.is_applied());
+}
+
+#[test]
+fn a_commit_costs_one_sync_and_two_writes() {
+    const COMMITS: usize = 200;
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Sync);
+        disk.record();
+        for number in 0..COMMITS {
+            write(&pack, number).await;
+        }
+        let log = disk.log();
+        assert_eq!(syncs(&log), COMMITS);
+        // The batch, the head, and now and then zeros ahead.
+        assert!((2 * COMMITS..2 * COMMITS + 4).contains(&(log.len() - COMMITS)), "{}", log.len());
+    });
+}
+
+#[test]
+fn with_durability_os_a_commit_costs_no_sync_and_flush_costs_one() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Os);
+        disk.record();
+        for number in 0..50 {
+            write(&pack, number).await;
+        }
+        assert_eq!(syncs(&disk.log()), 0);
+        pack.blocks().flush().await.expect("flush");
+        assert_eq!(syncs(&disk.log()), 1);
+        pack.blocks().flush().await.expect("flush again");
+        assert_eq!(syncs(&disk.log()), 1, "there is nothing to make durable");
+    });
+}
+
+#[test]
+fn adding_blocks_costs_no_sync() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Sync);
+        disk.record();
+        for number in 0..3000 {
+            pack.blocks().add(vec![7; number].into()).await.expect("add");
+        }
+        assert_eq!(syncs(&disk.log()), 0);
+    });
+}
+
+#[test]
+fn writers_that_come_at_the_same_time_share_a_sync() {
+    const WRITERS: usize = 64;
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Sync);
+        disk.record();
+        disk.hold();
+        let first = tokio::spawn({
+            let pack = pack.clone();
+            async move { write(&pack, 0).await }
+        });
+        let held = disk.clone();
+        tokio::task::spawn_blocking(move || held.wait_for_sync()).await.expect("it waits");
+        let others = join_all((1..=WRITERS).map(|number| write(&pack, number)));
+        let mut others = std::pin::pin!(others);
+        // Every one has appended its record when it is polled once, and none is answered.
+        assert!(is_pending(&mut others).await);
+        assert_eq!(pack.refs().find(&branch(0)).await.expect("find"), None, "it is not durable");
+        disk.release();
+        others.await;
+        first.await.expect("the first writer");
+        assert_eq!(syncs(&disk.log()), 2);
+    });
+}
+
+#[test]
+fn what_is_not_durable_is_not_seen() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Sync);
+        let block = pack.blocks().add("block".into()).await.expect("add");
+        disk.hold();
+        let mut update = std::pin::pin!(pack.refs().set(branch(0), block));
+        assert!(is_pending(&mut update).await);
+        let held = disk.clone();
+        tokio::task::spawn_blocking(move || held.wait_for_sync()).await.expect("it waits");
+        assert_eq!(pack.refs().find(&branch(0)).await.expect("find"), None);
+        // A refusal speaks of the state that is not durable yet, so it is not given either.
+        let refused = pack.refs().test_and_set(branch(0), None, Some(block));
+        let mut refused = std::pin::pin!(refused);
+        assert!(is_pending(&mut refused).await);
+        disk.release();
+        update.await.expect("update");
+        assert!(!refused.await.expect("a refusal"));
+        assert_eq!(pack.refs().find(&branch(0)).await.expect("find"), Some(block));
+    });
+}
+
+#[test]
+fn a_batch_stays_small_however_many_write_at_once() {
+    const WRITERS: usize = 64;
+    const BUFFER: usize = 5000;
+    run(async {
+        let disk = SimDisk::default();
+        let options = PackOptions::default();
+        let settings = Settings { buffer_bytes: BUFFER, ..Settings::new(options) };
+        let pack = Pack::open_disk(std::sync::Arc::new(disk.clone()), settings).expect("open");
+        let block: Sha1 = pack.blocks().add("block".into()).await.expect("add");
+        disk.record();
+        disk.hold();
+        let seen = ramus_core::AtomicWrite::position(pack.refs()).await.expect("position");
+        let update = |number| Update::new(seen).set(branch(number), block).with_note(vec![0; 1000]);
+        let updates = join_all((0..WRITERS).map(|number| pack.write(Vec::new(), update(number))));
+        let mut updates = std::pin::pin!(updates);
+        assert!(is_pending(&mut updates).await);
+        disk.release();
+        for outcome in updates.await {
+            assert!(outcome.expect("write").is_applied());
+        }
+        let lengths = disk.log().into_iter().filter_map(|op| match op {
+            Op::Write { bytes, .. } if bytes.iter().any(|byte| *byte != 0) => Some(bytes.len()),
+            _ => None,
+        });
+        assert!(lengths.max().expect("something was written") < BUFFER + 2000);
+    });
+}
+
+#[test]
+fn a_dropped_writer_disturbs_nobody() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Sync);
+        let block: Sha1 = pack.blocks().add("block".into()).await.expect("add");
+        disk.hold();
+        {
+            let mut update = std::pin::pin!(pack.refs().set(branch(0), block));
+            assert!(is_pending(&mut update).await);
+        }
+        disk.release();
+        write(&pack, 1).await;
+        assert_eq!(pack.refs().find(&branch(0)).await.expect("find"), Some(block));
+    });
+}

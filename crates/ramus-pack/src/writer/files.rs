@@ -1,0 +1,374 @@
+//! The files that the writer has: the active segment, the head, the manifest.
+//!
+//! # How a segment is sealed
+//!
+//! 1. The segment is synced.
+//! 2. Its index run, its changes, the refs as they are after it, and the next segment (a header and
+//!    nothing else) are written to files of their own, and each is synced.
+//! 3. The directory is synced, then a manifest that lists them is written as `manifest.new`, synced and
+//!    renamed, and the directory is synced again.
+//! 4. What no longer counts is removed: the refs before, changes that the log no longer keeps, runs that
+//!    were merged.
+//!
+//! A crash before the rename is durable leaves the old manifest and files that do not count. Nothing is
+//! written to the new segment before.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use ramus_core::{Cursor, Hash, UpdateId};
+
+use super::tail::{Flight, Link};
+use crate::disk::{Disk, DiskFile, Locked};
+use crate::error::{PackError, PackResult};
+use crate::format::change::RefChange;
+use crate::format::files::{Table, encode_changes, encode_refs};
+use crate::format::head::Head;
+use crate::format::manifest::{FileEntry, FileKind, Manifest, State};
+use crate::format::segment::SegmentHeader;
+use crate::index::run::{self, Run};
+use crate::index::{Places, merge};
+use crate::options::{Durability, Settings};
+
+pub(crate) const MANIFEST: &str = "manifest";
+pub(crate) const MANIFEST_NEW: &str = "manifest.new";
+pub(crate) const HEAD: &str = "head";
+pub(crate) const LOCK: &str = "lock";
+
+/// What only the writer has.
+#[derive(Debug)]
+pub(crate) struct Files<H: Hash> {
+    pub(crate) disk: Arc<dyn Disk>,
+    #[expect(dead_code, reason = "it is kept for its drop")]
+    pub(crate) lock: Locked,
+    pub(crate) head: Arc<dyn DiskFile>,
+    /// As it was written last.
+    pub(crate) manifest: Manifest,
+    pub(crate) active: Active,
+    /// The changes in the active segment.
+    pub(crate) changes: Vec<Arc<RefChange<H>>>,
+}
+
+/// The segment that is written.
+#[derive(Debug)]
+pub(crate) struct Active {
+    pub(crate) header: SegmentHeader,
+    pub(crate) file: Arc<dyn DiskFile>,
+    /// Where its last batch ends.
+    pub(crate) end: u64,
+    /// Its first bytes that are not known to be zero lie before this.
+    pub(crate) zeros_end: u64,
+    /// How far ahead zeros are written.
+    pub(crate) ahead: u64,
+    pub(crate) durable_end: u64,
+    /// The number of the next batch.
+    pub(crate) next_batch: u64,
+    /// The checksum that the next batch names.
+    pub(crate) chain: u32,
+}
+
+/// What is sealed.
+#[derive(Debug)]
+pub(crate) struct Seal<'a, H: Hash> {
+    /// The number of the next segment.
+    pub(crate) next: u32,
+    /// The blocks of the segment.
+    pub(crate) places: &'a Places<H>,
+    /// The index of the segments before.
+    pub(crate) runs: &'a [Arc<Run>],
+    /// The refs after the segment.
+    pub(crate) table: &'a Table<H>,
+    /// The place in the log after the segment, and where the log begins.
+    pub(crate) after: Cursor,
+    pub(crate) oldest: Cursor,
+}
+
+/// What was sealed and what takes its place.
+#[derive(Debug)]
+pub(crate) struct Sealed {
+    pub(crate) runs: Vec<Arc<Run>>,
+    /// The new segment.
+    pub(crate) file: Arc<dyn DiskFile>,
+}
+
+impl<H: Hash> Files<H> {
+    /// Returns what the header of the next batch says of the batches before.
+    pub(crate) const fn link(&self) -> Link {
+        let Active { header, chain, durable_end, .. } = &self.active;
+        Link { salt: header.salt, chain: *chain, durable_end: *durable_end }
+    }
+
+    /// Writes a batch at the end of the active segment.
+    pub(crate) fn write(&mut self, flight: &Flight) -> PackResult<()> {
+        let active = &mut self.active;
+        debug_assert_eq!((flight.segment, flight.start), (active.header.number, active.end));
+        let name = active.name();
+        let written = active.file.write_all_at(&flight.bytes, flight.start);
+        written.map_err(PackError::io(format!("write {name}")))?;
+        active.end = flight.end();
+        active.next_batch = flight.number + 1;
+        active.chain = flight.chain();
+        active.extend();
+        Ok(())
+    }
+
+    /// Makes durable what was written, and notes it.
+    pub(crate) fn sync(&mut self) -> PackResult<()> {
+        let active = &mut self.active;
+        if active.durable_end < active.end {
+            active.sync()?;
+            self.note_head();
+        }
+        Ok(())
+    }
+
+    /// Seals the active segment and begins another one. `numbers` gives numbers that no file has.
+    ///
+    /// After an error everything is as it was, unless it came from a sync.
+    pub(crate) fn rotate(
+        &mut self,
+        seal: &Seal<'_, H>,
+        numbers: &mut impl FnMut() -> u32,
+        settings: &Settings,
+    ) -> PackResult<Sealed> {
+        let sealed = self.try_rotate(seal, numbers, settings);
+        // What counts no more, or does not count after all. After another failure it is not known
+        // which manifest is in place, so nothing is removed.
+        if sealed.as_ref().map_or_else(PackError::is_full, |_| true) {
+            self.remove_strays();
+        }
+        sealed
+    }
+
+    fn try_rotate(
+        &mut self,
+        seal: &Seal<'_, H>,
+        numbers: &mut impl FnMut() -> u32,
+        settings: &Settings,
+    ) -> PackResult<Sealed> {
+        self.sync()?;
+        let disk = Arc::clone(&self.disk);
+        let mut files = self.manifest.files.clone();
+        self.list_sealed(&mut files);
+        let runs = write_runs(&*disk, seal, numbers)?;
+        files.retain(|file| file.kind != FileKind::Index);
+        files.extend(runs.iter().map(|run| index_entry(run)));
+        self.write_changes(&mut files, seal)?;
+        let bytes = encode_refs(seal.table, seal.after);
+        let sequences = [seal.after.sequence, 0];
+        files.retain(|file| file.kind != FileKind::Refs);
+        files.push(write_file(&*disk, FileKind::Refs, numbers(), &bytes, sequences)?);
+        let first_batch = self.active.next_batch;
+        let active =
+            Active::create(&*disk, seal.next, first_batch, seal.after, settings.ahead_bytes)?;
+        disk.sync().map_err(PackError::sync(format!("sync {}", disk.place())))?;
+        self.write_manifest(Manifest {
+            state: state(settings),
+            incarnation: seal.after.incarnation,
+            active: seal.next,
+            next_file: numbers(),
+            durable_end: active.end,
+            files,
+            ..self.manifest.clone()
+        })?;
+        self.active = active;
+        self.changes.clear();
+        Ok(Sealed { runs, file: Arc::clone(&self.active.file) })
+    }
+
+    /// Says in the manifest that the directory is closed, and where the log ends.
+    pub(crate) fn close(&mut self) -> PackResult<()> {
+        self.sync()?;
+        let durable_end = self.active.end;
+        let manifest = Manifest { state: State::Closed, durable_end, ..self.manifest.clone() };
+        self.write_manifest(manifest)
+    }
+
+    /// Puts a manifest in place of the one before.
+    pub(crate) fn write_manifest(&mut self, manifest: Manifest) -> PackResult<()> {
+        let generation = self.manifest.generation + 1;
+        let manifest = Manifest { generation, ..manifest };
+        write_manifest(&*self.disk, &manifest)?;
+        self.manifest = manifest;
+        Ok(())
+    }
+
+    /// Lists the active segment as a sealed one, if it holds anything.
+    fn list_sealed(&self, files: &mut Vec<FileEntry>) {
+        let Active { header, end, next_batch, .. } = &self.active;
+        if *next_batch > header.first_batch {
+            files.push(FileEntry {
+                kind: FileKind::Segment,
+                number: header.number,
+                length: *end,
+                first: header.first_batch,
+                last: *next_batch,
+            });
+        }
+    }
+
+    /// Keeps the changes of the active segment in a file of their own, and drops those files of which
+    /// the log keeps nothing.
+    fn write_changes(&self, files: &mut Vec<FileEntry>, seal: &Seal<'_, H>) -> PackResult<()> {
+        let same = self.active.header.after.incarnation == seal.after.incarnation;
+        let kept = |file: &FileEntry| same && file.last > seal.oldest.sequence;
+        files.retain(|file| file.kind != FileKind::Changes || kept(file));
+        let (Some(first), Some(last)) = (self.changes.first(), self.changes.last()) else {
+            return Ok(());
+        };
+        if same {
+            let bytes = encode_changes(&self.changes, seal.after.incarnation);
+            let number = self.active.header.number;
+            let sequences = [first.cursor.sequence, last.cursor.sequence];
+            files.push(write_file(&*self.disk, FileKind::Changes, number, &bytes, sequences)?);
+        }
+        Ok(())
+    }
+
+    /// Removes files of ours that do not count. What cannot be removed now is removed another time.
+    pub(crate) fn remove_strays(&self) {
+        let active = (FileKind::Segment, self.active.header.number);
+        let counts: HashSet<_> = self
+            .manifest
+            .files
+            .iter()
+            .map(|file| (file.kind, file.number))
+            .chain([active])
+            .collect();
+        for name in self.disk.list().unwrap_or_default() {
+            let ours = FileKind::of_file_name(&name).is_some_and(|file| !counts.contains(&file));
+            if ours || name == MANIFEST_NEW {
+                drop(self.disk.unlink(&name));
+            }
+        }
+    }
+
+    /// Notes how far the segment is durable. That it is not noted is no failure: it is a hint.
+    fn note_head(&self) {
+        let Active { header, durable_end, .. } = &self.active;
+        let (segment, salt, durable_end) = (header.number, header.salt, *durable_end);
+        drop(self.head.write_all_at(&Head { segment, salt, durable_end }.encode(), 0));
+    }
+}
+
+impl Active {
+    /// Makes an empty segment, and makes it durable.
+    pub(crate) fn create(
+        disk: &dyn Disk,
+        number: u32,
+        first_batch: u64,
+        after: Cursor,
+        ahead: u64,
+    ) -> PackResult<Self> {
+        let name = FileKind::Segment.file_name(number);
+        let header = SegmentHeader { number, salt: random_salt(), first_batch, after };
+        let file = disk.create(&name).map_err(PackError::io(format!("make {name}")))?;
+        let written = file.write_all_at(&header.encode(), 0);
+        written.map_err(PackError::io(format!("write {name}")))?;
+        let end = SegmentHeader::LENGTH as u64;
+        let chain = header.chain();
+        let (zeros_end, durable_end, next_batch) = (end, end, first_batch);
+        let mut active =
+            Self { header, file, end, zeros_end, ahead, durable_end, next_batch, chain };
+        active.extend();
+        active.sync()?;
+        Ok(active)
+    }
+
+    pub(crate) fn name(&self) -> String {
+        FileKind::Segment.file_name(self.header.number)
+    }
+
+    fn sync(&mut self) -> PackResult<()> {
+        self.file.sync().map_err(PackError::sync(format!("sync {}", self.name())))?;
+        self.durable_end = self.end;
+        Ok(())
+    }
+
+    /// Writes zeros ahead. Without room for them it goes on without.
+    fn extend(&mut self) {
+        if self.end < self.zeros_end {
+            return;
+        }
+        let start = self.end.max(self.zeros_end);
+        let zeros_end = self.end.next_multiple_of(self.ahead) + self.ahead;
+        let zeros = usize::try_from(zeros_end - start).map(|length| vec![0; length]);
+        if zeros.is_ok_and(|zeros| self.file.write_all_at(&zeros, start).is_ok()) {
+            self.zeros_end = zeros_end;
+        }
+    }
+}
+
+/// Returns the state that the manifest of a directory in use has.
+pub(crate) const fn state(settings: &Settings) -> State {
+    match settings.options.durability {
+        Durability::Sync => State::InUseSync,
+        Durability::Os => State::InUseOs,
+    }
+}
+
+/// Puts a manifest in place, durably.
+pub(crate) fn write_manifest(disk: &dyn Disk, manifest: &Manifest) -> PackResult<()> {
+    let failed = || PackError::io(format!("write {MANIFEST_NEW}"));
+    let file = disk.create(MANIFEST_NEW).map_err(failed())?;
+    file.write_all_at(&manifest.encode(), 0).map_err(failed())?;
+    file.sync().map_err(PackError::sync(format!("sync {MANIFEST_NEW}")))?;
+    disk.rename(MANIFEST_NEW, MANIFEST)
+        .map_err(PackError::io(format!("rename {MANIFEST_NEW} to {MANIFEST}")))?;
+    disk.sync().map_err(PackError::sync(format!("sync {}", disk.place())))
+}
+
+fn write_run<H: Hash>(disk: &dyn Disk, number: u32, places: &Places<H>) -> PackResult<Run> {
+    let mut entries: Vec<_> = places.iter().map(|(key, place)| (*key, *place)).collect();
+    entries.sort_unstable_by_key(|(key, _)| *key);
+    let count = entries.len();
+    let entries = entries.iter().map(|(key, place)| Ok((key.as_bytes(), *place)));
+    run::write(disk, number, H::LENGTH, count, entries)
+}
+
+/// Returns the runs that hold the blocks of the segment, too.
+fn write_runs<H: Hash>(
+    disk: &dyn Disk,
+    seal: &Seal<'_, H>,
+    numbers: &mut impl FnMut() -> u32,
+) -> PackResult<Vec<Arc<Run>>> {
+    let mut runs = seal.runs.to_vec();
+    if !seal.places.is_empty() {
+        runs.insert(0, Arc::new(write_run(disk, numbers(), seal.places)?));
+    }
+    let due = merge::due(&runs);
+    if due > 0 {
+        let newest: Vec<_> = runs.drain(..due).collect();
+        let count = newest.iter().map(|run| run.entries()).sum::<u64>();
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let merged = run::write(disk, numbers(), H::LENGTH, count, merge::merged(&newest))?;
+        runs.insert(0, Arc::new(merged));
+    }
+    Ok(runs)
+}
+
+fn index_entry(run: &Run) -> FileEntry {
+    let (kind, number, length) = (FileKind::Index, run.number, run.size());
+    FileEntry { kind, number, length, first: run.entries(), last: 0 }
+}
+
+/// Writes a small file whole, and makes it durable.
+pub(crate) fn write_file(
+    disk: &dyn Disk,
+    kind: FileKind,
+    number: u32,
+    bytes: &[u8],
+    [first, last]: [u64; 2],
+) -> PackResult<FileEntry> {
+    let name = kind.file_name(number);
+    let failed = || PackError::io(format!("write {name}"));
+    let file = disk.create(&name).map_err(failed())?;
+    file.write_all_at(bytes, 0).map_err(failed())?;
+    file.sync().map_err(PackError::sync(format!("sync {name}")))?;
+    Ok(FileEntry { kind, number, length: bytes.len() as u64, first, last })
+}
+
+/// Returns a random number, from where the ids of updates come from.
+fn random_salt() -> u64 {
+    UpdateId::random().as_bytes().iter().take(8).fold(0, |salt, byte| salt << 8 | u64::from(*byte))
+}

@@ -1,0 +1,267 @@
+use std::sync::Arc;
+
+use ramus_core::{Error, ErrorKind, Hash, Result};
+
+use super::core::Core;
+use super::files::{Files, Seal};
+use super::tail::Flight;
+use crate::error::{PackError, PackResult};
+use crate::format::segment::SegmentHeader;
+use crate::shared::Shared;
+
+/// The writer at work. There is one at a time: who has the [`Files`].
+#[derive(Debug)]
+pub(crate) struct Pump<H: Hash> {
+    shared: Arc<Shared<H>>,
+    files: Box<Files<H>>,
+}
+
+enum Work {
+    /// Seal the active segment, and begin the one of this number.
+    Rotate(u32),
+    /// Write this batch, and sync it if so said.
+    Write(Flight, bool),
+    Sync,
+    Stop,
+}
+
+/// Sees to it that what there is to do is done, where blocking is allowed.
+pub(crate) fn wake<H: Hash>(shared: &Arc<Shared<H>>) {
+    if let Some(pump) = Pump::take(shared) {
+        let queued = Queued(Some(pump));
+        match tokio::runtime::Handle::try_current() {
+            // Nobody awaits it: whoever waits is told, and it ends when there is nothing to do.
+            Ok(runtime) => drop(runtime.spawn_blocking(move || queued.run())),
+            Err(_) => drop(queued),
+        }
+    }
+}
+
+/// Does what there is to do, here; or waits until it is done elsewhere and the store has ended.
+pub(crate) fn finish<H: Hash>(shared: &Arc<Shared<H>>) {
+    if let Some(pump) = Pump::take(shared) {
+        pump.run();
+    }
+    let mut core = shared.core.lock();
+    while core.ended.is_none() {
+        shared.idle.wait(&mut core);
+    }
+}
+
+/// A writer that waits for a thread. If the runtime gives it none, because it ends, it takes one of its
+/// own: others may wait for it.
+struct Queued<H: Hash>(Option<Pump<H>>);
+
+impl<H: Hash> Queued<H> {
+    fn run(mut self) {
+        if let Some(pump) = self.0.take() {
+            pump.run();
+        }
+    }
+}
+
+impl<H: Hash> Drop for Queued<H> {
+    fn drop(&mut self) {
+        if let Some(pump) = self.0.take() {
+            let shared = Arc::clone(&pump.shared);
+            let thread = std::thread::Builder::new().name("ramus-pack".to_owned());
+            if let Err(cause) = thread.spawn(move || pump.run()) {
+                let error = Error::new(ErrorKind::Limit, "cannot start a thread to write");
+                shared.ended(&Err(error.with_source(cause)));
+            }
+        }
+    }
+}
+
+impl<H: Hash> Pump<H> {
+    /// Returns the writer, if it is idle.
+    fn take(shared: &Arc<Shared<H>>) -> Option<Self> {
+        let files = shared.core.lock().idle.take()?;
+        Some(Self { shared: Arc::clone(shared), files })
+    }
+
+    /// Works until there is nothing to do.
+    fn run(mut self) {
+        let _ended = Panicked(Arc::clone(&self.shared));
+        loop {
+            let work = {
+                let shared = Arc::clone(&self.shared);
+                let mut core = shared.core.lock();
+                let Some(work) = self.work(&mut core) else {
+                    core.idle = Some(self.files);
+                    return;
+                };
+                work
+            };
+            let done = match work {
+                Work::Rotate(number) => self.rotate(number),
+                Work::Write(flight, sync) => self.write(&flight, sync),
+                Work::Sync => self.sync(),
+                Work::Stop => break,
+            };
+            if let Err(error) = done {
+                self.fail(error);
+            }
+        }
+        let ended = self.end();
+        let Self { shared, files } = self;
+        // Whoever is told that the store is closed may open it again.
+        drop(files);
+        shared.ended(&ended);
+    }
+
+    fn work(&self, core: &mut Core<H>) -> Option<Work> {
+        if core.failed.is_some() {
+            return core.stop.then_some(Work::Stop);
+        }
+        let wanted = !core.waiting.is_empty();
+        if core.full && !wanted {
+            // Not again before somebody asks.
+            return core.stop.then_some(Work::Stop);
+        }
+        let sync = core.wants_sync();
+        if let Some(flight) = core.tail.flight() {
+            return Some(Work::Write(flight.clone(), sync));
+        }
+        if core.tail.segment() != self.files.active.header.number {
+            return Some(Work::Rotate(core.tail.segment()));
+        }
+        let large = core.tail.len() >= self.shared.settings.write_bytes;
+        if !core.tail.is_empty() && (wanted || large || core.stop) {
+            let flight = core.tail.take(self.files.link());
+            if core.tail.start() >= self.shared.settings.segment_bytes {
+                self.shared.index.rotate();
+                core.tail.begin_segment(self.shared.next_file(), SegmentHeader::LENGTH as u64);
+            }
+            return Some(Work::Write(flight, sync));
+        }
+        if sync {
+            return Some(Work::Sync);
+        }
+        core.stop.then_some(Work::Stop)
+    }
+
+    fn write(&mut self, flight: &Flight, sync: bool) -> PackResult<()> {
+        self.files.write(flight)?;
+        if sync {
+            self.files.sync()?;
+        }
+        self.shared.set_written(self.files.active.header.number, self.files.active.end);
+        let mut core = self.shared.core.lock();
+        core.tail.landed();
+        core.full = false;
+        core.written = flight.number;
+        if sync {
+            core.synced = flight.number;
+        }
+        drop(core);
+        self.publish();
+        Ok(())
+    }
+
+    fn sync(&mut self) -> PackResult<()> {
+        self.files.sync()?;
+        {
+            let mut core = self.shared.core.lock();
+            core.full = false;
+            core.synced = core.written;
+        }
+        self.publish();
+        Ok(())
+    }
+
+    fn rotate(&mut self, next: u32) -> PackResult<()> {
+        // What was appended before has to be visible: it is what the refs are after the segment.
+        self.sync()?;
+        let shared = &*self.shared;
+        let (table, after, oldest) = {
+            let visible = shared.visible.lock();
+            (visible.table.clone(), visible.log.end(), visible.log.oldest())
+        };
+        let (places, runs) = (shared.index.sealing(), shared.index.runs());
+        let seal = Seal { next, places: &places, runs: &runs, table: &table, after, oldest };
+        let sealed = self.files.rotate(&seal, &mut || shared.next_file(), &shared.settings)?;
+        shared.index.add_segment(next, sealed.file);
+        shared.index.sealed(sealed.runs);
+        shared.set_written(next, self.files.active.end);
+        Ok(())
+    }
+
+    /// Makes visible what is durable now, and tells those who waited for it.
+    fn publish(&mut self) {
+        let need = self.shared.need();
+        let (waiters, changes) = {
+            let mut core = self.shared.core.lock();
+            let (changes, table) = core.take_visible(need);
+            let mut visible = self.shared.visible.lock();
+            for change in &changes {
+                // They were judged in this order, so each is the next.
+                debug_assert_eq!(change.previous, visible.log.end().sequence);
+                drop(visible.log.push(Arc::clone(change)));
+            }
+            if let Some(table) = table {
+                visible.table = table;
+            }
+            (core.satisfied(), changes)
+        };
+        self.files.changes.extend(changes.iter().cloned());
+        // Whoever subscribes after an answer is told of later changes only.
+        for change in changes {
+            self.shared.hub.publish(change);
+        }
+        for waiter in waiters {
+            waiter.tell(Ok(()));
+        }
+    }
+
+    /// Takes a failure: for good, or until there is room again.
+    fn fail(&mut self, error: PackError) {
+        let full = error.is_full();
+        let error = Error::from(error);
+        let waiters = {
+            let mut core = self.shared.core.lock();
+            let visible = self.shared.visible.lock();
+            if full {
+                core.roll_back(&visible);
+                core.full = true;
+            } else {
+                core.failed = Some(self.shared.ended_writing(&error));
+            }
+            std::mem::take(&mut core.waiting)
+        };
+        for waiter in waiters {
+            waiter.tell(Err(error.clone()));
+        }
+    }
+
+    /// Leaves the directory closed.
+    fn end(&mut self) -> Result<()> {
+        let unwritten = {
+            let core = self.shared.core.lock();
+            if core.read_only {
+                return Ok(());
+            }
+            if let Some(failed) = &core.failed {
+                return Err(failed.clone());
+            }
+            core.tail.flight().is_some() || !core.tail.is_empty()
+        };
+        if unwritten {
+            let message = "blocks that no ref names were lost: there was no room for them";
+            return Err(Error::new(ErrorKind::Limit, message));
+        }
+        self.files.close().map_err(Error::from)
+    }
+}
+
+/// Tells everyone if the writer panics.
+struct Panicked<H: Hash>(Arc<Shared<H>>);
+
+impl<H: Hash> Drop for Panicked<H> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let message = "the writer has ended unexpectedly; open the store again";
+            self.0.ended(&Err(Error::new(ErrorKind::Unavailable, message)));
+        }
+    }
+}

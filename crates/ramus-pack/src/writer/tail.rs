@@ -1,0 +1,179 @@
+use std::sync::Arc;
+
+use crc32fast::Hasher;
+
+use crate::format::batch::BatchHeader;
+use crate::format::record::{Kind, RecordHeader};
+use crate::format::{Reader, checksum};
+
+/// The end of the log that is not in the file yet: the open batch, and the one that is being written.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    /// The segment of the open batch.
+    segment: u32,
+    /// Where the open batch begins in it.
+    start: u64,
+    /// The number of the open batch.
+    number: u64,
+    /// Space for its header, and its records; empty if it has none.
+    bytes: Vec<u8>,
+    /// The checksum of the headers of its records.
+    headers: Hasher,
+    flight: Option<Flight>,
+}
+
+/// A batch that is being written.
+#[derive(Clone, Debug)]
+pub(crate) struct Flight {
+    pub(crate) segment: u32,
+    pub(crate) start: u64,
+    pub(crate) number: u64,
+    pub(crate) bytes: Arc<Vec<u8>>,
+}
+
+/// What of the header of a batch the writer knows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Link {
+    pub(crate) salt: u64,
+    pub(crate) chain: u32,
+    pub(crate) durable_end: u64,
+}
+
+impl Tail {
+    pub(crate) fn new(segment: u32, start: u64, number: u64) -> Self {
+        Self { segment, start, number, bytes: Vec::new(), headers: Hasher::new(), flight: None }
+    }
+
+    pub(crate) const fn segment(&self) -> u32 {
+        self.segment
+    }
+
+    /// Returns the number of the last batch that has a record.
+    pub(crate) const fn last_number(&self) -> u64 {
+        if self.bytes.is_empty() { self.number - 1 } else { self.number }
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Returns how many bytes the open batch has.
+    pub(crate) const fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(crate) const fn start(&self) -> u64 {
+        self.start
+    }
+
+    pub(crate) const fn flight(&self) -> Option<&Flight> {
+        self.flight.as_ref()
+    }
+
+    /// Appends a record and returns where it lies in the segment.
+    pub(crate) fn push(&mut self, header: &[u8], key: &[u8], body: &[u8]) -> u32 {
+        if self.bytes.is_empty() {
+            self.bytes.resize(BatchHeader::LENGTH, 0);
+        }
+        let offset = self.start + self.bytes.len() as u64;
+        self.headers.update(header);
+        self.headers.update(key);
+        for part in [header, key, body] {
+            self.bytes.extend_from_slice(part);
+        }
+        u32::try_from(offset).expect("a segment and a batch are shorter than 4 GiB")
+    }
+
+    /// Ends the open batch and returns it; the next one begins where it ends.
+    pub(crate) fn take(&mut self, link: Link) -> Flight {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.resize(bytes.len().next_multiple_of(BatchHeader::ALIGNMENT), 0);
+        let length = bytes.len() - BatchHeader::LENGTH;
+        assert!(length <= BatchHeader::BODY_BYTES_MAX as usize, "nothing is added to a full batch");
+        let Link { salt, chain, durable_end } = link;
+        let header = BatchHeader {
+            salt,
+            number: self.number,
+            length: u32::try_from(length).expect("a batch is shorter than 4 GiB"),
+            records: std::mem::take(&mut self.headers).finalize(),
+            durable_end,
+            chain,
+        };
+        bytes[..BatchHeader::LENGTH].copy_from_slice(&header.encode());
+        let (segment, start, number) = (self.segment, self.start, self.number);
+        let flight = Flight { segment, start, number, bytes: Arc::new(bytes) };
+        self.start = flight.end();
+        self.number += 1;
+        self.flight = Some(flight.clone());
+        flight
+    }
+
+    /// Lets the open batch, which is empty, be the first of a new segment.
+    pub(crate) fn begin_segment(&mut self, segment: u32, start: u64) {
+        debug_assert!(self.bytes.is_empty(), "no record changes its segment");
+        (self.segment, self.start) = (segment, start);
+    }
+
+    /// Forgets the batch that is in the file now.
+    pub(crate) fn landed(&mut self) {
+        self.flight = None;
+    }
+
+    /// Returns so many bytes of the segment, if they are not in the file yet.
+    pub(crate) fn read(&self, segment: u32, offset: u64, length: usize) -> Option<Vec<u8>> {
+        let open = (self.segment, self.start, &self.bytes);
+        let flight =
+            self.flight.as_ref().map(|flight| (flight.segment, flight.start, &*flight.bytes));
+        [Some(open), flight].into_iter().flatten().find_map(|(of, start, bytes)| {
+            let at = usize::try_from(offset.checked_sub(start)?).ok()?;
+            let end = at.checked_add(length)?;
+            (of == segment).then(|| bytes.get(at..end))?.map(<[u8]>::to_vec)
+        })
+    }
+
+    /// Makes every change that is not in the file void.
+    pub(crate) fn void_changes(&mut self, key_length: usize) {
+        if !self.bytes.is_empty() {
+            self.headers = void_changes(&mut self.bytes, key_length);
+        }
+        if let Some(flight) = &mut self.flight {
+            let mut bytes = flight.bytes.to_vec();
+            let records = void_changes(&mut bytes, key_length).finalize();
+            let header = bytes.first_chunk().map(BatchHeader::decode);
+            if let Some(Ok((header, _))) = header {
+                let header = BatchHeader { records, ..header };
+                bytes[..BatchHeader::LENGTH].copy_from_slice(&header.encode());
+            }
+            flight.bytes = Arc::new(bytes);
+        }
+    }
+}
+
+impl Flight {
+    /// Returns where the batch ends in the segment.
+    pub(crate) fn end(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
+
+    /// Returns the checksum that the next batch names.
+    pub(crate) fn chain(&self) -> u32 {
+        checksum(&[&self.bytes[..BatchHeader::LENGTH - 4]])
+    }
+}
+
+/// Makes the changes of a batch void, and returns the checksum of the headers of its records.
+fn void_changes(batch: &mut [u8], key_length: usize) -> Hasher {
+    let mut headers = Hasher::new();
+    let mut at = BatchHeader::LENGTH;
+    while let Ok((header, key)) = RecordHeader::take(&mut Reader::new(&batch[at..]), key_length) {
+        let key = key.len();
+        if header.kind == Kind::Change {
+            let void = RecordHeader { kind: Kind::Void, ..header }.encode(&[]);
+            batch[at..at + RecordHeader::LENGTH].copy_from_slice(&void);
+        }
+        let body = at + RecordHeader::LENGTH + key;
+        headers.update(&batch[at..body]);
+        at = body + header.length as usize;
+    }
+    headers
+}
