@@ -35,7 +35,8 @@ async fn writers_at_once_lose_no_entry_of_a_log(bed: Bed) {
     for writer in writers {
         writer.await.unwrap().unwrap();
     }
-    let (main, draft) = (bed.main().await, bed.repo().branch("draft").await.unwrap());
+    let repo = bed.repo();
+    let (main, draft) = (repo.main().await.unwrap(), repo.branch("draft").await.unwrap());
     let mut reader = log.read(&main, &LogCursor::start()).await.unwrap();
     assert_eq!(reader.collect().await.unwrap().len(), 20);
     let cursor = reader.cursor().clone();

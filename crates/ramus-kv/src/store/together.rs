@@ -50,8 +50,9 @@ impl<S: Schema> Repo<S> {
     /// # async fn example(repo: Repo<Kv<Counter>>) -> ramus_core::Result<()> {
     /// let (mut ada, mut bob) =
     ///     (repo.branch("ada").await?.begin().await?, repo.branch("bob").await?.begin().await?);
-    /// ada.update("balance", |had| Ok(Some(had.unwrap_or_default() - 3))).await?;
-    /// bob.update("balance", |had| Ok(Some(had.unwrap_or_default() + 3))).await?;
+    /// let moved = |had: Option<&Counter>, by| Counter(had.map_or(0, |had| had.0) + by);
+    /// ada.update("balance", |had| Some(moved(had, -3))).await?;
+    /// bob.update("balance", |had| Some(moved(had, 3))).await?;
     /// repo.commit_all([(ada, "three to Bob"), (bob, "three from Ada")]).await?;
     /// # Ok(())
     /// # }

@@ -78,14 +78,6 @@ fn a_new_segment_that_is_not_synced() {
 }
 
 #[test]
-fn an_adopted_tail_that_is_not_synced() {
-    is_noticed(|recording, names, at| {
-        let killed = at > 0 && matches!(recording.log[at - 1], Op::Nothing);
-        syncs(recording, names, at, ".segment") && killed
-    });
-}
-
-#[test]
 fn an_index_that_is_not_synced() {
     is_noticed(|recording, names, at| syncs(recording, names, at, ".index"));
 }
