@@ -36,6 +36,8 @@ on_every_backend!(
     whoever_is_dropped_at_any_poll_disturbs_nobody,
     a_round_is_bounded_in_bytes,
     writers_of_a_detached_handle_are_combined,
+    what_another_writer_deleted_is_not_brought_back_by_an_edit,
+    a_tree_in_place_of_the_whole_is_merged_as_a_whole,
 );
 
 type Write = BoxFuture<'static, Result<Option<Commit<Text>>>>;
@@ -501,4 +503,33 @@ async fn writers_of_a_detached_handle_are_combined(bed: Bed) {
     assert_eq!(head(&main).await, base);
     let aside = bed.repo().commit(&head(&aside).await.hash()).await.unwrap().unwrap();
     assert_eq!(aside.tree().find("19").await.unwrap().as_deref(), Some("1"));
+}
+
+async fn what_another_writer_deleted_is_not_brought_back_by_an_edit(bed: Bed) {
+    let main = bed.main().await;
+    for path in ["x", "dir/x", "dir/y"] {
+        put(&main, path, "0").await;
+        let mut edit = main.begin().await.unwrap();
+        edit.set(path, "1").await.unwrap();
+        main.remove(path, "remove").await.unwrap().unwrap();
+        let says = format!("`{path}`");
+        refused(main.commit(edit, "late").await, ErrorKind::Conflict, &says);
+        assert!(!main.mem(path).await.unwrap());
+    }
+}
+
+async fn a_tree_in_place_of_the_whole_is_merged_as_a_whole(bed: Bed) {
+    let main = bed.main().await;
+    put(&main, "x", "1").await;
+    put(&main, "y", "1").await;
+    let aside = main.repo().empty();
+    put(&aside, "x", "1").await;
+    put(&aside, "z", "1").await;
+    let mut tree = aside.tree().await.unwrap();
+    tree.set("w", "1").await.unwrap();
+    let mut edit = main.begin().await.unwrap();
+    edit.set_tree("", &tree).await.unwrap();
+    put(&main, "v", "1").await;
+    main.commit(edit, "replaced").await.unwrap().unwrap();
+    assert_eq!(steps(&main, "").await, ["v", "w", "x", "z"], "y went, and v came meanwhile");
 }
