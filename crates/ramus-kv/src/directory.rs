@@ -42,7 +42,7 @@ pub(crate) use self::scan::{From, Scan, Scanned};
 pub const METADATA_MAX: usize = 256;
 
 /// The longest encoding of contents that stands in its entry, in bytes.
-pub const INLINE_MAX: usize = 64;
+pub const INLINE_MAX: usize = 128;
 
 /// The first byte of a leaf.
 pub(crate) const LEAF_TAG: u8 = 0x02;

@@ -14,8 +14,8 @@ use super::build::Built;
 use super::item::{Body, Entry, Held, Item};
 use super::rule::{End, Gap, WEIGHT_MAX, cut};
 use super::{
-    DirBlock, Direction, Edits, EntryDiff, EntryPair, From, Nodes, Scan, build, build_by, edit,
-    find,
+    DirBlock, Direction, Edits, EntryDiff, EntryPair, From, INLINE_MAX, Nodes, Scan, build,
+    build_by, edit, find,
 };
 use crate::crew::Crew;
 
@@ -24,8 +24,11 @@ type Blocks = support::Blocks<Sha1>;
 type Map = BTreeMap<Step, Entry<Sha1>>;
 
 fn value(length: usize) -> Entry<Sha1> {
-    let held = Held::Inline(Bytes::from(vec![7; length.min(64)]));
-    Entry::Contents { held, metadata: Bytes::from(vec![8; length.saturating_sub(64).min(256)]) }
+    let held = Held::Inline(Bytes::from(vec![7; length.min(INLINE_MAX)]));
+    Entry::Contents {
+        held,
+        metadata: Bytes::from(vec![8; length.saturating_sub(INLINE_MAX).min(256)]),
+    }
 }
 
 /// The rule, word by word.

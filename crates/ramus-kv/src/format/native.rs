@@ -105,9 +105,9 @@ use crate::block::{CHUNK_MAX, CommitBlock, ContentsIndex, Link};
 /// |---|---|
 /// | `0x01` contents in a block | metadata (bytes, at most 256 of them), hash of the block of contents |
 /// | `0x02` directory | hash of its root block; it is not empty |
-/// | `0x03` contents in place | metadata (bytes, at most 256 of them), encoding of the contents (bytes, at most 64 of them) |
+/// | `0x03` contents in place | metadata (bytes, at most 256 of them), encoding of the contents (bytes, at most 128 of them) |
 ///
-/// Contents stand in place if and only if their encoding is at most 64 bytes long. In an index block
+/// Contents stand in place if and only if their encoding is at most 128 bytes long. In an index block
 /// the step is the first one below a child, and the body is the hash of the child's block, the number
 /// of entries below it (varint, not 0), and the weight of its items (varint).
 ///

@@ -211,7 +211,7 @@ leaf = [
     (b"a.b", directory(sha1(b"two"))),
     (b"ab", in_place(b"three", b"\x01\x02")),
     (b"abc", in_place(b"")),
-    (b"b", in_place(b"v" * 64)),
+    (b"b", in_place(b"v" * 128)),
     (b"long" * 40, in_block(sha1(b"five"), b"m" * 200)),
     *((b"n%02d" % number, in_place(b"%d" % number)) for number in range(12)),
     (b"\xff", directory(sha1(b"six"))),
@@ -241,7 +241,7 @@ commit = [
 ]
 write("commit", "A commit with two parents and two headers; hashes are SHA-1.", commit)
 
-long = b"a value that is too long to stand in its entry, so it has a block of its own"
+long = b"a value that is too long to stand in its entry, " * 3 + b"so it has a block of its own"
 below = directory_block(0, [(b"c", in_block(sha1(b"\x01" + long)))])
 beside = directory_block(0, [(b"e", in_place(b"2"))])
 root = [

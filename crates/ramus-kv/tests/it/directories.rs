@@ -6,7 +6,7 @@ use ramus_core::erased::Backend;
 use ramus_core::{
     ContentAddressable as _, ErrorKind, Hash as _, Path, ReadOnly as _, Sha1, Step, Storage as _,
 };
-use ramus_kv::block::{Child, DirectoryBlock};
+use ramus_kv::block::{Child, DirectoryBlock, INLINE_MAX};
 use ramus_kv::{Direction, Kv, ListOptions, Repo, Tree};
 use ramus_mem::Mem;
 
@@ -177,7 +177,7 @@ async fn what_an_outdated_tree_took_back_no_merge_with_an_older_commit_brings_ba
 async fn short_contents_have_the_name_of_the_block_that_longer_ones_would_have() {
     let repo = new_repo();
     let mut tree = repo.empty_tree();
-    for length in [0, 1, 64, 65, 1000] {
+    for length in [0, 1, INLINE_MAX, INLINE_MAX + 1, 1000] {
         let value = "v".repeat(length);
         tree.set("a", value.as_str()).await.unwrap();
         let name = Sha1::of(&[b"\x01", value.as_bytes()].concat());

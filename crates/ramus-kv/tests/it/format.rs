@@ -244,7 +244,7 @@ fn what_the_rules_do_not_allow_is_refused() {
         "the metadata of an entry are too long",
     );
     assert_refused(
-        decode_leaf(&[&[0, 1, b'a', 3, 0, 65], &[0; 65]]),
+        decode_leaf(&[&[0, 1, b'a', 3, 0, 0x81, 1], &[0; INLINE_MAX + 1]]),
         "contents that are too long stand in their entry",
     );
     let (longest, longer) = ([0x80, 0x08], [0x81, 0x08]);
@@ -308,7 +308,7 @@ fn a_block_that_breaks_the_rules_is_not_written() {
     refused(metadata(METADATA_MAX + 1), "the metadata of `a` have 257 bytes, of 256");
     let value = |length| leaf(vec![("a", in_place(&vec![0; length], b""))]);
     assert!(value(INLINE_MAX).encode().is_ok());
-    refused(value(INLINE_MAX + 1), "the contents in `a` have 65 bytes, of 64");
+    refused(value(INLINE_MAX + 1), "the contents in `a` have 129 bytes, of 128");
 
     let index = |level, children: &[Child<Sha1>]| {
         let steps = (b'a'..).map(|byte| step([byte]));

@@ -12,6 +12,7 @@ use std::fmt::Debug;
 use bytes::Raw;
 use ramus_core::erased::Backend;
 use ramus_core::{ContentAddressable as _, Error, ErrorKind, Result, Sha1, Sha256, Storage as _};
+use ramus_kv::block::INLINE_MAX;
 use ramus_kv::{Direction, Kv, ListOptions, Proof, Repo, Tree};
 use ramus_mem::Mem;
 
@@ -88,7 +89,7 @@ async fn whatever_a_tree_answers_can_be_proved() {
     let (_, found) = check!(tree, async |tree| tree.find("w/k004711").await);
     assert_eq!(found.as_deref(), Some("v4711"));
     let (_, found) = check!(tree, async |tree| tree.find("users/grace").await);
-    assert!(found.is_some_and(|found| found.len() > 64));
+    assert!(found.is_some_and(|found| found.len() > INLINE_MAX));
     for absent in ["w/k004711x", "w/a", "w/z", "nowhere", "nowhere/at/all", "users/ada/below", "w"]
     {
         let (_, found) = check!(tree, async |tree| tree.find(absent).await);
@@ -425,8 +426,9 @@ async fn a_proof_is_of_one_hash() {
 
 #[tokio::test]
 async fn the_encoding_is_that_of_the_golden_file() {
-    let long = "a value that is too long to stand in its entry, so it has a block of its own";
-    let tree = tree_of(&repo(), &[("a", "1"), ("b/c", long), ("d/e", "2")]).await;
+    let long = "a value that is too long to stand in its entry, ".repeat(3)
+        + "so it has a block of its own";
+    let tree = tree_of(&repo(), &[("a", "1"), ("b/c", &long), ("d/e", "2")]).await;
     let run = async |tree: &mut Tree<Text>| {
         let found = tree.find("b/c").await?;
         tree.set("f", "3").await?;

@@ -228,7 +228,7 @@ async fn what_a_walk_has_found_is_stored_with_what_it_is_put_into() {
     let storage = Mem::default();
     let repo = Repo::<Texts>::new(Backend::new(storage.clone()));
     let mut edit = repo.empty_tree();
-    let long = "z".repeat(100);
+    let long = "z".repeat(200);
     edit.set("a/b/c", long.as_str()).await.unwrap();
     let mut walk = edit.walk(WalkOptions::default().with_depth_min(2).unique());
     let found = walk.next().await.unwrap().unwrap().found.tree().unwrap();
@@ -264,12 +264,12 @@ async fn what_lies_at_two_places_is_written_once() {
     let probe = Probe::default();
     let repo = Repo::<Texts>::new(probe.backend());
     let mut part = repo.empty_tree();
-    part.set("x", "z".repeat(100)).await.unwrap();
+    part.set("x", "z".repeat(200)).await.unwrap();
     let mut tree = repo.empty_tree();
     for place in ["a", "b/c", "d/e/f"] {
         tree.set_tree(place, &part).await.unwrap();
     }
-    tree.set("y", "z".repeat(100)).await.unwrap();
+    tree.set("y", "z".repeat(200)).await.unwrap();
     let store = repo.empty();
     store.set_tree("", &tree, "store").await.unwrap();
     assert_eq!(probe.writes(), 7, "the value, the part, `b`, `d`, `d/e`, the root, the commit");
@@ -282,7 +282,7 @@ async fn an_edit_that_is_dropped_half_way_has_changed_nothing() {
     let probe = Probe::default();
     let store = Repo::<Texts>::new(probe.backend()).empty();
     for path in ["a/b/c", "a/b/d", "e/f/g"] {
-        store.set(path, path.repeat(30), "fill").await.unwrap();
+        store.set(path, path.repeat(200), "fill").await.unwrap();
     }
     let name = store.tree().await.unwrap().hash().await.unwrap();
     let plain = Concrete::contents("plain".to_owned());
@@ -335,7 +335,7 @@ async fn a_directory_that_is_nowhere_is_refused_also_after_a_lost_race() {
 async fn a_commit_of_a_directory_that_is_none_is_refused() {
     let repo = new_repo();
     let main = repo.main().await.unwrap();
-    main.set("a", "x".repeat(100), "first").await.unwrap();
+    main.set("a", "x".repeat(200), "first").await.unwrap();
     let contents = main.tree().await.unwrap().find_hash("a").await.unwrap().unwrap();
     let shallow = repo.tree(&contents).await.unwrap();
     let error = main.set_tree("b", &shallow, "no directory").await.unwrap_err();
@@ -346,7 +346,7 @@ async fn a_commit_of_a_directory_that_is_none_is_refused() {
 async fn a_directory_that_was_added_below_is_grafted_committed_and_read() {
     let (here, there) = (Mem::default(), Mem::default());
     let source = Repo::<Texts>::new(Backend::new(there.clone())).main().await.unwrap();
-    let long = "z".repeat(100);
+    let long = "z".repeat(200);
     source.set("x/y", long.as_str(), "make").await.unwrap();
     let tree = source.tree().await.unwrap();
     let names = [

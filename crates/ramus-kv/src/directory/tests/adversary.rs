@@ -7,7 +7,7 @@ use ramus_core::{Hash as _, Sha1, Step, hash_type};
 use super::super::build::build;
 use super::super::item::{Body, Child, Entry, Item};
 use super::super::rule::{End, Gap, LEVEL_MAX, WEIGHT_MAX, cut};
-use super::super::{DirBlock, Direction, EntryDiff, From, Scan, find};
+use super::super::{DirBlock, Direction, EntryDiff, From, INLINE_MAX, Scan, find};
 use super::support::{Batch, Choices, Model, check_local, held, now, step};
 
 hash_type! {
@@ -88,8 +88,8 @@ fn attack(mut model: Model<Chosen>, new: impl Fn(u64) -> Step, about: &str) {
         let near = new(choices.below(1000));
         let there = model.map.range(near.clone()..).next().map(|(step, _)| step.clone());
         let batch: Batch<Chosen> = match (number % 3, there) {
-            (0, _) | (_, None) => [(near, Some(entry(64)))].into(),
-            (1, Some(there)) => [(there, Some(entry(65)))].into(),
+            (0, _) | (_, None) => [(near, Some(entry(INLINE_MAX)))].into(),
+            (1, Some(there)) => [(there, Some(entry(INLINE_MAX + 1)))].into(),
             (_, Some(there)) => [(there, None)].into(),
         };
         let before = model.levels();
@@ -106,7 +106,7 @@ fn attack(mut model: Model<Chosen>, new: impl Fn(u64) -> Step, about: &str) {
 fn the_bounds_hold_whatever_the_heights_of_the_gaps() {
     for heights in HEIGHTS {
         for (count, length) in [(600, 24), (120, 1024)] {
-            for value in [0, 64, 65] {
+            for value in [0, INLINE_MAX, INLINE_MAX + 1] {
                 let name = |number: u64| chosen(number, heights.of(number, count), length);
                 let model = Model::new((0..count).map(|number| (name(number), entry(value))));
                 // Steps between those that are there, of a height of their own.
@@ -126,7 +126,7 @@ fn the_bounds_hold_whatever_the_heights_of_the_gaps() {
 #[test]
 fn the_bounds_hold_for_steps_of_one_byte() {
     let bytes = || (1..=u8::MAX).filter(|byte| *byte != b'/');
-    for value in [0, 64, 65] {
+    for value in [0, INLINE_MAX, INLINE_MAX + 1] {
         let model = Model::new(bytes().map(|byte| (step([byte]), entry(value))));
         let new = |number: u64| {
             let byte = number.to_le_bytes()[0].max(1);
@@ -149,7 +149,8 @@ fn the_last_level_is_one_block_and_nothing_recurses() {
         model.check_rule("rising, as long as can be");
 
         let old = Arc::clone(&model.root);
-        let built = model.apply([(name(700), None), (name(ENTRIES), Some(entry(65)))].into());
+        let built =
+            model.apply([(name(700), None), (name(ENTRIES), Some(entry(INLINE_MAX + 1)))].into());
         let leaves = built.below.iter().filter(|(_, node)| node.level() == 0).count();
         assert!(leaves <= 3, "{leaves} leaves for two edits");
         assert!(built.below.len() <= 3 * usize::from(LEVEL_MAX), "{} blocks", built.below.len());
@@ -216,7 +217,7 @@ fn ground_steps_get_a_block_for_each_entry_and_no_more() {
         .map(|number| grind(number, band * number, band * number + band - 1).expect("a nonce"))
         .collect();
     let contents = |held| Entry::Contents { held, metadata: bytes::Bytes::new() };
-    let entry = || contents(held::<Sha1>(vec![b'v'; 64]));
+    let entry = || contents(held::<Sha1>(vec![b'v'; INLINE_MAX]));
     let mut model = Model::new(steps.iter().map(|step| (step.clone(), entry())));
     model.check_rule("ground for SHA-1");
     let leaves = model.levels()[0].starts.len() as u64;

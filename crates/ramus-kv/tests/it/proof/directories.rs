@@ -3,6 +3,7 @@
 
 use ramus_core::erased::Backend;
 use ramus_core::{ContentAddressable as _, ErrorKind, Hash as _, Sha1, Storage as _};
+use ramus_kv::block::INLINE_MAX;
 use ramus_kv::{Proof, Repo, Tree};
 use ramus_mem::Mem;
 
@@ -329,7 +330,7 @@ async fn contents_and_metadata_that_cannot_be_decoded_are_unproven() {
 
 #[tokio::test]
 async fn what_cannot_be_decoded_cannot_be_proved_even_if_nobody_minds() {
-    let garbage = [&[0x01][..], &[0xff; 65]].concat();
+    let garbage = [&[0x01][..], &[0xff; INLINE_MAX + 1]].concat();
     let name = Raw::name(&garbage);
     for root in [leaf(&[contents("x", name)]), leaf(&[directory("x", name)])] {
         let storage = Mem::<Sha1>::default();
@@ -382,8 +383,8 @@ async fn blocks_that_are_not_canonical_are_refused() {
 
 #[tokio::test]
 async fn what_an_entry_names_has_to_be_of_its_kind() {
-    let long = [&[0x01][..], &[b'x'; 65]].concat();
-    let short = [&[0x01][..], &[b'x'; 64]].concat();
+    let long = [&[0x01][..], &[b'x'; INLINE_MAX + 1]].concat();
+    let short = [&[0x01][..], &[b'x'; INLINE_MAX]].concat();
     let below = leaf(&[value(b"a", "1")]);
     let root = leaf(&[contents("c", Raw::name(&short))]);
     check(vec![root, short], "should stand in their entry").await;
@@ -395,7 +396,7 @@ async fn what_an_entry_names_has_to_be_of_its_kind() {
     let root = leaf(&[directory("d", Raw::name(&none))]);
     check(vec![root.clone(), none], "without entries").await;
     check(vec![root], "without entries").await;
-    let garbage = [&[0x01][..], &[0xff; 65]].concat();
+    let garbage = [&[0x01][..], &[0xff; INLINE_MAX + 1]].concat();
     let root = leaf(&[contents("c", Raw::name(&garbage))]);
     check(vec![root, garbage], "cannot be read as contents").await;
 }

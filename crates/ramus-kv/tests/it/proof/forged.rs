@@ -286,7 +286,7 @@ async fn only_the_one_encoding_is_read() {
 #[tokio::test]
 async fn no_byte_can_be_changed() {
     let repo = repo();
-    let tree = super::tree_of(&repo, &[("a", "1"), ("b/c", &"long ".repeat(20)), ("d", "2")]).await;
+    let tree = super::tree_of(&repo, &[("a", "1"), ("b/c", &"long ".repeat(40)), ("d", "2")]).await;
     let root = tree.hash().await.unwrap();
     let run = async |tree: &mut Tree<Text>| {
         tree.set("e", "3").await?;

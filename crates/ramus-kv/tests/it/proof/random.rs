@@ -139,7 +139,7 @@ async fn tree(width: u32, step: u32, values: &[(String, String)]) -> Tree<Text> 
     let repo = repo();
     let mut tree = repo.empty_tree();
     for number in (0..width).step_by(step as usize) {
-        tree.set(format!("w/{number:04}"), "x".repeat(20 + number as usize % 60))
+        tree.set(format!("w/{number:04}"), "x".repeat(100 + number as usize % 60))
             .await
             .expect("set");
     }
