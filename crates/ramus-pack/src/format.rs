@@ -8,6 +8,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod change;
+pub(crate) mod derived;
 pub(crate) mod files;
 pub(crate) mod head;
 pub(crate) mod manifest;

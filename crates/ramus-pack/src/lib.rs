@@ -45,6 +45,7 @@
 //! | `NNNNNNNN.index` | where the blocks of sealed segments lie |
 //! | `NNNNNNNN.changes`, `NNNNNNNN.refs` | the changes of a sealed segment, the refs after it |
 //! | `head` | how far the active segment is durable |
+//! | `….derived` | derived data, such as the history index; can be deleted while nobody has the directory open |
 //! | `lock` | held while the directory is open; says by which process |
 //!
 //! Memory holds the refs, the kept changes, the places of the blocks of the active segment (at most two
@@ -66,6 +67,7 @@ mod format;
 mod index;
 
 mod cache;
+mod derived;
 mod read;
 mod recover;
 mod scan;

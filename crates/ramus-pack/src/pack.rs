@@ -3,7 +3,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ramus_core::{Error, ErrorKind, Hash, NoSweep, RefOutcome, RefUpdate, Result, Sha1, Storage};
+use ramus_core::{
+    Error, ErrorKind, Hash, NoSweep, RefName, RefOutcome, RefUpdate, Result, Sha1, Storage,
+};
 
 use crate::disk::{Disk, RealDisk};
 use crate::error::PackError;
@@ -105,6 +107,24 @@ impl<H: Hash> Storage for Pack<H> {
 
     async fn write(&self, blocks: Vec<(H, Bytes)>, update: RefUpdate<H>) -> Result<RefOutcome<H>> {
         self.blocks.0.shared.write(blocks, update).await
+    }
+
+    async fn load_derived(&self, name: &RefName) -> Result<Option<Bytes>> {
+        let (shared, name) = (Arc::clone(&self.blocks.0.shared), name.clone());
+        shared.ensure_open()?;
+        blocking(move || shared.derived.load::<H>(&name)).await
+    }
+
+    async fn append_derived(&self, name: &RefName, at: u64, bytes: Bytes) -> Result<bool> {
+        let (shared, name) = (Arc::clone(&self.blocks.0.shared), name.clone());
+        shared.ensure_writable()?;
+        blocking(move || shared.derived.append::<H>(&name, at, &bytes)).await
+    }
+
+    async fn replace_derived(&self, name: &RefName, bytes: Bytes) -> Result<bool> {
+        let (shared, name) = (Arc::clone(&self.blocks.0.shared), name.clone());
+        shared.ensure_writable()?;
+        blocking(move || shared.derived.replace::<H>(&name, &bytes)).await
     }
 }
 

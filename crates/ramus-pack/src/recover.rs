@@ -17,9 +17,11 @@ use std::sync::Arc;
 use ramus_core::{Cursor, Error, ErrorKind, Hash, Incarnation, Result};
 use ramus_watch::Log;
 
+use crate::derived::{DERIVED_NEW, Derived};
 use crate::disk::{Access, Disk, DiskFile, Locked, read_exact_at, read_whole};
 use crate::error::{PackError, PackResult};
 use crate::format::Fault;
+use crate::format::derived;
 use crate::format::files::{Table, decode_changes, decode_refs, encode_refs};
 use crate::format::head::Head;
 use crate::format::manifest::{FileEntry, FileKind, Manifest, State};
@@ -109,7 +111,9 @@ fn check_empty<H: Hash>(disk: &dyn Disk, names: &[String]) -> Result<()> {
     let place = disk.place();
     for name in names {
         let file = FileKind::of_file_name(name);
-        let ours = file.is_some() || [HEAD, LOCK, MANIFEST_NEW].contains(&&**name);
+        let is_derived = name == DERIVED_NEW || name.ends_with(derived::SUFFIX);
+        let small = is_derived || [HEAD, LOCK, MANIFEST_NEW].contains(&&**name);
+        let ours = file.is_some() || small;
         if !ours {
             return Err(Error::invalid_input(format!(
                 "{place} is no repository: it has no `{MANIFEST}`, and it is not empty (there is `{name}`); take a directory of its own"
@@ -117,7 +121,7 @@ fn check_empty<H: Hash>(disk: &dyn Disk, names: &[String]) -> Result<()> {
         }
         // A crash while the repository was made leaves these two, and no batch in the first.
         let begun = match file {
-            None => name != HEAD || is_unused(disk),
+            None => !is_derived && (name != HEAD || is_unused(disk)),
             Some((FileKind::Refs, 2)) => true,
             Some((FileKind::Segment, 1)) => is_blank::<H>(disk, name)?,
             Some(_) => false,
@@ -243,7 +247,8 @@ impl<H: Hash> Recovery<H> {
         let index = Index::new(scan.places, runs, segments);
         let tail = Tail::new(files.active.header.number, files.active.end, files.active.next_batch);
         let core = Core::new(tail, &visible);
-        let shared = Shared::new(settings, place, index, core, visible, next_file);
+        let derived = Derived::new(Arc::clone(&files.disk));
+        let shared = Shared::new(settings, place, index, core, visible, next_file, derived);
         if let Some(damage) = damage {
             shared.core.lock().failed = Some(damage);
             shared.core.lock().read_only = true;

@@ -7,6 +7,7 @@ use ramus_watch::Hub;
 use tokio::sync::oneshot;
 
 use crate::cache::Cache;
+use crate::derived::Derived;
 use crate::index::{Index, Place};
 use crate::options::{Durability, Settings};
 use crate::writer::core::{Core, Need, Visible, Wait};
@@ -22,6 +23,7 @@ pub(crate) struct Shared<H: Hash> {
     pub(crate) place: String,
     pub(crate) index: Index<H>,
     pub(crate) cache: Cache<H>,
+    pub(crate) derived: Derived,
     pub(crate) core: Mutex<Core<H>>,
     /// Told when the writer has ended.
     pub(crate) idle: Condvar,
@@ -42,6 +44,7 @@ impl<H: Hash> Shared<H> {
         core: Core<H>,
         visible: Visible<H>,
         next_file: u32,
+        derived: Derived,
     ) -> Self {
         let hub = Hub::new(settings.options.notices_max);
         let written = position(core.tail.segment(), core.tail.start());
@@ -49,6 +52,7 @@ impl<H: Hash> Shared<H> {
             place,
             index,
             cache: Cache::new(settings.options.cache_bytes),
+            derived,
             settings,
             core: Mutex::new(core),
             idle: Condvar::new(),
@@ -62,6 +66,11 @@ impl<H: Hash> Shared<H> {
 
     pub(crate) fn ensure_open(&self) -> Result<()> {
         if self.closed.load(Ordering::Acquire) { Err(Error::closed()) } else { Ok(()) }
+    }
+
+    pub(crate) fn ensure_writable(&self) -> Result<()> {
+        self.ensure_open()?;
+        self.core.lock().ensure_writable()
     }
 
     pub(crate) fn limits() -> Limits {

@@ -3,6 +3,7 @@
 mod check;
 mod crash;
 mod damage;
+mod derived;
 mod errors;
 mod golden;
 mod laws;

@@ -7,6 +7,7 @@ use ramus_core::{Change, Cursor, Hash as _, Incarnation, KeyChange, RefName, Sha
 use super::sim::SimDisk;
 use crate::format::batch::BatchHeader;
 use crate::format::change::RefChange;
+use crate::format::derived;
 use crate::format::files::{Table, decode_changes, decode_refs, encode_changes, encode_refs};
 use crate::format::head::Head;
 use crate::format::manifest::{FileEntry, FileKind, Manifest, State};
@@ -172,4 +173,18 @@ fn an_index() {
     }
     let absent = run.find(Sha1::of(b"d").as_bytes(), Read::Wait).expect("find");
     assert_eq!(absent, Lookup::Absent);
+}
+
+#[test]
+fn derived_data() {
+    let golden = golden!("derived");
+    let name = RefName::internal("history/native").expect("a name");
+    let (bytes, extent) = derived::encode(&name, SALT, &[b"first ", b"second"]);
+    assert_eq!(bytes, golden);
+    let sound = derived::decode(&golden, &name).expect("it is sound");
+    assert_eq!((&sound.data[..], sound.extent, sound.whole), (&b"first second"[..], extent, true));
+    let (first, one) = derived::encode(&name, SALT, &[b"first "]);
+    assert_eq!([first, derived::encode_part(one, b"second").0].concat(), golden);
+    let file = derived::file_name::<Sha1>(&name);
+    assert_eq!(file, "060a5e57a051f735a44e135f453347cc181ae165.derived");
 }

@@ -37,6 +37,7 @@ mod sync {
     }
 
     ramus_testkit::storage_laws!(subject());
+    ramus_testkit::derived_laws!(subject());
 }
 
 mod os_and_small_segments {

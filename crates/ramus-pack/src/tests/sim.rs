@@ -155,6 +155,14 @@ impl SimDisk {
         state.names.iter().map(|(name, file)| (name.clone(), state.files[*file].clone())).collect()
     }
 
+    /// Puts a file in place, behind the back of who has the disk open.
+    pub(super) fn put(&self, name: &str, bytes: Vec<u8>) {
+        let mut state = self.0.lock();
+        let file = state.files.len();
+        state.files.push(bytes);
+        state.names.insert(name.to_owned(), file);
+    }
+
     /// Returns a disk of its own with these files.
     pub(super) fn of_files(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
         let disk = Self::default();

@@ -369,6 +369,6 @@ pub(crate) fn write_file(
 }
 
 /// Returns a random number, from where the ids of updates come from.
-fn random_salt() -> u64 {
+pub(crate) fn random_salt() -> u64 {
     UpdateId::random().as_bytes().iter().take(8).fold(0, |salt, byte| salt << 8 | u64::from(*byte))
 }

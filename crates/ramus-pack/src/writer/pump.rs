@@ -105,6 +105,7 @@ impl<H: Hash> Pump<H> {
         }
         let ended = self.end();
         let Self { shared, files } = self;
+        shared.derived.close();
         // Whoever is told that the store is closed may open it again.
         drop(files);
         shared.ended(&ended);
