@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use crate::bed::{Bed, Text, head, log, put, read, steps};
 
 on_every_backend!(
-    threads: twenty_writers_and_twenty_readers_see_nothing_else,
+    synced: threads: twenty_writers_and_twenty_readers_see_nothing_else,
     two_handles_with_ten_writers_each_lose_no_write_of_one_path,
     two_handles_with_ten_writers_each_lose_no_write_of_ten_paths,
     two_handles_with_five_writers_each_move_the_head_by_comparison,

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use crate::bed::{Bed, log, repeats};
 
 on_every_backend!(
-    writers_that_edit_wait_for_two_rounds_at_most,
+    synced: writers_that_edit_wait_for_two_rounds_at_most,
     writers_that_merge_wait_for_two_rounds_at_most,
     writers_that_merge_the_same_key_lose_nothing,
     writers_that_refuse_get_through_by_trying_again,

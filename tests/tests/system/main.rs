@@ -19,6 +19,7 @@ mod containers;
 mod decisions;
 mod documents;
 mod hot;
+mod kept;
 mod merges;
 mod operations;
 mod resume;
