@@ -1,11 +1,13 @@
 //! Tests that need what only this crate sees: small segments, and disks that crash.
 
+mod adopt;
 mod check;
 mod crash;
 mod damage;
 mod derived;
 mod errors;
 mod golden;
+mod kill;
 mod laws;
 mod lies;
 mod reopen;

@@ -342,6 +342,35 @@ impl Recording {
         }))
     }
 
+    /// Returns a disk as a crash after so many operations leaves it at the worst: nothing is there that
+    /// was not synced.
+    pub(super) fn power_cut(&self, operations: usize) -> SimDisk {
+        let done = &self.log[..operations];
+        let mut synced = Self { log: Vec::new(), ..self.clone() };
+        let named = done.iter().rposition(|op| matches!(op, Op::SyncDirectory)).unwrap_or(0);
+        for (at, op) in done.iter().enumerate() {
+            let file_synced = |file| {
+                let later = &done[at..];
+                later
+                    .iter()
+                    .any(|op| matches!(op, Op::SyncFile { file: synced } if *synced == file))
+            };
+            let kept = match op {
+                Op::Write { file, .. } => file_synced(*file),
+                Op::Create { .. } | Op::Rename { .. } | Op::Unlink { .. } => at < named,
+                Op::SyncFile { .. } | Op::SyncDirectory | Op::Nothing => true,
+            };
+            if kept {
+                synced.log.push(op.clone());
+            }
+        }
+        // All that is left was synced, so nothing is random. The sync at the end says so of names.
+        synced.log.extend(synced.names().into_keys().map(|file| Op::SyncFile { file }));
+        synced.log.push(Op::SyncDirectory);
+        synced.log.push(Op::Nothing);
+        synced.crash(synced.log.len(), &mut Random::new(1))
+    }
+
     fn names_after(&self, done: &[Op], random: &mut Random) -> BTreeMap<String, usize> {
         let synced = done.iter().rposition(|op| matches!(op, Op::SyncDirectory)).unwrap_or(0);
         let mut names = self.names.clone();

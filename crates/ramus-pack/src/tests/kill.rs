@@ -1,0 +1,254 @@
+//! Processes that are killed: what one acknowledged before is there for the next.
+//!
+//! The test starts itself again as a child that works in a directory and says on its standard error
+//! what was answered, and kills it at some moment. Each writer of the child has refs of its own, and what
+//! its n-th update sets follows from its number and n; so what is there shows how far it came, and
+//! whether all of that is there.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use ramus_core::{
+    AtomicWrite as _, Changes, ContentAddressable as _, Cursor, Hash as _, Outcome, ReadOnly as _,
+    RefName, Sha1, Storage as _, Update,
+};
+use ramus_testkit::{Campaign, run};
+
+use super::sim::Random;
+use crate::check::check_disk;
+use crate::disk::RealDisk;
+use crate::options::Settings;
+use crate::{Depth, Durability, Pack, PackOptions};
+
+const TEST: &str = "tests::kill::what_was_acknowledged_outlives_a_kill";
+/// Tells a child where it works, and how.
+const DIRECTORY: &str = "RAMUS_PACK_KILL_DIRECTORY";
+const DURABILITY: &str = "RAMUS_PACK_KILL_DURABILITY";
+
+const WRITERS: usize = 4;
+/// Kills per unit of scale.
+const KILLS: usize = 4;
+
+#[test]
+fn what_was_acknowledged_outlives_a_kill() {
+    if let Ok(directory) = std::env::var(DIRECTORY) {
+        run(work(directory));
+        return;
+    }
+    let campaign = Campaign::from_env();
+    let mut random = Random::new(campaign.seed);
+    let mut killed = 0;
+    let (mut acknowledged, mut segments) = (0, 0);
+    while killed < campaign.times(KILLS) {
+        let directory = tempfile::tempdir().expect("a directory for tests");
+        let mut answered = [0; WRITERS];
+        // Some kills one after the other, each of which finds what the one before has left.
+        for _ in 0..4 {
+            let durability = if random.once_in(2) { "sync" } else { "os" };
+            kill_once(directory.path(), durability, &mut answered, &mut random);
+            killed += 1;
+            if random.once_in(2) {
+                run(async {
+                    segments = check(directory.path(), &mut answered).await.max(segments);
+                });
+            }
+        }
+        run(async { segments = check(directory.path(), &mut answered).await.max(segments) });
+        acknowledged += answered.iter().sum::<u64>();
+    }
+    assert!(acknowledged > 0 && segments > 2, "{killed} kills came before much was done");
+}
+
+/// Starts a process and kills it at some moment; notes what it said was answered.
+fn kill_once(
+    directory: &Path,
+    durability: &str,
+    answered: &mut [u64; WRITERS],
+    random: &mut Random,
+) {
+    let mut child = start(directory, durability);
+    let mut said = BufReader::new(child.stderr.take().expect("it is piped"));
+    // While it opens the directory; or after some answers, and a little later.
+    let answers = if random.once_in(5) { 0 } else { 1 + random.below(300) };
+    for _ in 0..answers {
+        assert!(hear(&mut said, answered), "the child ended by itself");
+    }
+    let later = Duration::from_micros(random.next() % if answers == 0 { 20_000 } else { 2_000 });
+    let until = Instant::now() + later;
+    while Instant::now() < until {
+        std::hint::spin_loop();
+    }
+    child.kill().expect("kill");
+    child.wait().expect("wait");
+    // What it had said before that.
+    while hear(&mut said, answered) {}
+}
+
+fn start(directory: &Path, durability: &str) -> Child {
+    let mut command = Command::new(std::env::current_exe().expect("the path of the test"));
+    command.args(["--exact", TEST, "--nocapture"]);
+    command.env(DIRECTORY, directory).env(DURABILITY, durability);
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    command.spawn().expect("the test can start itself")
+}
+
+/// Takes a line in which the child says what was answered; returns whether there was one.
+fn hear(said: &mut BufReader<ChildStderr>, answered: &mut [u64; WRITERS]) -> bool {
+    let mut line = String::new();
+    said.read_line(&mut line).expect("a line of text");
+    let Some(line) = line.strip_suffix('\n') else { return false };
+    let numbers: Vec<u64> = line.split(' ').filter_map(|number| number.parse().ok()).collect();
+    let [writer, update] = numbers[..] else { panic!("the child says: {line}") };
+    let writer = &mut answered[usize::try_from(writer).expect("a small number")];
+    assert!(*writer < update, "update {update} was answered after {writer}");
+    *writer = update;
+    true
+}
+
+fn settings(durability: Durability) -> Settings {
+    let options = PackOptions::default().with_durability(durability).with_cache_bytes(0);
+    Settings {
+        segment_bytes: 20_000,
+        ahead_bytes: 4096,
+        log_changes: 100,
+        ..Settings::new(options)
+    }
+}
+
+fn open(directory: &Path, durability: Durability) -> Pack {
+    let disk = RealDisk::open_or_create(directory).expect("the directory");
+    Pack::open_disk(Arc::new(disk), settings(durability)).expect("open")
+}
+
+/// Works until it is killed.
+async fn work(directory: String) {
+    let os = std::env::var(DURABILITY).as_deref() == Ok("os");
+    let durability = if os { Durability::Os } else { Durability::Sync };
+    let pack = open(Path::new(&directory), durability);
+    let writers: Vec<_> =
+        (0..WRITERS).map(|writer| tokio::spawn(write_on(pack.clone(), writer))).collect();
+    for writer in writers {
+        writer.await.expect("a writer goes on");
+    }
+}
+
+async fn write_on(pack: Pack, writer: usize) {
+    let mut number = came_to(&pack, writer).await;
+    loop {
+        number += 1;
+        let (blocks, sets) = update(writer, number);
+        let mut update = Update::new(pack.refs().position().await.expect("position"));
+        for (name, block) in sets {
+            update = match block {
+                Some(block) => update.set(name, block),
+                None => update.remove(name),
+            };
+        }
+        let blocks = blocks.into_iter().map(|block| (Sha1::of(&block), block)).collect();
+        let outcome = pack.write(blocks, update).await.expect("write");
+        assert!(matches!(outcome, Outcome::Applied(_)), "nothing is tested");
+        // With one call, so that a line is whole.
+        let line = format!("{writer} {number}\n");
+        std::io::stderr().write_all(line.as_bytes()).expect("the parent listens");
+        if number.is_multiple_of(16) {
+            pack.blocks().flush().await.expect("flush");
+        }
+    }
+}
+
+fn name(writer: usize, name: &str) -> RefName {
+    RefName::branch(&format!("{writer}/{name}")).expect("a name")
+}
+
+type Sets = Vec<(RefName, Option<Sha1>)>;
+
+/// Returns the blocks that the update of this number of a writer brings, and what it sets.
+fn update(writer: usize, number: u64) -> (Vec<Bytes>, Sets) {
+    let mut random = Random::new(number * WRITERS as u64 + writer as u64);
+    let count = Bytes::from(format!("{writer} {number}"));
+    let mut sets = vec![(name(writer, "number"), Some(Sha1::of(&count)))];
+    let mut blocks = vec![count];
+    for _ in 0..random.below(4) {
+        let name = name(writer, &format!("ref{}", random.below(5)));
+        if random.once_in(5) {
+            sets.push((name, None));
+        } else {
+            let length = random.below(900);
+            let block: Bytes = (0..length).map(|_| random.byte()).collect();
+            sets.push((name, Some(Sha1::of(&block))));
+            blocks.push(block);
+        }
+    }
+    (blocks, sets)
+}
+
+/// Returns how many updates of a writer are there.
+async fn came_to(pack: &Pack, writer: usize) -> u64 {
+    let Some(block) = pack.refs().find(&name(writer, "number")).await.expect("find") else {
+        return 0;
+    };
+    let block = pack.blocks().find(&block).await.expect("find").expect("a ref names what is there");
+    let text = std::str::from_utf8(&block).expect("it is text");
+    let number = text.strip_prefix(&format!("{writer} ")).expect("it is of this writer");
+    number.parse().expect("a number")
+}
+
+/// Checks that every answered update is there, none in half, and that nothing is wrong. Returns how many
+/// segments there are.
+async fn check(directory: &Path, answered: &mut [u64; WRITERS]) -> usize {
+    let pack = open(directory, Durability::Sync);
+    let refs = pack.refs().snapshot(b"").await.expect("snapshot");
+    let end = refs.cursor();
+    let refs: BTreeMap<_, _> = refs.collect().await.expect("refs").into_iter().collect();
+    let mut expected = BTreeMap::new();
+    let mut updates = 0;
+    for (writer, answered) in answered.iter_mut().enumerate() {
+        let number = came_to(&pack, writer).await;
+        // One was under way, at the most.
+        assert!(
+            (*answered..=*answered + 1).contains(&number),
+            "{number}, {answered} were answered"
+        );
+        for number in 1..=number {
+            let (blocks, sets) = update(writer, number);
+            for (name, block) in sets {
+                match block {
+                    Some(block) => expected.insert(name, block),
+                    None => expected.remove(&name),
+                };
+            }
+            for block in blocks {
+                let found = pack.blocks().find(&Sha1::of(&block)).await.expect("find");
+                assert_eq!(found, Some(block), "of update {number} of {writer}");
+            }
+        }
+        *answered = number;
+        updates += number;
+    }
+    assert_eq!(refs, expected);
+    assert_eq!(end.sequence, updates, "each update is one change");
+    let mut at = Cursor { sequence: updates.saturating_sub(50), ..end };
+    if let Changes::Truncated { oldest } = pack.refs().changes(at, 1).await.expect("changes") {
+        at = oldest;
+    }
+    while let Changes::Page(page) = pack.refs().changes(at, 10).await.expect("changes") {
+        for change in &page.changes {
+            assert_eq!(change.previous, at.sequence);
+            at = change.cursor;
+        }
+        if page.is_last() {
+            break;
+        }
+    }
+    assert_eq!(at, end, "the log goes on up to its end");
+    pack.close().await.expect("close");
+    let disk = Arc::new(RealDisk::at(directory));
+    let report = check_disk::<Sha1>(&disk, Depth::Full).expect("check");
+    assert_eq!(report.problems, Vec::<String>::new());
+    report.segments
+}
