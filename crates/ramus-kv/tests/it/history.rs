@@ -1,5 +1,6 @@
 //! Graphs of commits: ancestors, the log, the index, and counters on branches that cross.
 
+mod between;
 mod graph;
 mod index;
 mod paths;
