@@ -392,7 +392,7 @@ async fn check(commit: &Commit<Files>, expected: &BTreeMap<Path, Bytes>) -> Resu
             let path = directory.child(&entry.step);
             match entry.kind {
                 Kind::Directory => directories.push(path),
-                Kind::Contents => {
+                Kind::Contents | Kind::Conflict => {
                     let bytes = tree.find(&path).await?;
                     if bytes != missing.remove(&path) {
                         return Err(format!("{} is not what it must be", shown(&path)).into());

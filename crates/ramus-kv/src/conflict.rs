@@ -47,6 +47,11 @@ impl Conflict {
         self.inside(&format!("[{key}]"))
     }
 
+    /// Returns the conflict that says this of itself.
+    pub(crate) fn of_parts(place: String, reason: String) -> Self {
+        Self(Arc::new(Parts { place, reason }))
+    }
+
     /// Returns where in the value it is: the names of fields with slashes between them, keys of maps
     /// in brackets, JSON as a pointer. It is empty for the value as a whole.
     pub fn place(&self) -> &str {

@@ -19,6 +19,7 @@ mod operation;
 mod operations;
 mod proof;
 mod ref_fault;
+mod resolution;
 mod tree;
 mod watch;
 
@@ -131,11 +132,15 @@ pub use options::RepoOptions;
 pub use proof::Proof;
 pub use ref_fault::RefFault;
 pub use repo::Repo;
-pub use store::{MergeOptions, Merged, Resolution, Status, Store, Unmerged};
+pub use resolution::Resolution;
+pub use store::{
+    MergeOptions, Merged, OnConflict, PickOptions, Preview, RebaseConflict, RebaseOptions, Rebased,
+    SquashOptions, Status, Store, Unmerged,
+};
 pub use transaction::{OnRace, Transaction, TransactionOptions};
 pub use tree::{
     Concrete, Diff, Difference, Entries, Found, Kind, ListOptions, Listing, PathConflict, Side,
-    Stats, Tree, Visit, Walk, WalkOptions, WalkOrder,
+    Stats, StoredConflict, StoredConflicts, Tree, Visit, Walk, WalkOptions, WalkOrder,
 };
 pub use watch::{
     BranchChange, BranchEvent, BranchWatch, BranchesEvent, BranchesWatch, Commits, EventStream,

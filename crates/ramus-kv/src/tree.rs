@@ -16,7 +16,9 @@ pub(crate) mod replay;
 pub(crate) mod save;
 mod scan;
 mod stats;
+mod stored;
 mod stream;
+pub(crate) mod three;
 mod update;
 mod walk;
 
@@ -30,8 +32,9 @@ pub use self::diff::{Diff, Difference};
 pub use self::entries::Entries;
 pub use self::entry::{Kind, ListOptions, Listing};
 pub use self::found::Found;
-pub use self::path_conflict::{PathConflict, Side};
+pub use self::path_conflict::{PathConflict, Side, StoredConflict};
 pub use self::stats::Stats;
+pub use self::stored::StoredConflicts;
 pub use self::walk::{Visit, Walk, WalkOptions, WalkOrder};
 use crate::Schema;
 use crate::objects::Objects;
@@ -51,6 +54,10 @@ use pending::{Pending, View};
 /// - `set` never replaces a directory by contents, nor contents by a directory: that is
 ///   [`InvalidInput`](ramus_core::ErrorKind::InvalidInput), naming the path in the way, and
 ///   [`remove`](Tree::remove) first says that it is meant.
+/// - Where a [conflict is stored](crate::Resolution::Later), nothing is read or set, at its path or
+///   below it: that is [`Conflict`](ramus_core::ErrorKind::Conflict), with
+///   [`Conflicts`](crate::Conflicts) as its source, until it is [resolved](Tree::resolve). It is listed,
+///   counted, compared and walked over as an entry of its own kind, and can be removed and renamed.
 /// - After an error the tree is as it was before.
 /// - What a tree was read from is not collected while it lives.
 ///

@@ -262,6 +262,61 @@
 //! # Ok(()) }
 //! ```
 //!
+//! [`preview_merge`](Store::preview_merge) says the same without writing anything. What nobody can decide
+//! now is stored at its path, and resolved later, here or wherever the commit gets to:
+//!
+//! ```
+//! # use ramus::{Kv, Merged};
+//! use ramus::{ErrorKind, Resolution};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> ramus::Result<()> {
+//! # let main = ramus::open::<Kv<String>>("mem:").await?.main().await?;
+//! # let draft = main.repo().branch("draft").await?;
+//! # draft.set("motto", "begin anew", "in the draft").await?;
+//! # main.set("motto", "go on", "in the main line").await?;
+//! # let Merged::Conflicts(mut unmerged) = main.merge(&draft, "merge draft").await? else { panic!() };
+//! unmerged.resolve_each(|_conflict| Some(Resolution::Later));
+//! main.commit_merge(unmerged, "merge draft, to be resolved").await?;
+//! // Half a decision is no value.
+//! assert_eq!(main.find("motto").await.unwrap_err().kind(), ErrorKind::Conflict);
+//!
+//! let mut edit = main.begin().await?;
+//! for conflict in edit.conflicts().collect().await? {
+//!     edit.resolve(conflict.path, Resolution::Theirs).await?;
+//! }
+//! main.commit(edit, "theirs").await?;
+//! assert_eq!(main.find("motto").await?.as_deref(), Some("begin anew"));
+//! # Ok(()) }
+//! ```
+//!
+//! # Changing what was done
+//!
+//! [`revert`](Store::revert) takes the change of one commit back, [`cherry_pick`](Store::cherry_pick) makes it
+//! once more, [`rebase`](Store::rebase) puts the commits of a branch onto another commit, and
+//! [`squash`](Store::squash) makes one of them. Each moves the branch with one update, is done again if
+//! others came first, and answers conflicts as a merge does.
+//!
+//! ```
+//! use ramus::{Kv, PickOptions, RebaseOptions, SquashOptions};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> ramus::Result<()> {
+//! let main = ramus::open::<Kv<String>>("mem:").await?.main().await?;
+//! main.set("motto", "begin", "first").await?;
+//! let draft = main.fork("draft").await?;
+//! draft.set("colour", "blue", "a colour").await?;
+//! draft.set("colour", "green", "a better colour").await?;
+//! let mistake = main.set("motto", "stop", "a mistake").await?.unwrap();
+//! main.revert(&mistake, PickOptions::default()).await?.clean()?;
+//! assert_eq!(main.find("motto").await?.as_deref(), Some("begin"));
+//!
+//! let onto = main.head().await?.unwrap();
+//! draft.rebase(&onto, RebaseOptions::default()).await?.clean()?;
+//! let one = draft.squash(Some(&onto), SquashOptions::default().with_info("a colour")).await?;
+//! assert_eq!(one.parents(), [onto.hash()]);
+//! assert!(main.fast_forward(&one).await?);
+//! # Ok(()) }
+//! ```
+//!
 //! # Contents of your own
 //!
 //! `String`, [`Bytes`], [`Json`] and [`Counter`] are there, also sets, maps and registers ([`Set`],
@@ -424,7 +479,7 @@
 //! | kind | what to do |
 //! |---|---|
 //! | `InvalidInput`, `Limit`, `Unsupported`, `Permission` | change what is asked for, as the message says |
-//! | `Conflict` | let somebody decide; the source, [`Conflicts`], has the paths |
+//! | `Conflict` | let somebody decide; the source, [`Conflicts`], has the paths. A read meets it where a conflict is stored |
 //! | `Contention`, `Unavailable` | try again |
 //! | `Ambiguous` | read what became of it, then decide |
 //! | `Aborted` | your own code refused or panicked; the source says why |
@@ -436,7 +491,8 @@
 //! # Where to go on
 //!
 //! - The examples of the repository, one file and one lesson each: `quickstart` puts a whole directory
-//!   through everything above, `branch_and_merge` has conflicts, `own_contents` a type that merges field
+//!   through everything above, `branch_and_merge` has conflicts, `conflicts_as_values` stores them and
+//!   changes what was done, `own_contents` a type that merges field
 //!   by field, `watch_service` a service with many readers and writers, `custom_backend` a backend from
 //!   nothing.
 //! - [`Store`], [`Tree`], [`Transaction`] and [`Repo`] say in full what they promise.
@@ -464,9 +520,10 @@ pub use ramus_kv::{
     Commit, Commits, Concrete, Conflict, Conflicts, Contents, ContentsReader, Counter, Diff,
     Difference, Direction, Entries, EventStream, Found, Graph, GraphOptions, Head, Heads,
     HistoryIndex, Info, Json, Kind, Kv, ListOptions, Listing, Log, LogOptions, Made, Map, Max,
-    MergeOptions, Merged, Metadata, Min, Native, Note, OnRace, Operation, Operations,
-    OperationsOptions, OperationsOrder, PathConflict, Reason, RefFault, Register, Repo,
-    RepoOptions, Resolution, Schema, Set, Side, Stats, Status, Store, StreamCheck, Streamable,
+    MergeOptions, Merged, Metadata, Min, Native, Note, OnConflict, OnRace, Operation, Operations,
+    OperationsOptions, OperationsOrder, PathConflict, PickOptions, Preview, Reason, RebaseConflict,
+    RebaseOptions, Rebased, RefFault, Register, Repo, RepoOptions, Resolution, Schema, Set, Side,
+    SquashOptions, Stats, Status, Store, StoredConflict, StoredConflicts, StreamCheck, Streamable,
     SystemClock, Transaction, TransactionOptions, Tree, Truncated, Undo, Unmerged, Upload, Utf8,
     Visit, Walk, WalkOptions, WalkOrder, WatchPlace, WatchStart, Whole,
 };

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use ramus_core::{ContentAddressable as _, Result, Storage as _};
 use ramus_kv::containers::{MapAt, SetAt};
-use ramus_kv::{MergeOptions, Repo, Store};
+use ramus_kv::{
+    Commit, MergeOptions, PickOptions, RebaseOptions, Rebased, Repo, SquashOptions, Store,
+};
 
 use crate::bed::{Bed, Text, head, log, put, read, steps};
 
@@ -29,6 +31,13 @@ on_every_backend!(
     a_dropped_transact_again_did_nothing_or_everything,
     a_dropped_merge_did_nothing_or_everything,
     a_dropped_commit_merge_did_nothing_or_everything,
+    a_dropped_commit_of_stored_conflicts_did_nothing_or_everything,
+    a_dropped_revert_did_nothing_or_everything,
+    a_dropped_cherry_pick_did_nothing_or_everything,
+    a_dropped_rebase_did_nothing_or_everything,
+    a_dropped_continue_rebase_did_nothing_or_everything,
+    a_dropped_squash_did_nothing_or_everything,
+    a_dropped_resolution_leaves_the_tree_as_it_was,
     a_dropped_set_head_did_nothing_or_everything,
     a_dropped_test_and_set_head_did_nothing_or_everything,
     a_dropped_fast_forward_did_nothing_or_everything,
@@ -255,6 +264,96 @@ async fn a_dropped_commit_merge_did_nothing_or_everything(bed: Bed) {
         s.main.fast_forward(&merged).await
     })
     .await;
+}
+
+async fn a_dropped_commit_of_stored_conflicts_did_nothing_or_everything(bed: Bed) {
+    check(bed, async |s: Scene| {
+        let ours = s.repo.detached(&head(&s.main).await);
+        ours.set("draft", "2", "ours").await?;
+        let ramus_kv::Merged::Conflicts(mut unmerged) = ours.merge(&s.draft, "merge").await? else {
+            panic!("a conflict");
+        };
+        unmerged.resolve("draft", ramus_kv::Resolution::Later)?;
+        let stored = ours.commit_merge(unmerged, "stored").await?;
+        let mut edit = ours.begin().await?;
+        edit.resolve("draft", ramus_kv::Resolution::Theirs).await?;
+        let resolved = ours.commit(edit, "resolved").await?.expect("it changes something");
+        assert_eq!(resolved.parents(), [stored.hash()]);
+        s.main.fast_forward(&resolved).await
+    })
+    .await;
+}
+
+async fn a_dropped_revert_did_nothing_or_everything(bed: Bed) {
+    check(bed, async |s: Scene| {
+        s.main.revert(&head(&s.main).await, PickOptions::default()).await?.clean()
+    })
+    .await;
+}
+
+async fn a_dropped_cherry_pick_did_nothing_or_everything(bed: Bed) {
+    check(bed, async |s: Scene| {
+        s.main.cherry_pick(&head(&s.draft).await, PickOptions::default()).await?.clean()
+    })
+    .await;
+}
+
+/// Makes two commits to be rebased, on a handle that nobody looks at, and one to rebase them onto.
+async fn aside(s: &Scene, path: &str) -> Result<(Store<Text>, Commit<Text>)> {
+    let onto = s.repo.detached(&head(&s.main).await);
+    onto.set(path, "onto", "onto").await?;
+    let branch = s.repo.detached(&head(&s.draft).await);
+    branch.set("z", "1", "more").await?;
+    Ok((branch, head(&onto).await))
+}
+
+async fn a_dropped_rebase_did_nothing_or_everything(bed: Bed) {
+    check(bed, async |s: Scene| {
+        let onto = aside(&s, "o").await?.1;
+        s.draft.rebase(&onto, RebaseOptions::default()).await?.clean()
+    })
+    .await;
+}
+
+async fn a_dropped_continue_rebase_did_nothing_or_everything(bed: Bed) {
+    check(bed, async |s: Scene| {
+        let onto = aside(&s, "draft").await?.1;
+        let Rebased::Conflicts(mut halted) =
+            s.draft.rebase(&onto, RebaseOptions::default()).await?
+        else {
+            panic!("a conflict");
+        };
+        halted.unmerged.resolve("draft", ramus_kv::Resolution::Theirs)?;
+        s.draft.continue_rebase(&halted).await?.clean()
+    })
+    .await;
+}
+
+async fn a_dropped_squash_did_nothing_or_everything(bed: Bed) {
+    check(bed, async |s: Scene| s.main.squash(None, SquashOptions::default()).await).await;
+}
+
+async fn a_dropped_resolution_leaves_the_tree_as_it_was(bed: Bed) {
+    let scene = scene(&bed).await;
+    let (branch, onto) = aside(&scene, "draft").await.unwrap();
+    let later = RebaseOptions::default().with_on_conflict(ramus_kv::OnConflict::Later);
+    branch.rebase(&onto, later).await.unwrap().clean().unwrap().unwrap();
+    let (commit, mut dropped) = (head(&branch).await, 0);
+    bed.rig().be_slow();
+    for polls in 1.. {
+        let repo = bed.repo();
+        let mut tree = repo.commit(&commit.hash()).await.unwrap().unwrap().tree();
+        let before = tree.hash().await.unwrap();
+        let answer = poll_times(tree.resolve("draft", ramus_kv::Resolution::Ours), polls).await;
+        if let Some(answer) = answer {
+            answer.unwrap();
+            assert_eq!(tree.find("draft").await.unwrap().as_deref(), Some("onto"));
+            break;
+        }
+        assert_eq!(tree.hash().await.unwrap(), before);
+        dropped += 1;
+    }
+    assert!(dropped > 1);
 }
 
 async fn a_dropped_set_head_did_nothing_or_everything(bed: Bed) {

@@ -202,6 +202,7 @@ async fn a_conflict_carries_its_path_and_its_three_sides(bed: Bed) {
     let text = |side: &Option<Side<Text>>| match side {
         Some(Side::Contents(text)) => text.clone(),
         Some(Side::Directory(_)) => "/".to_owned(),
+        Some(other) => panic!("{other:?}"),
         None => "-".to_owned(),
     };
     let seen: Vec<_> = unmerged

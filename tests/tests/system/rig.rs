@@ -43,6 +43,7 @@ struct Orders {
     slow: bool,
     break_snapshot: bool,
     before_write: Option<BoxFuture<'static, ()>>,
+    before_update: Option<BoxFuture<'static, ()>>,
     added: Vec<Sha1>,
     /// What the next writes answer, and whether they are done before.
     answers: VecDeque<(Fate, ErrorKind)>,
@@ -97,6 +98,11 @@ impl Rig {
     /// Does something between the next write's call and its being judged.
     pub(crate) fn before_next_write(&self, action: impl Future<Output = ()> + Send + 'static) {
         self.orders(|orders| orders.before_write = Some(action.boxed()));
+    }
+
+    /// Does something between the call of the next update of refs alone and its being judged.
+    pub(crate) fn before_next_update(&self, action: impl Future<Output = ()> + Send + 'static) {
+        self.orders(|orders| orders.before_update = Some(action.boxed()));
     }
 
     /// Answers one of the next writes with an error, whether it was done or not; in the order of the
@@ -275,6 +281,9 @@ impl ReadOnly for RigRefs {
 
 impl AtomicWrite for RigRefs {
     async fn update(&self, update: RefUpdate<Sha1>) -> Result<RefOutcome<Sha1>> {
+        if let Some(action) = self.0.orders(|orders| orders.before_update.take()) {
+            action.await;
+        }
         self.0.call(self.0.inner.refs().update(update)).await
     }
 

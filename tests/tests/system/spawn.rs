@@ -11,7 +11,8 @@ use ramus_core::{
 };
 use ramus_kv::{
     BranchesEvent, Commit, GraphOptions, Info, Kv, ListOptions, LogOptions, MergeOptions, Merged,
-    OperationsOptions, Repo, Resolution, Store, TransactionOptions, WatchStart,
+    OperationsOptions, PickOptions, Preview, RebaseOptions, Rebased, Repo, Resolution,
+    SquashOptions, Store, TransactionOptions, WatchStart,
 };
 use ramus_watch::{WatchExt as _, WatchOptions};
 
@@ -21,6 +22,7 @@ on_every_backend!(
     threads: reads_and_writes_of_a_store_can_be_spawned,
     transactions_can_be_spawned,
     heads_forks_and_merges_can_be_spawned,
+    stored_conflicts_and_rewrites_can_be_spawned,
     trees_can_be_spawned,
     repositories_can_be_spawned,
     branches_tags_and_operations_can_be_spawned,
@@ -160,6 +162,65 @@ async fn transactions_can_be_spawned(bed: Bed) {
     spawned(async move { repo.commit_all([(edit, own("owned"))]).await }).await;
     assert_eq!(store.find("x").await.unwrap().as_deref(), Some("again"));
     assert_eq!(store.find("users/ada").await.unwrap().as_deref(), Some("mathematician"));
+}
+
+async fn stored_conflicts_and_rewrites_can_be_spawned(bed: Bed) {
+    let main = bed.main().await;
+    let base = put(&main, "x", "1").await;
+    let draft = main.fork("draft").await.unwrap();
+    let (ours, theirs) = (put(&main, "x", "2").await, put(&draft, "x", "3").await);
+    let (m, d, t) = (main.clone(), draft.clone(), theirs.clone());
+    let resolved = spawned(async move {
+        let preview = m.preview_merge(&t, MergeOptions::default()).await?;
+        let Preview::Conflicts(mut open) = preview else { panic!("a conflict") };
+        open.resolve_each(|_| Some(Resolution::Later));
+        open.resolved().await?;
+        m.commit_merge(open, own("stored")).await?;
+        let path = own("x");
+        let mut edit = m.begin().await?;
+        let mut conflicts = edit.conflicts();
+        let conflict = conflicts.next().await.expect("a conflict")?;
+        assert!(edit.find_conflict(path.as_str()).await?.is_some());
+        edit.conflicts().collect().await?;
+        edit.resolve(&conflict.path, Resolution::Theirs).await?;
+        let resolved = m.commit(edit, own("resolved")).await?.expect("a commit");
+        assert!(d.fast_forward(&resolved).await?);
+        Ok(resolved)
+    })
+    .await;
+    let (m, commit) = (main.clone(), resolved.clone());
+    spawned(async move { m.revert(&commit, PickOptions::default()).await }).await.clean().unwrap();
+    let (m, commit) = (main.clone(), resolved.clone());
+    let options = PickOptions::default().with_info(own("again"));
+    let picked = spawned(async move { m.cherry_pick(&commit, options).await });
+    picked.await.clean().unwrap();
+    let (m, to) = (main.clone(), base.clone());
+    spawned(async move { m.squash(Some(&to), SquashOptions::default().first_parent()).await })
+        .await;
+    let (o, t) = (main.repo().detached(&ours), theirs.clone());
+    let halted = spawned(async move { o.rebase(&t, RebaseOptions::default()).await }).await;
+    let Rebased::Conflicts(mut halted) = halted else { panic!("a conflict") };
+    halted.unmerged.resolve("x", Resolution::Later).unwrap();
+    let o = main.repo().detached(&ours);
+    let rebased = spawned(async move { o.continue_rebase(&halted).await }).await;
+    let conflicts = rebased.clean().unwrap().unwrap().tree().conflicts().collect().await.unwrap();
+    let ramus_kv::PathConflict { ours, .. } = &conflicts[0];
+    assert!(matches!(ours, Some(ramus_kv::Side::Contents(text)) if text == "3"));
+    // A side that is a conflict is read when it is asked for.
+    main.set_head(&base).await.unwrap();
+    let stored = async |value: &str| {
+        let store = main.repo().detached(&base);
+        put(&store, "x", value).await;
+        let later = RebaseOptions::default().with_on_conflict(ramus_kv::OnConflict::Later);
+        store.rebase(&theirs, later).await.unwrap().clean().unwrap().unwrap()
+    };
+    let (one, other) = (stored("4").await, stored("5").await);
+    let one = main.repo().detached(&one);
+    let merged = one.merge_with(&other, MergeOptions::default(), "merge").await.unwrap();
+    let Merged::Conflicts(open) = merged else { panic!("conflicts of conflicts") };
+    let conflict = open.conflicts().next().expect("a conflict").clone();
+    let Some(ramus_kv::Side::Conflict(side)) = conflict.ours else { panic!("a stored conflict") };
+    spawned(async move { side.read().await }).await;
 }
 
 async fn heads_forks_and_merges_can_be_spawned(bed: Bed) {

@@ -129,6 +129,10 @@ fn put_body<H: Hash>(out: &mut Vec<u8>, body: &Body<H>) {
             out.push(kind::DIRECTORY);
             out.extend_from_slice(hash.as_bytes());
         }
+        Body::Entry(Entry::Conflict { hash }) => {
+            out.push(kind::CONFLICT);
+            out.extend_from_slice(hash.as_bytes());
+        }
         Body::Child(Child { hash, count, weight }) => {
             out.extend_from_slice(hash.as_bytes());
             varint::put(out, *count);

@@ -18,6 +18,11 @@ pub enum Entry<H> {
         /// The hash of its root block.
         hash: H,
     },
+    /// A conflict that was stored: what two sides have there, in place of what they agree on.
+    Conflict {
+        /// The hash of the root block of the directory that says what it is of.
+        hash: H,
+    },
 }
 
 /// Contents as an entry holds them.
@@ -85,7 +90,7 @@ impl<H: Hash> Body<H> {
             Self::Entry(Entry::Contents { held: Held::Block(_), metadata }) => {
                 1 + bytes(metadata) + H::LENGTH
             }
-            Self::Entry(Entry::Directory { .. }) => 1 + H::LENGTH,
+            Self::Entry(Entry::Directory { .. } | Entry::Conflict { .. }) => 1 + H::LENGTH,
             Self::Child(child) => H::LENGTH + varint::len(child.count) + varint::len(child.weight),
         };
         length as u64

@@ -9,6 +9,7 @@ pub(super) mod kind {
     pub(in crate::directory) const BLOCK: u8 = 0x01;
     pub(in crate::directory) const DIRECTORY: u8 = 0x02;
     pub(in crate::directory) const INLINE: u8 = 0x03;
+    pub(in crate::directory) const CONFLICT: u8 = 0x04;
 }
 
 /// Takes parts of a block; what is missing or malformed is an error.
@@ -22,6 +23,7 @@ pub(super) enum RawBody<'a, H> {
     Block { metadata: &'a [u8], hash: H },
     Inline { metadata: &'a [u8], value: &'a [u8] },
     Directory { hash: H },
+    Conflict { hash: H },
     Child(Child<H>),
 }
 
@@ -53,6 +55,7 @@ impl<'a> Reader<'a> {
                 RawBody::Inline { metadata, value }
             }
             kind::DIRECTORY => RawBody::Directory { hash: self.hash()? },
+            kind::CONFLICT => RawBody::Conflict { hash: self.hash()? },
             other => return Err(Error::corrupt(format!("there is no entry of kind {other}"))),
         })
     }
@@ -65,7 +68,7 @@ impl<'a> Reader<'a> {
             return self.varint().map(drop);
         }
         match self.byte()? {
-            kind::DIRECTORY => self.take(H::LENGTH).map(drop),
+            kind::DIRECTORY | kind::CONFLICT => self.take(H::LENGTH).map(drop),
             kind::INLINE => {
                 self.bytes()?;
                 self.bytes().map(drop)
@@ -150,7 +153,10 @@ impl<H> RawBody<'_, H> {
     pub(super) fn count(&self) -> u64 {
         match self {
             Self::Child(child) => child.count,
-            Self::Block { .. } | Self::Inline { .. } | Self::Directory { .. } => 1,
+            Self::Block { .. }
+            | Self::Inline { .. }
+            | Self::Directory { .. }
+            | Self::Conflict { .. } => 1,
         }
     }
 
@@ -167,6 +173,7 @@ impl<H> RawBody<'_, H> {
                 Body::Entry(Entry::Contents { held, metadata: shared(metadata) })
             }
             Self::Directory { hash } => Body::Entry(Entry::Directory { hash }),
+            Self::Conflict { hash } => Body::Entry(Entry::Conflict { hash }),
             Self::Child(child) => Body::Child(child),
         }
     }

@@ -86,16 +86,19 @@ impl<'a, H: Hash> Walk<'a, H> {
         Ok(match self.node.reader(self.body).body(self.node.level())? {
             RawBody::Child(Child { hash, .. })
             | RawBody::Directory { hash }
+            | RawBody::Conflict { hash }
             | RawBody::Block { hash, .. } => Some(hash),
             RawBody::Inline { .. } => None,
         })
     }
 
     /// Returns the block of a directory that the item names, if it names one: a child, or the root
-    /// that its entry leads to.
+    /// that its entry leads to. What a conflict is of is a directory, too.
     pub(crate) fn directory(&self) -> Result<Option<H>> {
         Ok(match self.node.reader(self.body).body(self.node.level())? {
-            RawBody::Child(Child { hash, .. }) | RawBody::Directory { hash } => Some(hash),
+            RawBody::Child(Child { hash, .. })
+            | RawBody::Directory { hash }
+            | RawBody::Conflict { hash } => Some(hash),
             RawBody::Block { .. } | RawBody::Inline { .. } => None,
         })
     }

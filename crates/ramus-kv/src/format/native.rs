@@ -106,6 +106,7 @@ use crate::block::{CHUNK_MAX, CommitBlock, ContentsIndex, Link};
 /// | `0x01` contents in a block | metadata (bytes, at most 256 of them), hash of the block of contents |
 /// | `0x02` directory | hash of its root block; it is not empty |
 /// | `0x03` contents in place | metadata (bytes, at most 256 of them), encoding of the contents (bytes, at most 128 of them) |
+/// | `0x04` conflict | hash of the root block of the directory that says what it is of |
 ///
 /// Contents stand in place if and only if their encoding is at most 128 bytes long. In an index block
 /// the step is the first one below a child, and the body is the hash of the child's block, the number
@@ -114,6 +115,17 @@ use crate::block::{CHUNK_MAX, CommitBlock, ContentsIndex, Link};
 /// The *weight* of an item is the number of bytes that it takes on its own: with all of its step, and
 /// a `shared` of 0. The items of a block weigh at most 8192 bytes together, unless there is only one,
 /// or the level is 15.
+///
+/// The directory of a conflict has these entries and no others:
+///
+/// | step | kind | there |
+/// |---|---|---|
+/// | `ancestor`, `ours`, `theirs` | any of the above: what that side has | unless it has nothing; one of them is |
+/// | `place` | contents: where in the value it is, as text of at most 1024 bytes | unless that is empty |
+/// | `reason` | contents: why, as text of at most 1024 bytes | always |
+///
+/// The text is the encoding of those contents, whatever the type of contents of the schema is, and their
+/// metadata are empty.
 ///
 /// # Commit
 ///

@@ -141,6 +141,6 @@ async fn load<S: Schema>(
 fn directory<H: Copy>(entry: Option<&Entry<H>>) -> Option<H> {
     match entry {
         Some(Entry::Directory { hash }) => Some(*hash),
-        Some(Entry::Contents { .. }) | None => None,
+        Some(Entry::Contents { .. } | Entry::Conflict { .. }) | None => None,
     }
 }

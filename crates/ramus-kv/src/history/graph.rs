@@ -199,19 +199,22 @@ impl<S: Schema> Drawing<S> {
         let (to, hash) = match entry {
             Entry::Directory { hash } => ("tree", *hash),
             Entry::Contents { held, .. } => ("contents", hash_of::<S>(held)),
+            Entry::Conflict { hash } => ("conflict", *hash),
         };
         let line = format!("  \"tree {directory}\" -> \"{to} {hash}\" [label=\"{label}\"];");
         self.lines.push_back(line);
         match entry {
             Entry::Directory { .. } => self.directory(hash),
-            Entry::Contents { .. } => self.contents(hash),
+            Entry::Contents { .. } => self.end(to, "note", hash),
+            Entry::Conflict { .. } => self.end(to, "octagon", hash),
         }
     }
 
-    fn contents(&mut self, hash: S::Hash) {
+    /// Draws what nothing leads on from: contents, or a conflict.
+    fn end(&mut self, kind: &str, shape: &str, hash: S::Hash) {
         if self.seen.insert(hash) {
             let label = short(&hash);
-            let line = format!("  \"contents {hash}\" [shape=note, label=\"{label}\"];");
+            let line = format!("  \"{kind} {hash}\" [shape={shape}, label=\"{label}\"];");
             self.lines.push_back(line);
         }
     }

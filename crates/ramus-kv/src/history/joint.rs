@@ -8,6 +8,7 @@ use ramus_core::{Error, Result};
 use super::lcas;
 use crate::objects::Objects;
 use crate::tree::merge::{Ancestor, merge};
+use crate::tree::three::Three;
 use crate::{Commit, Schema, Tree};
 
 /// Returns what commits that share these lowest common ancestors began from: several ones are merged
@@ -72,8 +73,15 @@ impl<S: Schema> Joint<S> {
         let next = tree(objects, &self.commits[self.count]).await?;
         let merged = merge(base, &self.joined.tree, &next).await?;
         self.joined.tree = merged.tree;
-        let doubtful = merged.conflicts.into_iter().map(|conflict| conflict.path);
-        self.joined.doubtful.extend(doubtful);
+        for conflict in merged.conflicts {
+            // Of a path that is in conflict once more, nobody can say what it is of.
+            let entries = if self.joined.doubtful.contains_key(&conflict.path) {
+                Three::default()
+            } else {
+                conflict.sides.entries
+            };
+            self.joined.doubtful.insert(conflict.path, entries);
+        }
         self.count += 1;
         Ok(())
     }

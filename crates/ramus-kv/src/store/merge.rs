@@ -1,12 +1,10 @@
-use std::collections::BTreeMap;
+use ramus_core::{Error, Result};
 
-use ramus_core::{Error, ErrorKind, IntoPath, Path, Result};
-
-use super::Store;
-use super::round::Offered;
-use super::work::{Answer, Prepared, Race, Work};
+use super::land::{Plan, Tried};
+use super::work::{Prepared, Race};
+use super::{Store, Unmerged};
 use crate::tree::merge::merge;
-use crate::{Commit, Conflicts, Info, Kind, PathConflict, Schema, Tree, history};
+use crate::{Commit, Info, Schema, Tree, history};
 
 /// How a merge is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,15 +23,16 @@ impl MergeOptions {
     }
 }
 
-/// What a merge came to.
+/// What a merge came to, or a [revert](Store::revert) or a [cherry-pick](Store::cherry_pick).
 #[derive(Debug)]
 #[must_use = "a merge that has conflicts has changed nothing"]
 pub enum Merged<S: Schema> {
-    /// There was nothing to merge: the other side is an ancestor, or has no commits.
+    /// There was nothing to merge: the other side is an ancestor, has no commits, or changes nothing.
     Unchanged,
     /// The head moved forward to this commit of the other side.
     FastForward(Commit<S>),
-    /// This merge commit was made: its first parent is what the head was, its second the other side.
+    /// This commit was made. That of a merge has what the head was as its first parent, the other side
+    /// as its second; that of a revert or a cherry-pick has what the head was alone.
     Commit(Commit<S>),
     /// Both sides changed the same things. Nothing was written; resolve and commit it.
     Conflicts(Unmerged<S>),
@@ -44,7 +43,8 @@ impl<S: Schema> Merged<S> {
     ///
     /// # Errors
     ///
-    /// [`Conflict`](ErrorKind::Conflict) for a merge that has conflicts; the source is [`Conflicts`].
+    /// [`Conflict`](ramus_core::ErrorKind::Conflict) for a merge that has conflicts; the source is
+    /// [`Conflicts`](crate::Conflicts).
     pub fn clean(self) -> Result<Option<Commit<S>>> {
         match self {
             Self::Unchanged => Ok(None),
@@ -54,116 +54,34 @@ impl<S: Schema> Merged<S> {
     }
 }
 
-/// A merge that has conflicts, to be resolved path by path and then committed.
-///
-/// ```
-/// # use ramus_kv::{Kv, Merged, Resolution, Store};
-/// # async fn example(main: Store<Kv<String>>, draft: Store<Kv<String>>) -> ramus_core::Result<()> {
-/// if let Merged::Conflicts(mut unmerged) = main.merge(&draft, "merge draft").await? {
-///     let paths: Vec<_> = unmerged.conflicts().map(|conflict| conflict.path.clone()).collect();
-///     for path in paths {
-///         unmerged.resolve(path, Resolution::Theirs)?;
-///     }
-///     main.commit_merge(unmerged, "merge draft, its side wins").await?;
-/// }
-/// # Ok(())
-/// # }
-/// ```
+/// What a merge would come to.
 #[derive(Debug)]
-pub struct Unmerged<S: Schema> {
-    ours: Commit<S>,
-    theirs: Commit<S>,
-    /// With our side at every path in conflict.
-    tree: Tree<S>,
-    /// By path, and how each is resolved, if it is.
-    conflicts: BTreeMap<Path, (PathConflict<S>, Option<Resolution<S>>)>,
-}
-
-/// What a path in conflict shall hold.
-#[derive(Clone, Debug)]
-pub enum Resolution<S: Schema> {
-    /// What our side has, nothing included.
-    Ours,
-    /// What their side has, nothing included.
-    Theirs,
-    /// This value, with the metadata of our side.
-    Contents(S::Contents),
-    /// Nothing.
-    Remove,
-}
-
-impl<S: Schema> Unmerged<S> {
-    /// Returns the conflicts, in the order of their paths, resolved or not.
-    pub fn conflicts(&self) -> impl Iterator<Item = &PathConflict<S>> {
-        self.conflicts.values().map(|(conflict, _)| conflict)
-    }
-
-    /// Returns what merged, with our side at every path in conflict.
-    pub const fn tree(&self) -> &Tree<S> {
-        &self.tree
-    }
-
-    /// Says what a path in conflict shall hold, in place of what was said before.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) for a path that is not in conflict.
-    pub fn resolve(&mut self, path: impl IntoPath, resolution: Resolution<S>) -> Result<()> {
-        let path = path.into_path()?;
-        if let Some((_, resolved)) = self.conflicts.get_mut(&path) {
-            *resolved = Some(resolution);
-        } else {
-            let paths: Vec<String> =
-                self.conflicts.keys().map(|path| format!("`{path}`")).collect();
-            return Err(Error::invalid_input(format!(
-                "`{path}` is not in conflict; these are: {}",
-                paths.join(", ")
-            )));
-        }
-        Ok(())
-    }
-
-    /// Returns the conflicts alone, and forgets what merged.
-    pub fn into_conflicts(self) -> Conflicts<S> {
-        Conflicts::new(self.conflicts.into_values().map(|(conflict, _)| conflict).collect())
-    }
-
-    /// Returns the tree with every conflict resolved.
-    async fn resolved(&self) -> Result<Tree<S>> {
-        let open: Vec<_> =
-            self.conflicts.values().filter(|(_, resolved)| resolved.is_none()).collect();
-        if !open.is_empty() {
-            let open = open.into_iter().map(|(conflict, _)| conflict.clone()).collect();
-            return Err(Conflicts::new(open).into());
-        }
-        let mut tree = self.tree.clone();
-        for (path, (_, resolution)) in &self.conflicts {
-            match resolution {
-                Some(Resolution::Ours) | None => {}
-                Some(Resolution::Theirs) => tree.take_over(path, &self.theirs.tree()).await?,
-                Some(Resolution::Remove) => drop(tree.remove(path).await?),
-                Some(Resolution::Contents(value)) => {
-                    if tree.kind(path).await? == Some(Kind::Directory) {
-                        tree.remove(path).await?;
-                    }
-                    tree.set(path, value.clone()).await?;
-                }
-            }
-        }
-        Ok(tree)
-    }
+#[must_use = "a preview is there to be looked at"]
+pub enum Preview<S: Schema> {
+    /// There is nothing to merge: the other side is an ancestor.
+    Unchanged,
+    /// The head would move forward to this commit of the other side.
+    FastForward(Commit<S>),
+    /// A merge commit of this tree would be made.
+    Clean(Tree<S>),
+    /// Both sides changed the same things. This can be resolved and committed, as that of a merge can.
+    Conflicts(Unmerged<S>),
 }
 
 impl<S: Schema> Store<S> {
     /// Merges the head of another handle into this one, which moves; the other one stays.
     ///
     /// A merge that can move the head forward does so; one of an ancestor changes nothing. Histories
-    /// that have nothing in common merge as if both had begun from an empty tree.
+    /// that have nothing in common merge as if both had begun from an empty tree. If the head moves
+    /// meanwhile, it is merged again.
+    ///
+    /// A conflict that one side [stored](crate::Resolution::Later) is carried along if the other side
+    /// has not touched that path, and gives way to what the other side resolved it to.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) for a handle of another repository;
-    /// [`Aborted`](ErrorKind::Aborted) if the merge of a contents type panicked. A conflict is no
+    /// [`InvalidInput`](ramus_core::ErrorKind::InvalidInput) for a handle of another repository;
+    /// [`Aborted`](ramus_core::ErrorKind::Aborted) if the merge of a contents type panicked. A conflict is no
     /// error: see [`Merged::clean`].
     pub async fn merge(&self, other: &Self, info: impl Into<Info>) -> Result<Merged<S>> {
         let info = info.into();
@@ -190,106 +108,68 @@ impl<S: Schema> Store<S> {
     ) -> Result<Merged<S>> {
         let info = info.into();
         self.repo().check_commit(theirs)?;
-        let mut seat = None;
-        for attempt in 0..self.attempts_max() {
-            self.back_off(attempt.saturating_sub(1)).await;
-            let head = self.head().await?;
-            let tree = match self.try_merge(head.as_ref(), theirs, options).await? {
-                Tried::Done(merged) => return Ok(merged),
-                Tried::Forward => {
-                    if self.test_and_set_head(head.as_ref(), Some(theirs)).await? {
-                        return Ok(Merged::FastForward(theirs.clone()));
-                    }
-                    continue;
-                }
-                Tried::Merged(tree) => tree,
-            };
-            let prepared = merge_commit(head.as_ref(), theirs, tree, Race::Again);
-            match self.offer(&mut seat, Work::commit(prepared, info.clone())).await? {
-                Offered::Done(Answer::Commit(commit)) => return Ok(Merged::Commit(commit)),
-                Offered::Done(_) => return Ok(Merged::Unchanged),
-                Offered::Again => {}
-            }
-        }
-        Err(self.contention(self.attempts_max(), self.head().await?.as_ref()))
+        self.land(&Plan::Merge { theirs: theirs.clone(), options }, info).await
     }
 
-    /// Commits a merge whose conflicts are resolved.
+    /// Returns what [`merge_with`](Store::merge_with) would come to now. Nothing is written.
+    ///
+    /// ```
+    /// # use ramus_kv::{Kv, MergeOptions, Preview, Store};
+    /// # async fn example(main: Store<Kv<String>>, draft: Store<Kv<String>>) -> ramus_core::Result<()> {
+    /// let Some(theirs) = draft.head().await? else { return Ok(()) };
+    /// match main.preview_merge(&theirs, MergeOptions::default()).await? {
+    ///     Preview::Unchanged => println!("all of it is there"),
+    ///     Preview::FastForward(commit) => println!("on to {}", commit.hash()),
+    ///     Preview::Clean(tree) => println!("{} entries at the root", tree.len("").await?),
+    ///     Preview::Conflicts(unmerged) => println!("{}", unmerged.into_conflicts()),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// - [`Conflict`](ErrorKind::Conflict) if a path is not resolved; the source, [`Conflicts`],
-    ///   holds those.
-    /// - [`Contention`](ErrorKind::Contention) if the head moved since: merge again.
-    pub async fn commit_merge(
+    /// Those of [`merge`](Store::merge).
+    pub async fn preview_merge(
         &self,
-        unmerged: Unmerged<S>,
-        info: impl Into<Info>,
-    ) -> Result<Commit<S>> {
-        let info = info.into();
-        self.repo().check_commit(&unmerged.ours)?;
-        let tree = unmerged.resolved().await?;
-        let Unmerged { ours, theirs, .. } = unmerged;
-        let prepared = merge_commit(Some(&ours), &theirs, tree, Race::Refuse);
-        let answer = self.submit(Work::commit(prepared, info)).await;
-        let moved = |cause: Error| {
-            let ours = ours.hash();
-            let message =
-                format!("{self:?} is no longer on {ours}, on which it was merged; merge again");
-            Error::new(ErrorKind::Contention, message).with_source(cause)
-        };
-        match answer {
-            Ok(answer) => answer
-                .into_commit()
-                .ok_or_else(|| Error::new(ErrorKind::Contention, "a merge commit was not made")),
-            Err(error) if error.kind() == ErrorKind::Contention => Err(moved(error)),
-            Err(error) => Err(error),
-        }
+        theirs: &Commit<S>,
+        options: MergeOptions,
+    ) -> Result<Preview<S>> {
+        self.repo().check_commit(theirs)?;
+        let head = self.head().await?;
+        Ok(match self.try_merge(head.as_ref(), theirs, options).await? {
+            Tried::Done(Merged::Conflicts(unmerged)) => Preview::Conflicts(unmerged),
+            Tried::Done(_) => Preview::Unchanged,
+            Tried::Move(commit) => Preview::FastForward(commit),
+            Tried::Make(prepared, _) => Preview::Clean(prepared.tree),
+        })
     }
 
     /// Merges into `head`, without writing anything.
-    async fn try_merge(
+    pub(super) async fn try_merge(
         &self,
         head: Option<&Commit<S>>,
         theirs: &Commit<S>,
         options: MergeOptions,
     ) -> Result<Tried<S>> {
-        let Some(ours) = head else { return Ok(Tried::Forward) };
+        let Some(ours) = head else { return Ok(Tried::Move(theirs.clone())) };
         let objects = self.repo().objects();
         let lcas = history::lcas(objects, &[ours.hash()], &[theirs.hash()]).await?;
         if lcas == [theirs.hash()] {
             return Ok(Tried::Done(Merged::Unchanged));
         }
         if lcas == [ours.hash()] && !options.no_ff {
-            return Ok(Tried::Forward);
+            return Ok(Tried::Move(theirs.clone()));
         }
         let ancestor = history::ancestor(objects, lcas).await?;
         let merged = merge(&ancestor, &ours.tree(), &theirs.tree()).await?;
-        if !merged.conflicts.is_empty() {
-            let conflicts = merged.conflicts.into_iter();
-            let conflicts = conflicts.map(|one| (one.path.clone(), (one, None))).collect();
-            let (ours, theirs, tree) = (ours.clone(), theirs.clone(), merged.tree);
-            return Ok(Tried::Done(Merged::Conflicts(Unmerged { ours, theirs, tree, conflicts })));
-        }
-        Ok(Tried::Merged(merged.tree))
+        let prepared = Prepared {
+            base: Some(ours.clone()),
+            tree: merged.tree,
+            on_race: Race::Again,
+            allow_empty: true,
+            parents: Some(vec![ours.hash(), theirs.hash()]),
+        };
+        Ok(Tried::of(prepared, merged.conflicts, None))
     }
-}
-
-/// What a merge into a head comes to, if the head stays there.
-enum Tried<S: Schema> {
-    Done(Merged<S>),
-    /// The head can be moved to their commit.
-    Forward,
-    /// This tree is to be committed.
-    Merged(Tree<S>),
-}
-
-fn merge_commit<S: Schema>(
-    ours: Option<&Commit<S>>,
-    theirs: &Commit<S>,
-    tree: Tree<S>,
-    on_race: Race,
-) -> Prepared<S> {
-    let parents = Some(ours.into_iter().chain([theirs]).map(Commit::hash).collect());
-    Prepared { base: ours.cloned(), tree, on_race, allow_empty: true, parents }
 }

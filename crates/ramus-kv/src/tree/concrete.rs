@@ -72,18 +72,22 @@ impl<C, M> Default for Concrete<C, M> {
 impl<S: Schema> Tree<S> {
     /// Returns everything at a path and below it as a plain value, or nothing if nothing is there.
     ///
-    /// All of it is read, and held in memory.
+    /// All of it is read, and held in memory. A plain value has no conflicts, so a stored one is an error
+    /// of kind [`Conflict`](ramus_core::ErrorKind::Conflict).
     pub async fn to_concrete(
         &self,
         path: impl IntoPath,
     ) -> Result<Option<Concrete<S::Contents, S::Metadata>>> {
         let path = path.into_path()?;
-        let Some(node) = self.node(&path).await? else { return Ok(None) };
+        let Some(node) = self.settled(&path).await? else { return Ok(None) };
         let found = Found::new(&Arc::new(self.clone()), node);
         let Some(tree) = found.tree() else { return concrete_contents(&found).await };
         let mut whole = Concrete::default();
         let mut walk = tree.walk(WalkOptions::default().with_order(WalkOrder::ContentsOnly));
         while let Some(visit) = walk.next().await.transpose()? {
+            if let Some(hash) = visit.found.conflict() {
+                return Err(tree.in_conflict(&visit.path, hash).await);
+            }
             if let Some(contents) = concrete_contents(&visit.found).await? {
                 whole.insert(&visit.path, contents);
             }

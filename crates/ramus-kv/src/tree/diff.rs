@@ -20,7 +20,8 @@ pub struct Diff<S: Schema>(BoxStream<'static, Result<Difference<S>>>);
 /// A path at which two trees hold different contents.
 ///
 /// Where contents became a directory, or the other way round, there is one difference for the
-/// contents and one for every value in the directory.
+/// contents and one for every value in the directory. A stored conflict counts as contents, by a hash
+/// of its own.
 #[derive(Clone, Debug)]
 pub struct Difference<S: Schema> {
     /// The path.
@@ -158,6 +159,7 @@ async fn load<S: Schema>(tree: &Tree<S>, dir: Option<S::Hash>) -> Result<Option<
 fn split<S: Schema>(entry: Option<Entry<S::Hash>>) -> (Option<S::Hash>, Option<S::Hash>) {
     match entry {
         Some(Entry::Contents { held, .. }) => (Some(hash_of::<S>(&held)), None),
+        Some(Entry::Conflict { hash }) => (Some(hash), None),
         Some(Entry::Directory { hash }) => (None, Some(hash)),
         None => (None, None),
     }

@@ -53,6 +53,8 @@ pub(crate) struct Edit<S: Schema> {
 pub(crate) enum Node<S: Schema> {
     Contents(Leaf<S>),
     Directory(Dir<S>),
+    /// A stored conflict, by the root of the directory that says what it is of.
+    Conflict(S::Hash),
 }
 
 /// Contents and their metadata.
@@ -231,6 +233,16 @@ impl<S: Schema> Node<S> {
                 Self::Contents(Leaf { held, metadata, unsaved: None })
             }
             Entry::Directory { hash } => Self::Directory(Dir::Stored(hash)),
+            Entry::Conflict { hash } => Self::Conflict(hash),
+        }
+    }
+
+    /// Returns what it is, for a message.
+    pub(crate) const fn noun(&self) -> &'static str {
+        match self {
+            Self::Contents(_) => "contents",
+            Self::Directory(_) => "a directory",
+            Self::Conflict(_) => "a conflict",
         }
     }
 
@@ -239,6 +251,7 @@ impl<S: Schema> Node<S> {
         match self {
             Self::Contents(leaf) => Some(leaf.to_entry()),
             Self::Directory(dir) => dir.known_hash().map(|hash| Entry::Directory { hash }),
+            Self::Conflict(hash) => Some(Entry::Conflict { hash: *hash }),
         }
     }
 }
@@ -294,6 +307,7 @@ impl<S: Schema> Clone for Node<S> {
         match self {
             Self::Contents(leaf) => Self::Contents(leaf.clone()),
             Self::Directory(dir) => Self::Directory(dir.clone()),
+            Self::Conflict(hash) => Self::Conflict(*hash),
         }
     }
 }

@@ -61,6 +61,7 @@ impl<S: Schema> Tree<S> {
             return Ok(());
         }
         let found = self.locate(&path).await?;
+        self.refuse_conflict(&path, &found).await?;
         found.refuse_contents_in_the_way(&path)?;
         if let Some(Node::Contents(_)) = found.node {
             return Err(refuse_kind(&path, "contents", "a directory"));
@@ -86,6 +87,9 @@ impl<S: Schema> Tree<S> {
             return Ok(had_entries);
         }
         let found = self.locate(&path).await?;
+        if found.is_blocked() {
+            self.refuse_conflict(&path, &found).await?;
+        }
         let was_there = found.node.is_some();
         if was_there {
             self.cut(found);
@@ -105,6 +109,9 @@ impl<S: Schema> Tree<S> {
         let refuse =
             |why: &str| Error::invalid_input(format!("cannot rename `{from}` to `{to}`: {why}"));
         let source = self.locate(&from).await?;
+        if source.is_blocked() {
+            self.refuse_conflict(&from, &source).await?;
+        }
         let Some(node) = source.node.clone() else {
             return Err(refuse("nothing is there to be renamed"));
         };
@@ -115,6 +122,7 @@ impl<S: Schema> Tree<S> {
             return Err(refuse("one lies below the other"));
         }
         let target = self.locate(&to).await?;
+        self.refuse_conflict(&to, &target).await?;
         target.refuse_contents_in_the_way(&to)?;
         if target.node.is_some() {
             return Err(refuse("something has that name already; remove it first"));
@@ -123,21 +131,6 @@ impl<S: Schema> Tree<S> {
         self.cut(source);
         // A cut can make a directory what it was stored as; that is loaded, too.
         self.put(target, node);
-        Ok(())
-    }
-
-    /// Puts what another tree of the repository has at a path, metadata included, in place of what is
-    /// here; that is nothing if it has nothing there.
-    pub(crate) async fn take_over(&mut self, path: &Path, other: &Self) -> Result<()> {
-        let node = other.node(path).await?;
-        self.remove(path).await?;
-        if let Some(node) = node {
-            let found = self.locate(path).await?;
-            found.refuse_contents_in_the_way(path)?;
-            found.check_height(&node)?;
-            self.share(other);
-            self.put(found, node);
-        }
         Ok(())
     }
 
@@ -173,10 +166,11 @@ impl<S: Schema> Tree<S> {
     ) -> Result<(Located<S>, Bytes)> {
         refuse_root(path)?;
         let found = self.locate(path).await?;
+        self.refuse_conflict(path, &found).await?;
         found.refuse_contents_in_the_way(path)?;
         let kept = match &found.node {
             Some(Node::Contents(leaf)) => Some(leaf.metadata.clone()),
-            Some(Node::Directory(_)) => return Err(refuse_kind(path, "a directory", "contents")),
+            Some(node) => return Err(refuse_kind(path, node.noun(), "contents")),
             None => None,
         };
         let given = metadata.map(S::Metadata::encode);
@@ -269,19 +263,30 @@ impl<S: Schema> Tree<S> {
         }
         let depth = levels.len();
         let blocked_at = (depth < steps.len() && node.is_some()).then_some(depth);
+        let conflict = match &node {
+            Some(Node::Conflict(hash)) => Some((depth, *hash)),
+            _ => None,
+        };
         let node = if depth == steps.len() { node } else { None };
-        Ok(Located { steps, levels, node, blocked_at })
+        Ok(Located { steps, levels, node, blocked_at, conflict })
+    }
+
+    /// Refuses to go on at a stored conflict, or below one.
+    pub(super) async fn refuse_conflict(&self, path: &Path, found: &Located<S>) -> Result<()> {
+        let Some((depth, hash)) = found.conflict else { return Ok(()) };
+        let path = path.steps().take(depth).collect();
+        Err(Box::pin(self.in_conflict(&path, hash)).await)
     }
 
     pub(super) fn put(&mut self, found: Located<S>, node: Node<S>) {
         // Nothing else may hold what is edited, or it would have to be copied.
-        let Located { steps, mut levels, node: replaced, blocked_at: _ } = found;
+        let Located { steps, mut levels, node: replaced, .. } = found;
         drop(replaced);
         apply(&mut self.root, &steps, &mut levels, Some(node));
     }
 
     pub(super) fn cut(&mut self, found: Located<S>) {
-        let Located { steps, mut levels, node: removed, blocked_at: _ } = found;
+        let Located { steps, mut levels, node: removed, .. } = found;
         drop(removed);
         apply(&mut self.root, &steps, &mut levels, None);
     }
@@ -294,8 +299,10 @@ pub(super) struct Located<S: Schema> {
     levels: Vec<Level<S>>,
     /// What is at the path.
     pub(super) node: Option<Node<S>>,
-    /// How many steps lead to contents, if those are in the way.
+    /// How many steps lead to contents or a conflict, if those are in the way.
     blocked_at: Option<usize>,
+    /// How many steps lead to a stored conflict, at the path or in the way.
+    conflict: Option<(usize, S::Hash)>,
 }
 
 /// A directory on the way to a path.
@@ -315,7 +322,7 @@ impl<S: Schema> Located<S> {
         )))
     }
 
-    /// Returns whether contents are in the way.
+    /// Returns whether contents or a conflict are in the way.
     pub(super) const fn is_blocked(&self) -> bool {
         self.blocked_at.is_some()
     }
@@ -326,10 +333,10 @@ impl<S: Schema> Located<S> {
     }
 
     /// Refuses a node that would lie too deep here.
-    fn check_height(&self, node: &Node<S>) -> Result<()> {
+    pub(super) fn check_height(&self, node: &Node<S>) -> Result<()> {
         match node {
             Node::Directory(dir) => dir.check_height(self.steps.len()),
-            Node::Contents(_) => Ok(()),
+            Node::Contents(_) | Node::Conflict(_) => Ok(()),
         }
     }
 }

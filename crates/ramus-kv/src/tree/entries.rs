@@ -48,7 +48,7 @@ impl<S: Schema> Tree<S> {
         options: ListOptions,
     ) -> Result<Entries<S>> {
         let path = path.into_path()?;
-        let Some(Node::Directory(dir)) = self.node(&path).await? else {
+        let Some(Node::Directory(dir)) = self.settled(&path).await? else {
             return Ok(Entries(stream::empty().boxed()));
         };
         let range = Range::open(&self.view(), &dir, options).await?;

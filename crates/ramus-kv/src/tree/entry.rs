@@ -9,6 +9,8 @@ pub enum Kind {
     Contents,
     /// A directory.
     Directory,
+    /// A [stored conflict](crate::PathConflict): what it holds is still to be decided.
+    Conflict,
 }
 
 /// One entry of a directory, as it is listed.

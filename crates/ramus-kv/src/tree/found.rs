@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ramus_core::Result;
+use ramus_core::{Error, ErrorKind, Result};
 
 use super::dir::Node;
 use super::{Kind, Tree};
@@ -41,20 +41,29 @@ impl<S: Schema> Found<S> {
         Self { tree: Arc::clone(tree), node }
     }
 
-    /// Returns which of the two it is.
+    /// Returns which of the kinds it is.
     pub fn kind(&self) -> Kind {
         self.node.kind()
     }
 
     /// Returns the value, or nothing for a directory.
+    ///
+    /// # Errors
+    ///
+    /// [`Conflict`](ErrorKind::Conflict) for a stored conflict, which is no value yet;
+    /// [`Tree::find_conflict`] tells what it is of.
     pub async fn contents(&self) -> Result<Option<S::Contents>> {
         match &self.node {
             Node::Contents(leaf) => Ok(Some(self.tree.contents(leaf).await?)),
             Node::Directory(_) => Ok(None),
+            Node::Conflict(_) => {
+                let message = "the entry is a stored conflict, and has no value yet; resolve it";
+                Err(Error::new(ErrorKind::Conflict, message))
+            }
         }
     }
 
-    /// Returns the metadata of the value, or nothing for a directory.
+    /// Returns the metadata of the value, or nothing for a directory or a conflict.
     ///
     /// # Errors
     ///
@@ -62,15 +71,23 @@ impl<S: Schema> Found<S> {
     pub fn metadata(&self) -> Result<Option<S::Metadata>> {
         match &self.node {
             Node::Contents(leaf) => S::Metadata::decode(&leaf.metadata).map(Some),
-            Node::Directory(_) => Ok(None),
+            Node::Directory(_) | Node::Conflict(_) => Ok(None),
         }
     }
 
-    /// Returns the directory as a tree of its own, or nothing for a value.
+    /// Returns the directory as a tree of its own, or nothing for a value or a conflict.
     pub fn tree(&self) -> Option<Tree<S>> {
         match &self.node {
-            Node::Contents(_) => None,
+            Node::Contents(_) | Node::Conflict(_) => None,
             Node::Directory(dir) => Some(self.tree.below(dir.clone())),
+        }
+    }
+
+    /// Returns the name of the conflict, if it is one.
+    pub(super) fn conflict(&self) -> Option<S::Hash> {
+        match &self.node {
+            Node::Conflict(hash) => Some(*hash),
+            Node::Contents(_) | Node::Directory(_) => None,
         }
     }
 
@@ -79,13 +96,14 @@ impl<S: Schema> Found<S> {
         match &self.node {
             Node::Contents(leaf) => Ok(leaf.hash()),
             Node::Directory(dir) => self.tree.below(dir.clone()).hash().await,
+            Node::Conflict(hash) => Ok(*hash),
         }
     }
 
-    /// Returns how many entries the directory has, or 0 for a value.
+    /// Returns how many entries the directory has, or 0 for a value or a conflict.
     pub async fn len(&self) -> Result<u64> {
         match &self.node {
-            Node::Contents(_) => Ok(0),
+            Node::Contents(_) | Node::Conflict(_) => Ok(0),
             Node::Directory(dir) => self.tree.entry_count(dir).await,
         }
     }

@@ -7,19 +7,25 @@
 //! Several lowest common ancestors are merged into one first. Where that merge has a conflict, there
 //! is no telling what the ancestor was: the path is *doubtful*, and the outer merge takes no side's
 //! word for being unchanged there, so that a value deleted on one side does not come back in silence.
+//!
+//! A stored conflict is an entry like any other where one side alone changed it. Where both did, see
+//! `stored`.
 
 mod leaves;
+mod stored;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ramus_core::{Error, Path, Result, Step};
 
 use super::dir::{Base, Dir, Edited, Node, check_depth};
-use super::{PathConflict, Side, Tree};
+use super::three::Three;
+use super::{PathConflict, Tree};
 use crate::directory::{DirBlock, Entry, EntryDiff, EntryPair, Nodes as _, find};
 use crate::{Conflict, Contents as _, Schema};
 use leaves::{merge_metadata, merge_values, one_says_something_new};
+use stored::{Stored, any_stored};
 
 /// A merge of trees: what merged, and what did not.
 pub(crate) struct MergedTree<S: Schema> {
@@ -31,13 +37,13 @@ pub(crate) struct MergedTree<S: Schema> {
 /// What two sides began from.
 pub(crate) struct Ancestor<S: Schema> {
     pub(crate) tree: Tree<S>,
-    /// Where it is not known what the ancestor was.
-    pub(crate) doubtful: BTreeSet<Path>,
+    /// Where it is not known what the ancestor was, and what was in conflict there.
+    pub(crate) doubtful: BTreeMap<Path, Entries<S>>,
 }
 
 impl<S: Schema> Ancestor<S> {
     pub(crate) fn certain(tree: Tree<S>) -> Self {
-        Self { tree, doubtful: BTreeSet::new() }
+        Self { tree, doubtful: BTreeMap::new() }
     }
 }
 
@@ -47,12 +53,15 @@ pub(crate) async fn merge<S: Schema>(
     ours: &Tree<S>,
     theirs: &Tree<S>,
 ) -> Result<MergedTree<S>> {
-    // Edits become blocks first, so that blocks are all there is to compare.
-    let trees = Three {
-        ancestor: ancestor.tree.frozen().await?,
-        ours: ours.frozen().await?,
-        theirs: theirs.frozen().await?,
-    };
+    // Edits become blocks first, so that blocks are all there is to compare. Whatever waits to be stored
+    // is found from each of them: a conflict that one side stored has entries of the others.
+    let (before, theirs) = (ancestor.tree.frozen().await?, theirs.frozen().await?);
+    let mut ours = ours.frozen().await?;
+    ours.share(&theirs);
+    ours.share(&before);
+    let beside = |root: &Dir<S>| ours.below(root.clone());
+    let (before, theirs) = (beside(&before.root), beside(&theirs.root));
+    let trees = Three { ancestor: before, ours, theirs };
     let roots = Three {
         ancestor: trees.ancestor.root.known_hash(),
         ours: trees.ours.root.known_hash(),
@@ -67,15 +76,13 @@ pub(crate) async fn merge<S: Schema>(
     let root = merger.root(roots).await?;
     let mut conflicts = merger.conflicts;
     conflicts.sort_by(|a, b| a.path.cmp(&b.path));
-    let mut tree = trees.ours.below(root);
-    tree.share(&trees.theirs);
-    Ok(MergedTree { tree, conflicts })
+    Ok(MergedTree { tree: trees.ours.below(root), conflicts })
 }
 
 struct Merger<'a, S: Schema> {
     /// Without edits.
     trees: &'a Three<Tree<S>>,
-    doubtful: &'a BTreeSet<Path>,
+    doubtful: &'a BTreeMap<Path, Entries<S>>,
     /// The directories that are being merged, one in another.
     open: Vec<Open<S>>,
     conflicts: Vec<PathConflict<S>>,
@@ -96,15 +103,8 @@ struct Open<S: Schema> {
     below: Option<(Step, Option<Entry<S::Hash>>)>,
 }
 
-/// The three sides of something.
-struct Three<T> {
-    ancestor: T,
-    ours: T,
-    theirs: T,
-}
-
 /// What a path leads to on the three sides.
-type Entries<S> = Three<Option<Entry<<S as Schema>::Hash>>>;
+pub(crate) type Entries<S> = Three<Option<Entry<<S as Schema>::Hash>>>;
 
 /// What a path holds after the merge.
 enum Kept<S: Schema> {
@@ -197,6 +197,13 @@ impl<S: Schema> Merger<'_, S> {
         if let Some(kept) = self.unless_both_changed(path, &entries) {
             return Ok(kept);
         }
+        let entries = match self.stored(path, entries).await? {
+            Stored::Kept(kept) => return Ok(kept),
+            Stored::Conflict(conflict, entries) => {
+                return self.conflict(path, conflict, entries).await;
+            }
+            Stored::Entries(entries) => entries,
+        };
         let Three { ancestor, ours, theirs } = &entries;
         let was_contents = matches!(ancestor, Some(Entry::Contents { .. }));
         let was_directory = matches!(ancestor, Some(Entry::Directory { .. }));
@@ -230,7 +237,10 @@ impl<S: Schema> Merger<'_, S> {
             Some(Kept::Ours)
         } else if certain && ours == ancestor {
             Some(Kept::Theirs)
-        } else if ours == theirs && (!S::Contents::MERGES_EQUAL_SIDES || ours.is_none()) {
+        } else if ours == theirs
+            && (!S::Contents::MERGES_EQUAL_SIDES || ours.is_none() || any_stored(entries))
+        {
+            // What counts cannot count on from a conflict.
             Some(Kept::Ours)
         } else {
             None
@@ -240,19 +250,19 @@ impl<S: Schema> Merger<'_, S> {
     /// Returns whether it is doubtful what the ancestor had at this path, or somewhere below it.
     fn is_doubtful(&self, path: &Path) -> bool {
         let mut from_here = self.doubtful.range(path..);
-        from_here.next().is_some_and(|doubtful| doubtful.starts_with(path))
+        from_here.next().is_some_and(|(doubtful, _)| doubtful.starts_with(path))
     }
 
     /// Returns whether it is doubtful what the ancestor had at this path, or somewhere above it.
     fn lies_in_doubt(&self, path: &Path) -> bool {
         let mut above = std::iter::successors(Some(path.clone()), Path::parent);
-        !self.doubtful.is_empty() && above.any(|path| self.doubtful.contains(&path))
+        !self.doubtful.is_empty() && above.any(|path| self.doubtful.contains_key(&path))
     }
 
     /// Returns the steps of a directory below which something is doubtful.
     fn doubtful_steps(&self, directory: &Path) -> BTreeSet<Step> {
         let from_here = self.doubtful.range(directory..);
-        let below = from_here.map_while(|path| path.strip_prefix(directory));
+        let below = from_here.map_while(|(path, _)| path.strip_prefix(directory));
         below.filter_map(|path| path.steps().next()).collect()
     }
 
@@ -303,11 +313,8 @@ impl<S: Schema> Merger<'_, S> {
         conflict: Conflict,
         entries: Entries<S>,
     ) -> Result<Kept<S>> {
-        let ancestor = side(&self.trees.ancestor, entries.ancestor).await?;
-        let ours = side(&self.trees.ours, entries.ours).await?;
-        let theirs = side(&self.trees.theirs, entries.theirs).await?;
-        let path = path.clone();
-        self.conflicts.push(PathConflict { path, conflict, ancestor, ours, theirs });
+        let tree = &self.trees.ours;
+        self.conflicts.push(PathConflict::read(path.clone(), conflict, tree, entries).await?);
         Ok(Kept::Ours)
     }
 }
@@ -332,16 +339,8 @@ async fn value<S: Schema>(
 ) -> Result<Option<S::Contents>> {
     match entry.cloned().map(Node::of_entry) {
         Some(Node::Contents(leaf)) => Ok(Some(tree.contents(&leaf).await?)),
-        Some(Node::Directory(_)) | None => Ok(None),
+        Some(Node::Directory(_) | Node::Conflict(_)) | None => Ok(None),
     }
-}
-
-async fn side<S: Schema>(tree: &Tree<S>, entry: Option<Entry<S::Hash>>) -> Result<Option<Side<S>>> {
-    Ok(match entry.map(Node::of_entry) {
-        Some(Node::Contents(leaf)) => Some(Side::Contents(tree.contents(&leaf).await?)),
-        Some(Node::Directory(dir)) => Some(Side::Directory(tree.below(dir))),
-        None => None,
-    })
 }
 
 async fn load<S: Schema>(
@@ -379,6 +378,6 @@ async fn look_up<S: Schema>(
 fn directory<S: Schema>(entry: Option<&Entry<S::Hash>>) -> Option<S::Hash> {
     match entry {
         Some(Entry::Directory { hash }) => Some(*hash),
-        Some(Entry::Contents { .. }) | None => None,
+        Some(Entry::Contents { .. } | Entry::Conflict { .. }) | None => None,
     }
 }

@@ -33,23 +33,30 @@ impl<S: Schema> Tree<S> {
 
     /// Returns whether there is a value at a path.
     pub async fn mem(&self, path: impl IntoPath) -> Result<bool> {
-        Ok(self.kind(path).await? == Some(Kind::Contents))
+        let path = path.into_path()?;
+        Ok(matches!(self.settled(&path).await?, Some(Node::Contents(_))))
     }
 
     /// Returns what a path leads to, or nothing. The root is a directory.
     pub async fn kind(&self, path: impl IntoPath) -> Result<Option<Kind>> {
         let path = path.into_path()?;
-        Ok(self.node(&path).await?.map(|node| node.kind()))
+        match self.at(&path).await? {
+            At::Node(node) => Ok(Some(node.kind())),
+            At::Nothing => Ok(None),
+            At::BelowConflict(..) => Ok(self.settled(&path).await?.map(|node| node.kind())),
+        }
     }
 
     /// Returns the hash of what a path leads to, or nothing.
     ///
-    /// Of a directory it is that of its root block, of contents that of theirs.
+    /// Of a directory it is that of its root block, of contents that of theirs; a stored conflict has one,
+    /// too.
     pub async fn find_hash(&self, path: impl IntoPath) -> Result<Option<S::Hash>> {
         let path = path.into_path()?;
         match self.node(&path).await? {
             Some(Node::Contents(leaf)) => Ok(Some(leaf.hash())),
             Some(Node::Directory(dir)) => Ok(Some(self.below(dir).hash().await?)),
+            Some(Node::Conflict(hash)) => Ok(Some(hash)),
             None => Ok(None),
         }
     }
@@ -58,9 +65,9 @@ impl<S: Schema> Tree<S> {
     /// gives the whole tree.
     pub async fn find_tree(&self, path: impl IntoPath) -> Result<Option<Self>> {
         let path = path.into_path()?;
-        match self.node(&path).await? {
+        match self.settled(&path).await? {
             Some(Node::Directory(dir)) => Ok(Some(self.below(dir))),
-            Some(Node::Contents(_)) | None => Ok(None),
+            Some(Node::Contents(_) | Node::Conflict(_)) | None => Ok(None),
         }
     }
 
@@ -85,7 +92,7 @@ impl<S: Schema> Tree<S> {
         options: ListOptions,
     ) -> Result<Vec<Listing>> {
         let path = path.into_path()?;
-        let Some(Node::Directory(dir)) = self.node(&path).await? else { return Ok(Vec::new()) };
+        let Some(Node::Directory(dir)) = self.settled(&path).await? else { return Ok(Vec::new()) };
         let view = self.view();
         let mut range = Range::open(&view, &dir, options).await?;
         let mut entries = Vec::new();
@@ -98,9 +105,9 @@ impl<S: Schema> Tree<S> {
     /// Returns how many entries the directory at a path has; 0 where there is no directory.
     pub async fn len(&self, path: impl IntoPath) -> Result<u64> {
         let path = path.into_path()?;
-        match self.node(&path).await? {
+        match self.settled(&path).await? {
             Some(Node::Directory(dir)) => self.entry_count(&dir).await,
-            Some(Node::Contents(_)) | None => Ok(0),
+            Some(Node::Contents(_) | Node::Conflict(_)) | None => Ok(0),
         }
     }
 
@@ -114,12 +121,24 @@ impl<S: Schema> Tree<S> {
 
     /// Returns the node at a path; the root is a node, too.
     pub(crate) async fn node(&self, path: &Path) -> Result<Option<Node<S>>> {
+        match self.at(path).await? {
+            At::Node(node) => Ok(Some(node)),
+            At::Nothing | At::BelowConflict(..) => Ok(None),
+        }
+    }
+
+    /// Returns what is at a path; the root is a node, too.
+    pub(super) async fn at(&self, path: &Path) -> Result<At<S>> {
         let view = self.view();
         let mut node = Node::Directory(self.root.clone());
         // Where the directory is named that was come to, so that its block is found from there.
         let mut spot: Option<Spot<S::Hash>> = None;
-        for step in path.iter() {
-            let Node::Directory(dir) = &node else { return Ok(None) };
+        for (depth, step) in path.iter().enumerate() {
+            let dir = match &node {
+                Node::Directory(dir) => dir,
+                Node::Contents(_) => return Ok(At::Nothing),
+                Node::Conflict(hash) => return Ok(At::BelowConflict(depth, *hash)),
+            };
             let found = match dir {
                 Dir::Stored(hash) | Dir::Unchecked(hash) => {
                     let root = view.root(hash, spot.take()).await?;
@@ -127,7 +146,7 @@ impl<S: Schema> Tree<S> {
                 }
                 Dir::Edited(edited) => match (edited.edits().get(step), edited.base()) {
                     (Some(edit), _) => {
-                        let Some(child) = edit.node.clone() else { return Ok(None) };
+                        let Some(child) = edit.node.clone() else { return Ok(At::Nothing) };
                         (node, spot) = (child, None);
                         continue;
                     }
@@ -135,10 +154,10 @@ impl<S: Schema> Tree<S> {
                     (None, None) => None,
                 },
             };
-            let Some((at, entry)) = found else { return Ok(None) };
+            let Some((at, entry)) = found else { return Ok(At::Nothing) };
             (node, spot) = (Node::of_entry(entry), Some(at));
         }
-        Ok(Some(node))
+        Ok(At::Node(node))
     }
 
     pub(crate) async fn contents(&self, leaf: &Leaf<S>) -> Result<S::Contents> {
@@ -170,9 +189,9 @@ impl<S: Schema> Tree<S> {
     }
 
     async fn leaf(&self, path: &Path) -> Result<Option<Leaf<S>>> {
-        match self.node(path).await? {
+        match self.settled(path).await? {
             Some(Node::Contents(leaf)) => Ok(Some(leaf)),
-            Some(Node::Directory(_)) | None => Ok(None),
+            Some(Node::Directory(_) | Node::Conflict(_)) | None => Ok(None),
         }
     }
 
@@ -189,6 +208,15 @@ impl<S: Schema> Node<S> {
         match self {
             Self::Contents(_) => Kind::Contents,
             Self::Directory(_) => Kind::Directory,
+            Self::Conflict(_) => Kind::Conflict,
         }
     }
+}
+
+/// What is at a path.
+pub(super) enum At<S: Schema> {
+    Nothing,
+    Node(Node<S>),
+    /// A stored conflict is so many steps down the path, and nobody knows what is below it.
+    BelowConflict(usize, S::Hash),
 }

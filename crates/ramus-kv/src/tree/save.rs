@@ -85,6 +85,13 @@ impl<S: Schema> Tree<S> {
         Ok(Saved { root, blocks, unchecked })
     }
 
+    /// Adds the blocks that the edits of the tree make, and returns the name of its root.
+    pub(super) async fn save_into(&self, made: &mut Pending<S>) -> Result<S::Hash> {
+        let Frozen { root, made: new, unchecked: _ } = self.freeze().await?;
+        made.add_all(&new.into_blocks());
+        Ok(root)
+    }
+
     async fn freeze(&self) -> Result<Frozen<S>> {
         let mut freezer = Freezer::new(self);
         let root = freezer.run().await?;
@@ -173,6 +180,8 @@ impl<'t, S: Schema> Freezer<'t, S> {
             }
             // It has a name, or was opened and gets one.
             Some(Node::Directory(dir)) => self.enter(dir)?.map(|hash| Entry::Directory { hash }),
+            // Its blocks wait beside the tree, or are stored.
+            Some(Node::Conflict(hash)) => Some(Entry::Conflict { hash: *hash }),
         };
         let open = &mut self.open[parent];
         open.bytes += step.as_bytes().len() + ENTRY_BYTES;

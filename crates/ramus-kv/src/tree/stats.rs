@@ -26,6 +26,8 @@ pub struct Stats {
     pub directories: u64,
     /// How many values there are.
     pub contents: u64,
+    /// How many stored conflicts there are.
+    pub conflicts: u64,
     /// How many steps the longest path has.
     pub depth: usize,
     /// How many entries the largest directory has.
@@ -41,6 +43,7 @@ impl<S: Schema> Tree<S> {
             stats.depth = stats.depth.max(visit.depth);
             match visit.found.kind() {
                 Kind::Contents => stats.contents += 1,
+                Kind::Conflict => stats.conflicts += 1,
                 Kind::Directory => {
                     stats.directories += 1;
                     stats.width = stats.width.max(visit.found.len().await?);

@@ -27,9 +27,9 @@ where
     /// ```
     pub async fn reader(&self, path: impl IntoPath) -> Result<Option<ContentsReader<S>>> {
         let path = path.into_path()?;
-        match self.node(&path).await? {
+        match self.settled(&path).await? {
             Some(Node::Contents(leaf)) => Ok(Some(self.reader_of(&leaf).await?)),
-            Some(Node::Directory(_)) | None => Ok(None),
+            Some(Node::Directory(_) | Node::Conflict(_)) | None => Ok(None),
         }
     }
 

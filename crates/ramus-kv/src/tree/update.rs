@@ -32,10 +32,11 @@ impl<S: Schema> Tree<S> {
         let path = path.into_path()?;
         refuse_root(&path)?;
         let found = self.locate(&path).await?;
+        self.refuse_conflict(&path, &found).await?;
         found.refuse_contents_in_the_way(&path)?;
         let (old, metadata) = match &found.node {
             Some(Node::Contents(leaf)) => (Some(self.contents(leaf).await?), leaf.metadata.clone()),
-            Some(Node::Directory(_)) => return Err(refuse_kind(&path, "a directory", "contents")),
+            Some(node) => return Err(refuse_kind(&path, node.noun(), "contents")),
             None => (None, S::Metadata::default().encode()),
         };
         match change(old.as_ref()) {
@@ -68,6 +69,7 @@ impl<S: Schema> Tree<S> {
             return Ok(None);
         }
         let found = self.locate(&path).await?;
+        self.refuse_conflict(&path, &found).await?;
         let Some(Node::Contents(leaf)) = &found.node else { return Ok(None) };
         let value = self.contents(leaf).await?;
         self.cut(found);

@@ -31,6 +31,7 @@ use crate::directory::{Direction, From, Spot};
 ///     match visit.found.kind() {
 ///         Kind::Directory => println!("{}/", visit.path),
 ///         Kind::Contents => println!("{} = {:?}", visit.path, visit.found.contents().await?),
+///         Kind::Conflict => println!("{} is in conflict", visit.path),
 ///     }
 /// }
 /// # Ok(())
@@ -84,7 +85,7 @@ pub enum WalkOrder {
     DirectoriesFirst,
     /// After what is in them, ending with the root.
     DirectoriesLast,
-    /// Nowhere: only contents are visited.
+    /// Nowhere: only contents are visited, and stored conflicts, which take their place.
     ContentsOnly,
 }
 
@@ -247,7 +248,7 @@ impl<S: Schema> Walker<S> {
     /// Returns a visit, if what is there is wanted.
     fn visit(&self, path: Path, depth: usize, node: Node<S>) -> Option<Visit<S>> {
         let is_wanted = match node.kind() {
-            Kind::Contents => true,
+            Kind::Contents | Kind::Conflict => true,
             Kind::Directory => self.options.order != WalkOrder::ContentsOnly,
         };
         let is_wanted = is_wanted && depth >= self.options.depth_min;

@@ -32,6 +32,7 @@ pub(super) async fn is_the_same<S: Schema>(
         (Some(Node::Directory(old)), Some(Node::Directory(new))) => {
             old.known_hash().is_some_and(|hash| new.known_hash() == Some(hash))
         }
+        (Some(Node::Conflict(old)), Some(Node::Conflict(new))) => old == new,
         (None, None) => true,
         _ => false,
     })

@@ -3,9 +3,13 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use ramus_core::erased::Backend;
-use ramus_core::{ErrorKind, Hash as _, Sha1, Sha256, Step};
-use ramus_kv::block::{Child, CommitBlock, DirectoryBlock, Entry, Held, INLINE_MAX, METADATA_MAX};
-use ramus_kv::{Contents as _, Counter, Format as _, Info, Json, Kv, Native, Repo, Whole};
+use ramus_core::{ErrorKind, Hash as _, ReadOnly as _, Sha1, Sha256, Step, Storage as _};
+use ramus_kv::block::{
+    Child, CommitBlock, DirectoryBlock, Entry, Held, INLINE_MAX, Link, METADATA_MAX,
+};
+use ramus_kv::{
+    Contents as _, Counter, Format as _, Info, Json, Kv, Merged, Native, Repo, Resolution, Whole,
+};
 use ramus_mem::Mem;
 use serde_json::json;
 
@@ -238,7 +242,7 @@ fn what_the_rules_do_not_allow_is_refused() {
         decode_leaf(&[&[0x80, 0, 1, b'a', 2], hash]),
         "a number of the block is not in its shortest form",
     );
-    assert_refused(decode_leaf(&[&[0, 1, b'a', 4], hash]), "there is no entry of kind 4");
+    assert_refused(decode_leaf(&[&[0, 1, b'a', 5], hash]), "there is no entry of kind 5");
     assert_refused(
         decode_leaf(&[&[0, 1, b'a', 1, 0x81, 0x02], &[0; 257], hash]),
         "the metadata of an entry are too long",
@@ -428,6 +432,7 @@ fn any_entry() -> impl Strategy<Value = Entry<Sha1>> {
     ];
     prop_oneof![
         any_hash().prop_map(|hash| Entry::Directory { hash }),
+        any_hash().prop_map(|hash| Entry::Conflict { hash }),
         (held, any_bytes(METADATA_MAX))
             .prop_map(|(held, metadata)| Entry::Contents { held, metadata }),
     ]
@@ -525,4 +530,28 @@ proptest! {
             prop_assert_eq!(again, block);
         }
     }
+}
+
+#[tokio::test]
+async fn a_stored_conflict_is_as_the_golden_files_say() {
+    let repo = Repo::<Kv<String>>::new(Backend::new(Mem::default()));
+    let main = repo.main().await.unwrap();
+    main.set("x", "old", "base").await.unwrap();
+    let draft = main.fork("draft").await.unwrap();
+    main.set("x", "a", "ours").await.unwrap();
+    draft.set("x", "b", "theirs").await.unwrap();
+    let Merged::Conflicts(mut open) = main.merge(&draft, "merge").await.unwrap() else {
+        panic!("a conflict");
+    };
+    open.resolve("x", Resolution::Later).unwrap();
+    let tree = main.commit_merge(open, "merge").await.unwrap().tree();
+    let block = |hash: Sha1| {
+        let blocks = repo.backend().blocks().clone();
+        async move { blocks.find(&hash).await.unwrap().expect("it was stored") }
+    };
+    let conflict = block(tree.find_hash("x").await.unwrap().unwrap()).await;
+    check_golden("conflict", &conflict);
+    let root = block(tree.hash().await.unwrap()).await;
+    check_golden("leaf_of_conflict", &root);
+    assert_eq!(Native::links::<Sha1>(&root).unwrap(), [Link::Directory(Sha1::of(&conflict))]);
 }

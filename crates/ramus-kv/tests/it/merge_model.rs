@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use ramus_core::erased::Backend;
 use ramus_core::{ErrorKind, Path, Result, Step};
 use ramus_kv::{
-    Commit, Conflicts, Kind, Merged, PathConflict, Repo, Resolution, Store, TransactionOptions,
-    Unmerged,
+    Commit, Conflicts, Kind, Merged, PathConflict, PickOptions, RebaseOptions, Rebased, Repo,
+    Resolution, SquashOptions, Store, TransactionOptions, Unmerged,
 };
 use ramus_mem::Mem;
 
@@ -174,12 +174,66 @@ async fn check_sides(conflict: &PathConflict<Files>, sides: [&Model; 3]) -> Resu
     Ok(())
 }
 
+/// What one commit changed is brought elsewhere as a merge brings it, and is taken back.
+async fn check_picks(
+    scene: &Scene,
+    base: &Model,
+    theirs: &Model,
+    expected: &Outcome,
+) -> Result<()> {
+    let (ours, other) = (scene.ours.head().await?, scene.theirs.head().await?);
+    let (ours, other) = (ours.expect("it was made"), other.expect("it was made"));
+    let empty = PickOptions::default().allow_empty();
+    let picked = scene.repo.detached(&ours);
+    let picked = match picked.cherry_pick(&other, empty.clone()).await? {
+        Merged::Conflicts(unmerged) => {
+            let conflicts = unmerged.conflicts().map(|conflict| conflict.path.clone()).collect();
+            Outcome { tree: Model::read(unmerged.tree()).await?, conflicts }
+        }
+        Merged::Commit(commit) => {
+            assert_eq!(commit.parents(), [ours.hash()]);
+            assert_eq!(commit.info(), other.info());
+            Outcome { tree: Model::read(&commit.tree()).await?, conflicts: Vec::new() }
+        }
+        other => panic!("a commit that may be empty gave {other:?}"),
+    };
+    assert_eq!(picked, *expected);
+
+    let rebased = scene.repo.detached(&other);
+    match rebased.rebase(&ours, RebaseOptions::default().allow_empty()).await? {
+        Rebased::Moved(commit) => {
+            assert_eq!(Model::read(&commit.tree()).await?, expected.tree);
+            assert_eq!((commit.parents(), commit.info()), (&[ours.hash()][..], other.info()));
+        }
+        Rebased::Conflicts(halted) => {
+            let conflicts = halted.unmerged.conflicts().map(|conflict| conflict.path.clone());
+            assert_eq!(conflicts.collect::<Vec<_>>(), expected.conflicts);
+            assert_eq!(rebased.head().await?, Some(other.clone()));
+        }
+        Rebased::Unchanged => panic!("it stands on another commit"),
+    }
+
+    let reverted = scene.repo.detached(&other);
+    let reverted = reverted.revert(&other, empty).await?.clean()?.expect("a commit");
+    assert_eq!(reverted.tree().hash().await?, scene.base.tree().hash().await?);
+    assert_eq!(Model::read(&reverted.tree()).await?, *base);
+
+    let squashed = scene.repo.detached(&reverted);
+    make(&squashed, theirs, "again").await?;
+    let options = SquashOptions::default().allow_empty();
+    let squashed = squashed.squash(Some(&scene.base), options).await?;
+    assert_eq!(squashed.parents(), [scene.base.hash()]);
+    assert_eq!(squashed.tree().hash().await?, other.tree().hash().await?);
+    Ok(())
+}
+
 async fn check(base: Model, ours: Model, theirs: Model, choices: Vec<u8>) -> Result<()> {
     let scene = Scene::new(&base, &ours, &theirs).await?;
     let expected = naive(&base, &ours, &theirs);
     let mirrored = naive(&base, &theirs, &ours);
     check_mirrored(&scene, &expected, &mirrored).await?;
     check_transaction(&scene, &theirs, &expected).await?;
+    check_picks(&scene, &base, &theirs, &expected).await?;
     let (outcome, unmerged) = merge(&scene.ours, &scene.theirs).await?;
     assert_eq!(outcome, expected);
     if let Some(unmerged) = unmerged {
@@ -237,6 +291,7 @@ async fn resolve(
 ) -> Result<()> {
     let Outcome { mut tree, conflicts } = outcome;
     let mut choices = choices.iter().cycle();
+    let (open, mut resolutions) = (unmerged.clone(), Vec::new());
     for path in &conflicts {
         let resolution = match choices.next() {
             Some(0) => Resolution::Ours,
@@ -256,6 +311,7 @@ async fn resolve(
                 Resolution::Contents("new".to_owned())
             }
         };
+        resolutions.push((path, resolution.clone()));
         unmerged.resolve(path, resolution)?;
     }
     let parents = [&scene.ours, &scene.theirs].map(Store::head);
@@ -264,7 +320,64 @@ async fn resolve(
     let commit = scene.ours.commit_merge(unmerged, "resolved").await?;
     assert_eq!(commit.parents(), parents);
     assert_eq!(Model::read(&commit.tree()).await?, tree);
+    resolve_later(scene, open, &resolutions, &commit).await?;
     assert_eq!(scene.ours.head().await?, Some(commit));
+    Ok(())
+}
+
+/// What is stored and then resolved is what is resolved at once, here and on other replicas.
+async fn resolve_later(
+    scene: &Scene,
+    mut open: Unmerged<Files>,
+    resolutions: &[(&Path, Resolution<Files>)],
+    resolved: &Commit<Files>,
+) -> Result<()> {
+    let ours = scene.repo.detached(open.ours().expect("it has commits"));
+    let (mine, theirs) =
+        (open.ours().cloned().expect("it has commits"), scene.theirs.head().await?);
+    let conflicts: Vec<Path> = open.conflicts().map(|conflict| conflict.path.clone()).collect();
+    assert_eq!(open.resolve_each(|_| Some(Resolution::Later)), 0);
+    let merged = Model::read(open.tree()).await?;
+    let stored = ours.commit_merge(open, "stored").await?;
+    let at = |stored: Vec<PathConflict<Files>>| stored.into_iter().map(|one| one.path);
+    let paths: Vec<Path> = at(stored.tree().conflicts().collect().await?).collect();
+    assert_eq!(paths, conflicts);
+    let mut agreed = merged.clone();
+    for path in &conflicts {
+        agreed.remove(path);
+    }
+    assert_eq!(Model::read(&stored.tree()).await?, agreed);
+
+    let mut edit = ours.begin().await?;
+    for (path, resolution) in resolutions {
+        edit.resolve(*path, resolution.clone()).await?;
+    }
+    let later = ours.commit(edit, "resolved").await?.expect("it is another tree");
+    assert_eq!(later.tree().hash().await?, resolved.tree().hash().await?);
+
+    // Another replica merged the other way round: both have the same conflicts, and resolving them
+    // on one is enough.
+    let mirrored = scene.repo.detached(&theirs.expect("it has commits"));
+    let Merged::Conflicts(mut open) = mirrored.merge(&scene.repo.detached(&mine), "merge").await?
+    else {
+        panic!("the same merge has no conflicts");
+    };
+    assert_eq!(open.resolve_each(|_| Some(Resolution::Later)), 0);
+    let mirrored = mirrored.commit_merge(open, "stored").await?;
+    let both = [(&stored, &mirrored), (&mirrored, &stored)];
+    let mut trees = Vec::new();
+    for (one, other) in both {
+        let one = scene.repo.detached(one);
+        let commit = one.merge(&scene.repo.detached(other), "both").await?.clean()?;
+        trees.push(commit.expect("a merge").tree().hash().await?);
+    }
+    assert_eq!(trees[0], trees[1], "replicas come to the same tree");
+    for (one, other) in [(&later, &mirrored), (&mirrored, &later)] {
+        let one = scene.repo.detached(one);
+        let commit = one.merge(&scene.repo.detached(other), "later").await?.clean()?;
+        let commit = commit.expect("a merge");
+        assert_eq!(commit.tree().hash().await?, later.tree().hash().await?);
+    }
     Ok(())
 }
 

@@ -136,6 +136,8 @@ impl Model {
                         let leaf = tree.find_with_metadata(&path).await?;
                         read.0.insert(path, leaf.expect("what is listed is there"));
                     }
+                    // Nobody knows what is there.
+                    Kind::Conflict => {}
                 }
             }
         }
@@ -154,6 +156,7 @@ pub(crate) async fn read_side(side: Option<&Side<Files>>) -> Result<Option<Model
             Some(Model([(Path::root(), (value.clone(), Mode(0)))].into()))
         }
         Some(Side::Directory(tree)) => Some(Model::read(tree).await?),
+        Some(other) => panic!("a side of a first conflict is {other:?}"),
         None => None,
     })
 }

@@ -30,7 +30,9 @@ fn of_directory<H: Hash>(block: &Bytes) -> Result<Vec<Link<H>>> {
     while walk.advance()? {
         match walk.body()? {
             Body::Child(child) => links.push(Link::Directory(child.hash)),
-            Body::Entry(Entry::Directory { hash }) => links.push(Link::Directory(hash)),
+            Body::Entry(Entry::Directory { hash } | Entry::Conflict { hash }) => {
+                links.push(Link::Directory(hash));
+            }
             Body::Entry(Entry::Contents { held: Held::Block(hash), .. }) => {
                 links.push(Link::Contents(hash));
             }

@@ -49,7 +49,7 @@ pub(super) fn one_says_something_new<S: Schema>(entries: &Entries<S>) -> bool {
 fn metadata<S: Schema>(entry: Option<&Entry<S::Hash>>) -> Option<&Bytes> {
     match entry {
         Some(Entry::Contents { metadata, .. }) => Some(metadata),
-        Some(Entry::Directory { .. }) | None => None,
+        Some(Entry::Directory { .. } | Entry::Conflict { .. }) | None => None,
     }
 }
 
