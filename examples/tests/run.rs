@@ -48,6 +48,25 @@ fn own_contents_merge_by_the_rules_of_their_fields() {
 }
 
 #[test]
+fn conflicts_as_values_are_stored_and_resolved_and_the_past_is_changed() {
+    let output = run("conflicts_as_values", [""; 0]);
+    succeeded(&output);
+    let printed = text(&output.stdout);
+    for part in [
+        "it was `welcome`, we have `welcome, all`, they have `good day`",
+        "at night: `old` is \"!\", `help` is \"ask them\"",
+        "`home` holds a conflict that was stored",
+        "resolved: `home` is \"welcome, all; good day\"",
+        "reverted: `help` is \"ask them\", `news` is \"we are still open\"",
+        "rebased: about us, better is on top of Revert \"a mistake\"",
+        "squashed: \"about us\" has 1 parent",
+        "not picked:   about:",
+    ] {
+        assert!(printed.contains(part), "no `{part}` in\n{printed}");
+    }
+}
+
+#[test]
 fn quickstart_takes_names_and_contents_of_every_kind() {
     let root = directory();
     write(&root, "empty", b"");
