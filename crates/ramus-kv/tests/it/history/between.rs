@@ -91,7 +91,9 @@ async fn a_graph_is_walked_once_and_backwards_it_begins_with_the_oldest() {
     ];
     for shape in shapes {
         let repo = new_repo();
-        let graph = Graph::of(shape);
+        // The log goes by the clock.
+        let timed = shape.iter().zip(0..).map(|(parents, time_ms)| (parents.to_vec(), time_ms));
+        let graph = Graph(timed.collect());
         let commits = graph.make(&repo).await.unwrap();
         let last = shape.len() - 1;
         let walked = between(&repo, &commits, &[], &[last]).await.unwrap();
