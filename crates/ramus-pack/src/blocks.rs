@@ -5,7 +5,6 @@ use bytes::Bytes;
 use ramus_core::{ContentAddressable, Hash, Limits, ReadOnly, Result, Sha1};
 
 use crate::pack::Handle;
-use crate::shared::Shared;
 
 /// The blocks of a [`Pack`](crate::Pack). Clones are one store; closing it closes the refs, too.
 ///
@@ -32,7 +31,7 @@ impl<H: Hash> ReadOnly for PackBlocks<H> {
     }
 
     fn limits(&self) -> Limits {
-        Shared::<H>::limits()
+        self.0.shared.own_limits()
     }
 
     async fn close(&self) -> Result<()> {

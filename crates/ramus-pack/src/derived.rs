@@ -25,6 +25,8 @@ pub(crate) const DERIVED_NEW: &str = "derived.new";
 #[derive(Debug)]
 pub(crate) struct Derived {
     disk: Arc<dyn Disk>,
+    /// Another process writes them, so a file is whatever it is.
+    of_others: bool,
     /// Held while a file is read or written, so that one that appends knows where.
     state: Mutex<State>,
 }
@@ -53,7 +55,12 @@ impl Derived {
     const NAMES_MAX: usize = 1024;
 
     pub(crate) fn new(disk: Arc<dyn Disk>) -> Self {
-        Self { disk, state: Mutex::default() }
+        Self { disk, of_others: false, state: Mutex::default() }
+    }
+
+    /// Returns the derived data of a directory that is only read.
+    pub(crate) fn of_others(disk: Arc<dyn Disk>) -> Self {
+        Self { disk, of_others: true, state: Mutex::default() }
     }
 
     /// Reads and writes nothing any more.
@@ -127,7 +134,8 @@ impl Derived {
         };
         let found = sound.as_ref().map_or(Known::Nothing, Known::of);
         let same = before.is_none_or(|before| before == found);
-        if before.is_some() || state.known.len() < Self::NAMES_MAX {
+        let room = state.known.len() < Self::NAMES_MAX && !self.of_others;
+        if before.is_some() || room {
             let known = if same { found } else { Known::Nothing };
             state.known.insert(file, known);
         }

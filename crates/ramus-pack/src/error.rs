@@ -42,6 +42,14 @@ impl PackError {
         }
     }
 
+    /// Returns what the file system said, if it was asked.
+    pub(crate) fn io_kind(&self) -> Option<io::ErrorKind> {
+        match self {
+            Self::Io { source, .. } | Self::Sync { source, .. } => Some(source.kind()),
+            Self::Damaged { .. } | Self::Later { .. } => None,
+        }
+    }
+
     /// Returns whether there was no room, so that the same may succeed later.
     pub(crate) fn is_full(&self) -> bool {
         matches!(self, Self::Io { source, .. } if is_full(source))

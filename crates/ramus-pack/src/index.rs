@@ -72,6 +72,27 @@ impl<H: Hash> Index<H> {
         state.active.get(key).or_else(|| state.sealing.get(key)).copied()
     }
 
+    pub(crate) fn extend(&self, places: Places<H>) {
+        if !places.is_empty() {
+            self.state.write().active.extend(places);
+        }
+    }
+
+    /// Puts the index of other segments in place, at once; of the one that is being filled, if given.
+    pub(crate) fn replace(
+        &self,
+        active: Option<Places<H>>,
+        runs: Vec<Arc<Run>>,
+        segments: HashMap<u32, Arc<dyn DiskFile>>,
+    ) {
+        let mut state = self.state.write();
+        if let Some(active) = active {
+            state.active = active;
+        }
+        state.runs = runs.into();
+        state.segments = segments;
+    }
+
     pub(crate) fn insert(&self, key: H, place: Place) {
         self.state.write().active.insert(key, place);
     }

@@ -32,6 +32,34 @@
 //!   goes on. A full disk is no such failure: the update answers
 //!   [`Limit`](ramus_core::ErrorKind::Limit), and later ones succeed once there is room.
 //!
+//! # Several processes
+//!
+//! One process has the directory open to write, and a second one is refused, naming the first. Any number
+//! open it to [read](Mode::Read) beside it: they see what becomes durable, and their watches tell of it.
+//!
+//! ```
+//! use ramus_core::{AtomicWriteExt as _, ContentAddressable as _, ReadOnly as _, RefName, Storage as _};
+//! use ramus_pack::{Mode, Pack, PackOptions};
+//! use ramus_watch::WatchExt as _;
+//!
+//! # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+//! # runtime.block_on(async {
+//! # let directory = tempfile::tempdir().unwrap();
+//! let writer: Pack = Pack::open(directory.path(), &PackOptions::default()).await?;
+//! let options = PackOptions::default().with_mode(Mode::Read);
+//! let reader: Pack = Pack::open(directory.path(), &options).await?;
+//!
+//! let main = RefName::branch("main")?;
+//! let mut watch = reader.refs().watch_key(&main).await?;
+//! let hello = writer.blocks().add("hello".into()).await?;
+//! writer.refs().set(main, hello).await?;
+//! let event = watch.next().await.expect("it goes on")?;
+//! assert_eq!(reader.blocks().find(&hello).await?, Some("hello".into()));
+//! # drop(event);
+//! # Ok::<(), ramus_core::Error>(())
+//! # }).unwrap();
+//! ```
+//!
 //! # What is in the directory
 //!
 //! An append-only log in segments of 64 MiB, each a chain of batches that hold blocks and changes
@@ -69,6 +97,7 @@ mod index;
 mod cache;
 mod derived;
 mod read;
+mod reader;
 mod recover;
 mod scan;
 mod shared;
@@ -81,6 +110,6 @@ mod tests;
 pub use blocks::PackBlocks;
 pub use check::{Depth, Report, check};
 pub use open::open;
-pub use options::{Damaged, Durability, PackOptions};
+pub use options::{Damaged, Durability, Mode, PackOptions};
 pub use pack::Pack;
 pub use refs::PackRefs;

@@ -14,6 +14,8 @@ use ramus_core::{Error, Result};
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct PackOptions {
+    /// What the directory is opened for: `write` by default.
+    pub mode: Mode,
     /// When an update counts as durable: `sync` by default.
     pub durability: Durability,
     /// What to do with a directory whose log is damaged: `refuse` by default.
@@ -25,6 +27,24 @@ pub struct PackOptions {
     /// How many notices wait for a subscriber before it is told that it lagged. 64 by default; 1 to
     /// 65 536, and what lies outside is taken for the nearest of these.
     pub notices_max: usize,
+    /// With `mode=read`, how often it is looked whether the writer has done something, in milliseconds:
+    /// 20 by default; 1 to 60 000, and what lies outside is taken for the nearest of these. What was
+    /// written is seen so much later at the most, on a machine that is not overloaded.
+    pub follow_ms: u64,
+}
+
+/// What a directory is opened for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Mode {
+    /// To be read and written: by one process at a time, and a second one is refused.
+    #[default]
+    Write,
+    /// To be read, by any number of processes beside one that writes, or none. They see what becomes
+    /// durable, and their watches tell of it. Nothing in the directory is changed, and every write
+    /// answers [`Permission`](ramus_core::ErrorKind::Permission).
+    Read,
 }
 
 /// When an update counts as durable, and may be seen.
@@ -57,6 +77,20 @@ pub enum Damaged {
 impl PackOptions {
     /// The fewest changes that a log keeps.
     pub const LOG_CHANGES_MIN: usize = 65_536;
+
+    /// Returns these options for opening a directory for something else.
+    #[must_use]
+    pub const fn with_mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Returns these options with another interval at which a reader follows, in milliseconds.
+    #[must_use]
+    pub const fn with_follow_ms(mut self, milliseconds: u64) -> Self {
+        self.follow_ms = milliseconds;
+        self
+    }
 
     /// Returns these options with another moment at which an update is durable.
     #[must_use]
@@ -107,11 +141,13 @@ impl PackOptions {
 impl Default for PackOptions {
     fn default() -> Self {
         Self {
+            mode: Mode::Write,
             durability: Durability::Sync,
             damaged: Damaged::Refuse,
             log_changes_max: Self::LOG_CHANGES_MIN,
             cache_bytes: 32 << 20,
             notices_max: 64,
+            follow_ms: 20,
         }
     }
 }

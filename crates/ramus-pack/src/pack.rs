@@ -9,15 +9,16 @@ use ramus_core::{
 
 use crate::disk::{Disk, RealDisk};
 use crate::error::PackError;
-use crate::options::{PackOptions, Settings};
+use crate::options::{Mode, PackOptions, Settings};
 use crate::read::blocking;
+use crate::reader;
 use crate::recover;
 use crate::shared::Shared;
 use crate::{PackBlocks, PackRefs};
 
 /// Blocks and refs in a directory. Clones are one storage.
 ///
-/// One process at a time has the directory open. `close` makes durable what was added, and lets the
+/// One process at a time has the directory open to write, and any number to [read](Mode::Read). `close` makes durable what was added, and lets the
 /// directory go; so does dropping the last handle, which waits for it, so rather close.
 pub struct Pack<H: Hash = Sha1> {
     blocks: PackBlocks<H>,
@@ -28,6 +29,8 @@ impl<H: Hash> Pack<H> {
     /// Opens the directory at `path`; one that is not there or is empty becomes an empty repository.
     ///
     /// What a crash left is put in order first; see the crate's documentation.
+    ///
+    /// With [`Mode::Read`] nothing is made or put in order: the directory is read as it is.
     ///
     /// # Errors
     ///
@@ -49,6 +52,9 @@ impl<H: Hash> Pack<H> {
         options.check()?;
         let (path, settings) = (path.as_ref().to_owned(), Settings::new(options.clone()));
         blocking(move || {
+            if settings.options.mode == Mode::Read {
+                return Self::open_disk(Arc::new(RealDisk::at(&path)), settings);
+            }
             let what = format!("open directory {}", path.display());
             let disk = RealDisk::open_or_create(&path).map_err(PackError::io(what))?;
             Self::open_disk(Arc::new(disk), settings)
@@ -66,9 +72,13 @@ impl<H: Hash> Pack<H> {
                 format!("hash `{name}` has {length} bytes; on disk it has 1 to {DIGEST_BYTES_MAX}");
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
-        let recover::Opened { shared, files } = recover::open(disk, settings)?;
-        let shared = Arc::new(shared);
-        shared.core.lock().idle = Some(Box::new(files));
+        let shared = if settings.options.mode == Mode::Read {
+            reader::open(disk, settings)?
+        } else {
+            let recover::Opened { shared, files } = recover::open(disk, settings)?;
+            shared.core.lock().idle = Some(Box::new(files));
+            Arc::new(shared)
+        };
         let handle = Arc::new(Handle { shared });
         let (blocks, refs) = (PackBlocks(Arc::clone(&handle)), PackRefs(handle));
         Ok(Self { blocks, refs })

@@ -25,6 +25,7 @@ use crate::format::derived;
 use crate::format::files::{Table, decode_changes, decode_refs, encode_refs};
 use crate::format::head::Head;
 use crate::format::manifest::{FileEntry, FileKind, Manifest, State};
+use crate::format::segment::SegmentHeader;
 use crate::index::Index;
 use crate::index::run::Run;
 use crate::options::{Damaged, Settings};
@@ -205,7 +206,7 @@ impl<H: Hash> Recovery<H> {
             let fault = Fault::Damaged("it does not go on where the refs end");
             return Err(PackError::fault(&name, 0)(fault));
         }
-        let head = read_head(&*disk, &scan);
+        let head = read_head(&*disk, &scan.header);
         let durable_end = scan.evidence.max(manifest.durable_end).max(head);
         segments.insert(manifest.active, Arc::clone(&active));
         Ok(Self { disk, manifest, runs, segments, table, at, changes, active, scan, durable_end })
@@ -266,15 +267,7 @@ impl<H: Hash> Recovery<H> {
 
     /// Returns what is wrong, if acknowledged data are damaged.
     pub(crate) fn damage(&self) -> Option<Error> {
-        (self.durable_end > self.scan.end).then(|| {
-            let name = FileKind::Segment.file_name(self.manifest.active);
-            let fault = self.scan.fault.unwrap_or(Fault::Damaged("it ends too early"));
-            let fault = match fault {
-                Fault::Later(_) => Fault::Damaged("a batch is not what was written"),
-                damaged @ Fault::Damaged(_) => damaged,
-            };
-            Error::from(PackError::fault(&name, self.scan.end)(fault))
-        })
+        (self.durable_end > self.scan.end).then(|| Error::from(self.scan.damage()))
     }
 
     /// Returns the refs and the log after everything that is valid.
@@ -323,7 +316,7 @@ fn adopt<H: Hash>(shared: &Shared<H>, files: &mut Files<H>) -> Result<()> {
     Ok(())
 }
 
-fn open_segment(disk: &dyn Disk, entry: &FileEntry) -> PackResult<Arc<dyn DiskFile>> {
+pub(crate) fn open_segment(disk: &dyn Disk, entry: &FileEntry) -> PackResult<Arc<dyn DiskFile>> {
     let name = entry.name();
     let failed = || PackError::io(format!("open {name}"));
     let file = disk.open(&name, Access::Read).map_err(failed())?;
@@ -334,7 +327,7 @@ fn open_segment(disk: &dyn Disk, entry: &FileEntry) -> PackResult<Arc<dyn DiskFi
     Ok(file)
 }
 
-fn read_small<T>(
+pub(crate) fn read_small<T>(
     disk: &dyn Disk,
     entry: &FileEntry,
     decode: impl FnOnce(&[u8]) -> Result<T, Fault>,
@@ -347,10 +340,10 @@ fn read_small<T>(
 }
 
 /// Returns how far `head` says that the segment is durable; 0 if it does not say.
-fn read_head<H: Hash>(disk: &dyn Disk, scan: &Scan<H>) -> u64 {
+pub(crate) fn read_head(disk: &dyn Disk, segment: &SegmentHeader) -> u64 {
     let mut bytes = [0; Head::LENGTH];
     let read = disk.open(HEAD, Access::Read).and_then(|file| read_exact_at(&*file, &mut bytes, 0));
     let head = read.ok().and_then(|()| Head::decode(&bytes).ok());
-    let ours = (scan.header.number, scan.header.salt);
+    let ours = (segment.number, segment.salt);
     head.filter(|head| (head.segment, head.salt) == ours).map_or(0, |head| head.durable_end)
 }

@@ -12,7 +12,6 @@ use ramus_core::{
 
 use crate::format::files::Table;
 use crate::pack::Handle;
-use crate::shared::Shared;
 use crate::writer::core::Visible;
 
 /// The refs of a [`Pack`](crate::Pack), and the log of their changes. Clones are one store; closing it
@@ -25,6 +24,9 @@ impl<H: Hash> PackRefs<H> {
     /// Calls `read` with what can be seen, under its lock.
     fn with_visible<T>(&self, read: impl FnOnce(&Visible<H>) -> T) -> Result<T> {
         self.0.shared.ensure_open()?;
+        if let Some(reader) = &self.0.shared.reader {
+            reader.ensure_follows()?;
+        }
         Ok(read(&self.0.shared.visible.lock()))
     }
 }
@@ -44,7 +46,7 @@ impl<H: Hash> ReadOnly for PackRefs<H> {
     }
 
     fn limits(&self) -> Limits {
-        Shared::<H>::limits()
+        self.0.shared.own_limits()
     }
 
     async fn close(&self) -> Result<()> {
@@ -72,7 +74,7 @@ impl<H: Hash> AtomicWrite for PackRefs<H> {
     }
 
     fn subscribe(&self) -> Subscription<RefName, H> {
-        self.0.shared.hub.subscribe()
+        self.0.shared.subscribe()
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) struct Scan<H: Hash> {
     pub(crate) next_batch: u64,
     /// Why the batch at `end` is not valid; nothing if there are zeros or the end of the file.
     pub(crate) fault: Option<Fault>,
-    /// The largest `durable_end` of a header after V; 0 if there is none.
+    /// The largest `durable_end` of a header that was looked for; 0 if there is none.
     pub(crate) evidence: u64,
     /// Everything after V is zero.
     pub(crate) zeros_follow: bool,
@@ -49,35 +49,10 @@ pub(crate) struct Scan<H: Hash> {
 ///
 /// If its header or something in a valid batch is not what it has to be, or it cannot be read.
 pub(crate) fn scan<H: Hash>(file: &dyn DiskFile, number: u32) -> PackResult<Scan<H>> {
+    let mut scan = Scan::begin(file, number)?;
+    scan.advance(file, u64::MAX)?;
     let name = FileKind::Segment.file_name(number);
-    let failed = || PackError::io(format!("read {name}"));
-    let size = file.size().map_err(failed())?;
-    let mut bytes = [0; SegmentHeader::LENGTH];
-    read_exact_at(file, &mut bytes, 0).map_err(failed())?;
-    let header = SegmentHeader::decode(&bytes).map_err(PackError::fault(&name, 0))?;
-    if header.number != number {
-        let fault = Fault::Damaged("its header is that of another segment");
-        return Err(PackError::fault(&name, 0)(fault));
-    }
-    let mut scan = Scan {
-        header,
-        places: Places::default(),
-        changes: Vec::new(),
-        end: SegmentHeader::LENGTH as u64,
-        chain: header.chain(),
-        next_batch: header.first_batch,
-        fault: None,
-        evidence: 0,
-        zeros_follow: true,
-        size,
-    };
-    while let Some(batch) = scan.next_batch(file).map_err(failed())? {
-        scan.take(&batch).map_err(PackError::fault(&name, scan.end))?;
-    }
-    if let Some(later @ Fault::Later(_)) = scan.fault {
-        return Err(PackError::fault(&name, scan.end)(later));
-    }
-    scan.look_beyond(file).map_err(failed())?;
+    scan.look_beyond(file).map_err(PackError::io(format!("read {name}")))?;
     Ok(scan)
 }
 
@@ -88,6 +63,58 @@ struct Batch {
 }
 
 impl<H: Hash> Scan<H> {
+    /// Reads the header of a segment, and nothing else.
+    pub(crate) fn begin(file: &dyn DiskFile, number: u32) -> PackResult<Self> {
+        let name = FileKind::Segment.file_name(number);
+        let failed = || PackError::io(format!("read {name}"));
+        let size = file.size().map_err(failed())?;
+        let mut bytes = [0; SegmentHeader::LENGTH];
+        read_exact_at(file, &mut bytes, 0).map_err(failed())?;
+        let header = SegmentHeader::decode(&bytes).map_err(PackError::fault(&name, 0))?;
+        if header.number != number {
+            let fault = Fault::Damaged("its header is that of another segment");
+            return Err(PackError::fault(&name, 0)(fault));
+        }
+        Ok(Self {
+            header,
+            places: Places::default(),
+            changes: Vec::new(),
+            end: SegmentHeader::LENGTH as u64,
+            chain: header.chain(),
+            next_batch: header.first_batch,
+            fault: None,
+            evidence: 0,
+            zeros_follow: true,
+            size,
+        })
+    }
+
+    /// Reads the batches that follow, as far as they are valid and end before this place.
+    pub(crate) fn advance(&mut self, file: &dyn DiskFile, limit: u64) -> PackResult<()> {
+        let name = FileKind::Segment.file_name(self.header.number);
+        let failed = || PackError::io(format!("read {name}"));
+        self.size = file.size().map_err(failed())?.min(limit);
+        self.fault = None;
+        while let Some(batch) = self.next_batch(file).map_err(failed())? {
+            self.take(&batch).map_err(PackError::fault(&name, self.end))?;
+        }
+        match self.fault {
+            Some(later @ Fault::Later(_)) => Err(PackError::fault(&name, self.end)(later)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns what is wrong where the valid batches end, if more should be valid.
+    pub(crate) fn damage(&self) -> PackError {
+        let name = FileKind::Segment.file_name(self.header.number);
+        let fault = match self.fault {
+            Some(damaged @ Fault::Damaged(_)) => damaged,
+            Some(Fault::Later(_)) => Fault::Damaged("a batch is not what was written"),
+            None => Fault::Damaged("it ends too early"),
+        };
+        PackError::fault(&name, self.end)(fault)
+    }
+
     /// Returns the batch at the end, if it is valid.
     fn next_batch(&mut self, file: &dyn DiskFile) -> std::io::Result<Option<Batch>> {
         let mut bytes = [0; BatchHeader::LENGTH];
@@ -153,8 +180,8 @@ impl<H: Hash> Scan<H> {
         Ok(())
     }
 
-    /// Looks for headers after the valid batches.
-    fn look_beyond(&mut self, file: &dyn DiskFile) -> std::io::Result<()> {
+    /// Looks for headers after the batches that were read.
+    pub(crate) fn look_beyond(&mut self, file: &dyn DiskFile) -> std::io::Result<()> {
         const STEP: usize = 1 << 20;
         let mut window = vec![0; STEP + BatchHeader::LENGTH];
         let mut at = self.end;

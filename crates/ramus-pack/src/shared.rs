@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::{Condvar, Mutex};
-use ramus_core::{Error, ErrorKind, Hash, Limits, LogReach, RefName, Result};
+use ramus_core::{Error, ErrorKind, Hash, Limits, LogReach, RefName, Result, Subscription};
 use ramus_watch::Hub;
 use tokio::sync::oneshot;
 
@@ -10,6 +10,7 @@ use crate::cache::Cache;
 use crate::derived::Derived;
 use crate::index::{Index, Place};
 use crate::options::{Durability, Settings};
+use crate::reader::Reader;
 use crate::writer::core::{Core, Need, Visible, Wait};
 use crate::writer::pump;
 
@@ -29,6 +30,8 @@ pub(crate) struct Shared<H: Hash> {
     pub(crate) idle: Condvar,
     pub(crate) visible: Mutex<Visible<H>>,
     pub(crate) hub: Hub<RefName, H>,
+    /// Follows the writer, if that is another process.
+    pub(crate) reader: Option<Reader<H>>,
     closed: AtomicBool,
     /// A number that no file has yet.
     next_file: AtomicU32,
@@ -58,6 +61,7 @@ impl<H: Hash> Shared<H> {
             idle: Condvar::new(),
             visible: Mutex::new(visible),
             hub,
+            reader: None,
             closed: AtomicBool::new(false),
             next_file: AtomicU32::new(next_file),
             written: AtomicU64::new(written),
@@ -75,6 +79,19 @@ impl<H: Hash> Shared<H> {
 
     pub(crate) fn limits() -> Limits {
         Limits::default().with_log(LogReach::Durable)
+    }
+
+    /// Returns the limits of this store, whose log may be written by others.
+    pub(crate) fn own_limits(&self) -> Limits {
+        let reach = if self.reader.is_some() { LogReach::Shared } else { LogReach::Durable };
+        Self::limits().with_log(reach)
+    }
+
+    pub(crate) fn subscribe(&self) -> Subscription<RefName, H> {
+        match &self.reader {
+            Some(reader) => reader.subscribe(),
+            None => self.hub.subscribe(),
+        }
     }
 
     /// Returns what makes an update durable.
@@ -95,7 +112,8 @@ impl<H: Hash> Shared<H> {
 
     /// Returns whether the record at this place is in its file.
     pub(crate) fn is_written(&self, place: Place) -> bool {
-        position(place.segment, place.offset.into()) < self.written.load(Ordering::Acquire)
+        self.reader.is_some()
+            || position(place.segment, place.offset.into()) < self.written.load(Ordering::Acquire)
     }
 
     /// Waits until what was appended is as durable as was asked for. The writer is told first.
@@ -107,6 +125,10 @@ impl<H: Hash> Shared<H> {
 
     /// Closes the store: what was appended is made durable, and the directory is let go.
     pub(crate) async fn close(self: &Arc<Self>) -> Result<()> {
+        if self.reader.is_some() {
+            self.stop();
+            return Ok(());
+        }
         let closer = {
             let mut core = self.core.lock();
             self.closed.store(true, Ordering::Release);
@@ -126,6 +148,12 @@ impl<H: Hash> Shared<H> {
 
     /// Ends the writer, and waits until it has ended.
     pub(crate) fn stop(self: &Arc<Self>) {
+        if let Some(reader) = &self.reader {
+            self.closed.store(true, Ordering::Release);
+            self.derived.close();
+            reader.stop();
+            self.ended(&Ok(()));
+        }
         self.core.lock().stop = true;
         pump::finish(self);
         self.hub.close();

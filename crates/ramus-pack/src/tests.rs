@@ -10,6 +10,8 @@ mod golden;
 mod kill;
 mod laws;
 mod lies;
+mod processes;
+mod reader;
 mod reopen;
 mod sim;
 mod syncs;

@@ -42,6 +42,10 @@ impl<H: Hash> Shared<H> {
     /// Makes durable whatever was added before.
     pub(crate) async fn flush(self: &Arc<Self>) -> Result<()> {
         self.ensure_open()?;
+        if self.reader.is_some() {
+            // Nothing was added here.
+            return Ok(());
+        }
         let wait = {
             let mut core = self.core.lock();
             core.ensure_writable()?;

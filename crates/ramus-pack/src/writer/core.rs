@@ -21,6 +21,20 @@ pub(crate) struct Visible<H: Hash> {
     pub(crate) log: Log<RefName, H>,
 }
 
+impl<H: Hash> Visible<H> {
+    /// Makes a change visible, which is the next one.
+    pub(crate) fn push(&mut self, change: &Arc<RefChange<H>>) -> Result<()> {
+        self.log.push(Arc::clone(change))?;
+        for KeyChange { key, new, .. } in &change.keys {
+            match new {
+                Some(value) => self.table.insert(key.clone(), *value),
+                None => self.table.remove(key),
+            };
+        }
+        Ok(())
+    }
+}
+
 /// What those who write share, under one lock.
 #[derive(Debug)]
 pub(crate) struct Core<H: Hash> {

@@ -1,0 +1,131 @@
+//! Several processes at one directory: one writes, the others read.
+//!
+//! A test starts itself again as a child, which does its part, says on its standard error what came of
+//! it, and ends.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use ramus_core::{
+    AtomicWrite as _, AtomicWriteExt as _, ContentAddressable as _, ErrorKind, ReadOnly as _,
+    RefName, Sha1, Storage as _,
+};
+use ramus_testkit::{Campaign, run};
+use ramus_watch::{Event, WatchExt as _, WatchOptions};
+
+use crate::{Durability, Mode, Pack, PackOptions};
+
+/// Tells a child where it works.
+const DIRECTORY: &str = "RAMUS_PACK_CHILD_DIRECTORY";
+/// And how many updates it waits for.
+const UPDATES: &str = "RAMUS_PACK_CHILD_UPDATES";
+
+fn start(test: &str, directory: &Path, updates: u64) -> Child {
+    let mut command = Command::new(std::env::current_exe().expect("the path of the test"));
+    command.args(["--exact", &format!("tests::processes::{test}"), "--nocapture"]);
+    command.env(DIRECTORY, directory).env(UPDATES, updates.to_string());
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    command.spawn().expect("the test can start itself")
+}
+
+/// Says a line to the parent.
+fn say(line: &str) {
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).expect("the parent listens");
+}
+
+fn branch(number: u64) -> RefName {
+    RefName::branch(&format!("b{}", number % 10)).expect("a name")
+}
+
+#[test]
+fn a_second_process_that_writes_is_refused_at_once_naming_the_first() {
+    const TEST: &str = "a_second_process_that_writes_is_refused_at_once_naming_the_first";
+    if let Ok(directory) = std::env::var(DIRECTORY) {
+        run(async {
+            let error = Pack::<Sha1>::open(directory, &PackOptions::default()).await;
+            let error = error.expect_err("it is open elsewhere");
+            say(&format!("{}: {error}", error.kind()));
+        });
+        return;
+    }
+    run(async {
+        let directory = tempfile::tempdir().expect("a directory for tests");
+        let pack: Pack = Pack::open(directory.path(), &PackOptions::default()).await.expect("open");
+        let mut child = start(TEST, directory.path(), 0);
+        let mut said = String::new();
+        child.stderr.take().expect("it is piped").read_to_string(&mut said).expect("text");
+        assert!(child.wait().expect("wait").success(), "{said}");
+        assert!(said.starts_with(&ErrorKind::Unavailable.to_string()), "{said}");
+        assert!(said.contains(&format!("process {};", std::process::id())), "{said}");
+        pack.close().await.expect("close");
+    });
+}
+
+/// Updates per unit of scale.
+const MANY: usize = 2000;
+
+#[test]
+fn readers_in_other_processes_get_every_event() {
+    const TEST: &str = "readers_in_other_processes_get_every_event";
+    if let Ok(directory) = std::env::var(DIRECTORY) {
+        run(read_all(directory));
+        return;
+    }
+    let updates = u64::try_from(Campaign::from_env().times(MANY)).expect("a number");
+    run(async move {
+        let directory = tempfile::tempdir().expect("a directory for tests");
+        // Without a sync, so that it is quick; what a reader shows of one with it is tested elsewhere.
+        let options = PackOptions::default().with_durability(Durability::Os);
+        let pack: Pack = Pack::open(directory.path(), &options).await.expect("open");
+        let mut readers = Vec::new();
+        for _ in 0..2 {
+            let mut child = start(TEST, directory.path(), updates);
+            let mut said = BufReader::new(child.stderr.take().expect("it is piped"));
+            let mut line = String::new();
+            said.read_line(&mut line).expect("a line");
+            assert_eq!(line, "watching\n");
+            readers.push((child, said));
+        }
+        for number in 1..=updates {
+            let block = pack.blocks().add(format!("{number}").into()).await.expect("add");
+            pack.refs().set(branch(number), block).await.expect("set");
+            if number == updates / 2 {
+                // One that comes later follows just the same.
+                let _late = read(directory.path()).await;
+            }
+        }
+        for (mut child, mut said) in readers {
+            let mut rest = String::new();
+            said.read_to_string(&mut rest).expect("text");
+            assert!(child.wait().expect("wait").success(), "{rest}");
+            assert_eq!(rest, format!("{updates} events\n"));
+        }
+        pack.close().await.expect("close");
+    });
+}
+
+async fn read(directory: impl AsRef<Path>) -> Pack {
+    let options = PackOptions::default().with_mode(Mode::Read).with_follow_ms(5);
+    Pack::open(directory, &options).await.expect("read")
+}
+
+/// Watches every branch until all updates were told, each with the block that it names.
+async fn read_all(directory: String) {
+    let updates: u64 = std::env::var(UPDATES).expect("it is said").parse().expect("a number");
+    let pack = read(directory).await;
+    let mut watch = pack.refs().watch(WatchOptions::default()).await.expect("watch");
+    let began = pack.refs().position().await.expect("position").sequence;
+    say("watching");
+    for number in 1..=updates {
+        let event = watch.next().await.expect("it goes on").expect("an event");
+        let Event::Changed(changed) = event else { panic!("update {number}: {event:?}") };
+        assert_eq!(changed.cursor().sequence, began + number);
+        let [key] = changed.keys() else { panic!("one ref: {changed:?}") };
+        assert_eq!(key.key, branch(number));
+        let block = pack.blocks().find(&key.new.expect("it is set")).await.expect("find");
+        assert_eq!(block, Some(format!("{number}").into()), "the block is there before the change");
+    }
+    pack.close().await.expect("close");
+    say(&format!("{updates} events"));
+}
