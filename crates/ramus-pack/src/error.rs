@@ -73,7 +73,11 @@ impl From<PackError> for Error {
             PackError::Later { source, .. } => {
                 Self::new(ErrorKind::Unsupported, message).with_source(source)
             }
-            PackError::Io { source, .. } => Self::new(kind(&source), message).with_source(source),
+            PackError::Io { source, .. } => {
+                let advice =
+                    advice(&source).map_or_else(String::new, |advice| format!(": {advice}"));
+                Self::new(kind(&source), message + &advice).with_source(source)
+            }
             // What was written may be there or not, whatever the reason.
             PackError::Sync { source, .. } => {
                 Self::new(ErrorKind::Unavailable, message).with_source(source)
@@ -82,11 +86,35 @@ impl From<PackError> for Error {
     }
 }
 
+/// Returns what would be right, where it is not for this program to put it right.
+fn advice(error: &io::Error) -> Option<&'static str> {
+    use io::ErrorKind::{NotADirectory, PermissionDenied, ReadOnlyFilesystem};
+
+    if has_too_many_files(error) {
+        return Some(
+            "let the process open more files (`ulimit -n`); each sealed segment takes one",
+        );
+    }
+    match error.kind() {
+        PermissionDenied => Some(
+            "give it the permission to read and write there; to read is enough for `mode=read`",
+        ),
+        ReadOnlyFilesystem => Some("it cannot be written there; open it with `mode=read`"),
+        NotADirectory => Some("give the path of a directory"),
+        _ => None,
+    }
+}
+
+fn has_too_many_files(error: &io::Error) -> bool {
+    error.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code))
+}
+
 fn kind(error: &io::Error) -> ErrorKind {
-    if is_full(error) || error.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code)) {
+    if is_full(error) || has_too_many_files(error) {
         return ErrorKind::Limit;
     }
     match error.kind() {
+        io::ErrorKind::NotADirectory => ErrorKind::InvalidInput,
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             ErrorKind::Permission
         }

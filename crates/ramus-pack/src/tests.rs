@@ -10,6 +10,7 @@ mod golden;
 mod kill;
 mod laws;
 mod lies;
+mod places;
 mod processes;
 mod reader;
 mod reopen;
