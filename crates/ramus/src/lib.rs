@@ -437,7 +437,7 @@
 //! | feature | scheme | kept | options |
 //! |---|---|---|---|
 //! | `mem` (a default) | `mem:` | in memory, always new | `log_changes_max`, `notices_max` |
-//! | `pack` | `pack:./data` | in a directory, for good | `durability`, `damaged`, `log_changes_max`, `cache_bytes`, `notices_max` |
+//! | `pack` | `pack:./data` | in a directory, for good | `mode`, `durability`, `damaged`, `log_changes_max`, `cache_bytes`, `notices_max`, `follow_ms` |
 //!
 //! Everything above is the same on every backend.
 //!
