@@ -124,7 +124,7 @@ fn check_empty<H: Hash>(disk: &dyn Disk, names: &[String]) -> Result<()> {
         let begun = match file {
             None => !is_derived && (name != HEAD || is_unused(disk)),
             Some((FileKind::Refs, 2)) => true,
-            Some((FileKind::Segment, 1)) => is_blank::<H>(disk, name)?,
+            Some((FileKind::Segment, 1)) => is_blank::<H>(disk, name, names)?,
             Some(_) => false,
         };
         if !begun {
@@ -143,10 +143,15 @@ fn is_unused(disk: &dyn Disk) -> bool {
     read.is_err() || Head::decode(&bytes).is_err()
 }
 
-/// Returns whether a segment has no batch.
-fn is_blank<H: Hash>(disk: &dyn Disk, name: &str) -> PackResult<bool> {
+/// Returns whether a segment has no batch. The others are made once it is synced; as long as there are
+/// none, anything may follow its header.
+fn is_blank<H: Hash>(disk: &dyn Disk, name: &str, names: &[String]) -> PackResult<bool> {
     let file = disk.open(name, Access::Read).map_err(PackError::io(format!("read {name}")))?;
-    Ok(scan::<H>(&*file, 1).map_or(true, |scan| scan.zeros_follow && scan.next_batch == 1))
+    let alone = names.iter().all(|other| other == name || other == LOCK);
+    Ok(scan::<H>(&*file, 1).map_or(true, |scan| {
+        let batches = scan.next_batch > 1 || scan.evidence > 0;
+        !batches && (scan.zeros_follow || alone)
+    }))
 }
 
 pub(crate) fn check_hash<H: Hash>(disk: &dyn Disk, manifest: &Manifest) -> Result<()> {
