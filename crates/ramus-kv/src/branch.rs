@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use parking_lot::Mutex;
 use ramus_core::RefName;
 
@@ -14,7 +16,7 @@ pub(crate) struct Branch<S: Schema> {
 }
 
 impl<S: Schema> Branch<S> {
-    pub(crate) fn new(name: RefName) -> Self {
-        Self { name, desk: Desk::new(), head: Mutex::new(None) }
+    pub(crate) fn new(name: RefName, turn: Duration) -> Self {
+        Self { name, desk: Desk::new(turn), head: Mutex::new(None) }
     }
 }

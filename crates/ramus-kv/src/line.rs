@@ -11,12 +11,19 @@
 //! - once something is about to be sent to the storage, it stands in `flight` until its outcome is
 //!   known. Who leads next finds it there, finds out what became of it, and tells everybody.
 //!
+//! Whoever waits may never be polled again, and is not dropped either. So what is passed on to it is an
+//! *offer*, until it takes it up. An offered round is led by whoever comes along first, since what is
+//! prepared can be carried out by anybody. A turn is its owner's alone, but it can be taken away; so
+//! can a round that nobody took up. When it is time for that is for those to say who wait: the line
+//! has no clock.
+//!
 //! Invariants: a leader is a ticket whose owner is there. If nobody leads, nobody waits. A ticket
 //! stands in at most one of `waiting`, `turns` and `round`. An answer is given to each owner once.
 //!
 //! Order: who came first is dealt with first. Those who prepared a value are taken into the next round
 //! that begins after they came, if it is not full; turns are given in order, one for each round. A
-//! turn that ran out gives way to a round first, so that one that never ends delays the others once.
+//! turn that was taken away gives way to a round first, so that one that never ends delays the others
+//! once.
 
 #[cfg(test)]
 mod tests;
@@ -27,7 +34,9 @@ use std::collections::{HashMap, VecDeque};
 #[derive(Debug)]
 pub(crate) struct Line<W, F, A, K> {
     next: u64,
-    leader: Option<(Ticket, Lead)>,
+    /// How often the lead changed hands.
+    leads: u64,
+    leader: Option<Leader>,
     waiting: VecDeque<(Ticket, W)>,
     turns: VecDeque<Ticket>,
     round: Vec<(Ticket, W)>,
@@ -38,6 +47,15 @@ pub(crate) struct Line<W, F, A, K> {
 /// A writer's place in the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Ticket(u64);
+
+/// Who leads, or could.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Leader {
+    ticket: Ticket,
+    lead: Lead,
+    /// Whether its owner knows.
+    is_taken_up: bool,
+}
 
 /// What one leads for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +69,8 @@ enum Lead {
 struct Owner<A, K> {
     waker: Option<K>,
     answer: Option<A>,
+    /// Whether its turn was taken away before it took it up. It queues again when it is polled.
+    is_late: bool,
 }
 
 /// What a writer has to do next.
@@ -70,6 +90,7 @@ impl<W: Clone, F: Clone, A, K> Line<W, F, A, K> {
     pub(crate) fn new() -> Self {
         Self {
             next: 0,
+            leads: 0,
             leader: None,
             waiting: VecDeque::new(),
             turns: VecDeque::new(),
@@ -89,11 +110,7 @@ impl<W: Clone, F: Clone, A, K> Line<W, F, A, K> {
     /// Queues a writer that wants a turn.
     pub(crate) fn enter_for_turn(&mut self) -> Ticket {
         let ticket = self.new_ticket();
-        if self.leader.is_none() {
-            self.leader = Some((ticket, Lead::Turn));
-        } else {
-            self.turns.push_back(ticket);
-        }
+        self.queue_for_turn(ticket);
         ticket
     }
 
@@ -102,34 +119,69 @@ impl<W: Clone, F: Clone, A, K> Line<W, F, A, K> {
     pub(crate) fn bring(&mut self, ticket: Ticket, work: W) {
         if self.is_leader(ticket) {
             self.waiting.push_front((ticket, work));
-            self.leader = Some((ticket, Lead::Round));
+            self.give(ticket, Lead::Round, true);
             return;
         }
         self.waiting.push_back((ticket, work));
         if self.leader.is_none() {
-            self.leader = Some((ticket, Lead::Round));
+            self.give(ticket, Lead::Round, true);
         }
     }
 
     /// Returns what a writer has to do next; `waker` is kept if it has to wait.
     pub(crate) fn poll(&mut self, ticket: Ticket, waker: impl FnOnce() -> K) -> Step<A> {
-        let leader = self.leader;
         let Some(owner) = self.owners.get_mut(&ticket) else { return Step::Wait };
         if let Some(answer) = owner.answer.take() {
             return Step::Answer(answer);
         }
-        match leader {
-            Some((leader, Lead::Round)) if leader == ticket => Step::Lead,
-            Some((leader, Lead::Turn)) if leader == ticket => Step::Turn,
-            _ => {
-                owner.waker = Some(waker());
-                Step::Wait
+        if std::mem::take(&mut owner.is_late) {
+            self.queue_for_turn(ticket);
+        }
+        if let Some(leader) = &mut self.leader {
+            let is_offered = leader.lead == Lead::Round && !leader.is_taken_up;
+            if leader.ticket == ticket || is_offered {
+                leader.ticket = ticket;
+                leader.is_taken_up = true;
+                return if leader.lead == Lead::Turn { Step::Turn } else { Step::Lead };
             }
+        }
+        if let Some(owner) = self.owners.get_mut(&ticket) {
+            owner.waker = Some(waker());
+        }
+        Step::Wait
+    }
+
+    /// Returns the number of what can be taken away if it lasts too long: a turn, or a round that
+    /// nobody took up yet.
+    pub(crate) fn held(&self) -> Option<u64> {
+        let leader = self.leader.as_ref()?;
+        (leader.lead == Lead::Turn || !leader.is_taken_up).then_some(self.leads)
+    }
+
+    /// Takes what is held under this number away, if it still is, for a writer that waits: it is offered
+    /// what comes next, and polls again.
+    pub(crate) fn take_away(&mut self, held: u64, ticket: Ticket) {
+        if self.held() != Some(held) || !self.owners.contains_key(&ticket) {
+            return;
+        }
+        let Some(before) = self.leader.take_if(|leader| leader.ticket != ticket) else { return };
+        if before.lead == Lead::Turn
+            && !before.is_taken_up
+            && let Some(owner) = self.owners.get_mut(&before.ticket)
+        {
+            owner.is_late = true;
+        }
+        // A round comes before the next turn, and can be led by one that waits for a turn.
+        if self.waiting.is_empty() && self.round.is_empty() {
+            self.turns.retain(|other| *other != ticket);
+            self.give(ticket, Lead::Turn, false);
+        } else {
+            self.give(ticket, Lead::Round, false);
         }
     }
 
     pub(crate) fn is_leader(&self, ticket: Ticket) -> bool {
-        self.leader.is_some_and(|(leader, _)| leader == ticket)
+        self.leader.is_some_and(|leader| leader.ticket == ticket)
     }
 
     /// Begins a round with those who came first, at most so many.
@@ -183,12 +235,7 @@ impl<W: Clone, F: Clone, A, K> Line<W, F, A, K> {
 
     /// Ends a writer's lead, if it leads; returns what wakes the next one.
     pub(crate) fn pass(&mut self, ticket: Ticket) -> Option<K> {
-        if self.is_leader(ticket) { self.next_leader(false) } else { None }
-    }
-
-    /// Ends a writer's turn because it took too long: a round comes before the next turn.
-    pub(crate) fn expire(&mut self, ticket: Ticket) -> Option<K> {
-        if self.is_leader(ticket) { self.next_leader(true) } else { None }
+        if self.is_leader(ticket) { self.next_leader() } else { None }
     }
 
     /// Forgets a writer, which was answered or dropped; returns what wakes the next leader.
@@ -202,7 +249,7 @@ impl<W: Clone, F: Clone, A, K> Line<W, F, A, K> {
         self.pass(ticket)
     }
 
-    fn next_leader(&mut self, round_first: bool) -> Option<K> {
+    fn next_leader(&mut self) -> Option<K> {
         self.leader = None;
         let flown = self.flight.as_ref().and_then(|_| self.first_of_round());
         if flown.is_none() {
@@ -211,19 +258,29 @@ impl<W: Clone, F: Clone, A, K> Line<W, F, A, K> {
             self.put_back();
         }
         let waiting = self.waiting.front().map(|(ticket, _)| *ticket);
-        let (ticket, lead) = match (flown.or(waiting), self.turns.front().copied()) {
-            (Some(first), turn) if flown.is_some() || round_first || turn.is_none() => {
-                (first, Lead::Round)
-            }
-            (_, Some(turn)) => {
+        let (ticket, lead) = match (flown, self.turns.front().copied(), waiting) {
+            (Some(first), ..) | (None, None, Some(first)) => (first, Lead::Round),
+            (None, Some(turn), _) => {
                 self.turns.pop_front();
                 (turn, Lead::Turn)
             }
-            (Some(first), None) => (first, Lead::Round),
-            (None, None) => return None,
+            (None, None, None) => return None,
         };
-        self.leader = Some((ticket, lead));
+        self.give(ticket, lead, false);
         self.owners.get_mut(&ticket)?.waker.take()
+    }
+
+    fn give(&mut self, ticket: Ticket, lead: Lead, is_taken_up: bool) {
+        self.leads += 1;
+        self.leader = Some(Leader { ticket, lead, is_taken_up });
+    }
+
+    fn queue_for_turn(&mut self, ticket: Ticket) {
+        if self.leader.is_none() {
+            self.give(ticket, Lead::Turn, true);
+        } else {
+            self.turns.push_back(ticket);
+        }
     }
 
     fn first_of_round(&self) -> Option<Ticket> {
@@ -249,7 +306,7 @@ impl<W: Clone, F: Clone, A, K> Line<W, F, A, K> {
     fn new_ticket(&mut self) -> Ticket {
         let ticket = Ticket(self.next);
         self.next += 1;
-        self.owners.insert(ticket, Owner { waker: None, answer: None });
+        self.owners.insert(ticket, Owner { waker: None, answer: None, is_late: false });
         ticket
     }
 }

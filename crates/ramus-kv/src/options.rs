@@ -18,8 +18,8 @@ pub struct RepoOptions {
     /// How often a write is tried when other processes come first, before it ends in
     /// [`Contention`](ramus_core::ErrorKind::Contention). 64 by default.
     pub attempts_max: u32,
-    /// How long a transaction that runs again keeps other writers of its branch waiting, in
-    /// milliseconds. 1000 by default.
+    /// How long a transaction that runs again, or a write that is not polled any more, keeps other
+    /// writers of its branch waiting, in milliseconds. 1000 by default.
     pub turn_ms: u64,
 }
 

@@ -35,8 +35,8 @@ use crate::{
 ///
 /// # Runtime
 ///
-/// A write that meets another process's waits, and a transaction that runs again has a deadline: so
-/// a Tokio runtime with its timer enabled has to be there.
+/// A write that meets another one waits, and has a deadline for that: so a Tokio runtime with its timer
+/// enabled has to be there.
 ///
 /// ```
 /// use ramus_core::erased::Backend;
@@ -283,6 +283,13 @@ impl<S: Schema> Repo<S> {
         self.options().attempts_max.max(1)
     }
 
+    /// Returns how long one may keep other writers of a branch waiting.
+    pub(crate) fn turn(&self) -> Duration {
+        // Longer than anybody waits, and short enough to be added to any time.
+        const LONGEST_MS: u64 = 365 * 24 * 60 * 60 * 1000;
+        Duration::from_millis(self.options().turn_ms.min(LONGEST_MS))
+    }
+
     /// Returns a commit that something names.
     pub(crate) async fn existing(&self, hash: S::Hash) -> Result<Commit<S>> {
         self.commit(&hash).await?.ok_or_else(|| Error::missing(hash))
@@ -314,7 +321,7 @@ impl<S: Schema> Repo<S> {
         if branches.len() == branches.capacity() {
             branches.retain(|_, branch| branch.strong_count() > 0);
         }
-        let branch = Arc::new(Branch::new(name.clone()));
+        let branch = Arc::new(Branch::new(name.clone(), self.turn()));
         branches.insert(name, Arc::downgrade(&branch));
         branch
     }

@@ -73,8 +73,9 @@ use desk::Desk;
 /// # Cancel safety
 ///
 /// A dropped write has made its whole commit or none, or it is still under way: if others wait for the
-/// same update, they finish it. A write that is neither polled nor dropped keeps the other writers of
-/// its branch waiting.
+/// same update, they finish it. One that is neither polled nor dropped delays the others of its branch by
+/// [`turn_ms`](crate::RepoOptions::turn_ms) at most, unless it is left in the middle of what it asked the
+/// storage for: then they wait for it.
 pub struct Store<S: Schema>(Arc<Shared<S>>);
 
 struct Shared<S: Schema> {
@@ -84,7 +85,7 @@ struct Shared<S: Schema> {
 
 enum Place<S: Schema> {
     Branch(Arc<Branch<S>>),
-    Detached { head: Mutex<Option<Commit<S>>>, desk: Desk<S> },
+    Detached { head: Mutex<Option<Commit<S>>>, desk: Box<Desk<S>> },
 }
 
 /// What a [`Store`] is a handle on.
@@ -104,7 +105,8 @@ impl<S: Schema> Store<S> {
     }
 
     pub(crate) fn detached(repo: Repo<S>, head: Option<Commit<S>>) -> Self {
-        let place = Place::Detached { head: Mutex::new(head), desk: Desk::new() };
+        let desk = Box::new(Desk::new(repo.turn()));
+        let place = Place::Detached { head: Mutex::new(head), desk };
         Self(Arc::new(Shared { repo, place }))
     }
 

@@ -9,6 +9,7 @@ mod backends;
 mod bed;
 mod rig;
 
+mod aside;
 mod bad_input;
 mod basics;
 mod branches;

@@ -1,5 +1,6 @@
 //! The line under every interleaving that `shuttle` finds: writers that are dropped anywhere, leaders
-//! that are dropped before, between and after the parts of a round, and turns that run out.
+//! that are dropped before, between and after the parts of a round, and writers that are kept aside, so
+//! that others take away what they hold.
 //!
 //! A lost wake-up or a leader that is nobody is found as a deadlock.
 
@@ -28,25 +29,33 @@ struct Flight {
     tickets: Vec<Ticket>,
 }
 
-/// A writer that sleeps until it is woken.
+/// A writer that sleeps until it is woken, or its alarm rings.
 #[derive(Debug, Default)]
 struct Bell {
-    rung: Mutex<bool>,
+    rung: Mutex<Option<Ring>>,
     heard: Condvar,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ring {
+    Woken,
+    Alarm,
+}
+
 impl Bell {
-    fn ring(&self) {
-        *self.rung.lock().unwrap() = true;
+    fn ring(&self, ring: Ring) {
+        self.rung.lock().unwrap().get_or_insert(ring);
         self.heard.notify_one();
     }
 
-    fn wait(&self) {
+    fn wait(&self) -> Ring {
         let mut rung = self.rung.lock().unwrap();
-        while !*rung {
+        loop {
+            if let Some(ring) = rung.take() {
+                return ring;
+            }
             rung = self.heard.wait(rung).unwrap();
         }
-        *rung = false;
     }
 }
 
@@ -56,6 +65,7 @@ struct Scene {
     /// The storage: what was appended.
     values: Mutex<Vec<u32>>,
     rounds: Mutex<usize>,
+    bells: Vec<Arc<Bell>>,
 }
 
 /// Whether a writer is still there.
@@ -70,6 +80,8 @@ struct Writer {
     scene: Arc<Scene>,
     bell: Arc<Bell>,
     left: u32,
+    /// Whether it is sometimes not polled for so long that the alarms of others ring.
+    goes_aside: bool,
 }
 
 impl Scene {
@@ -79,7 +91,7 @@ impl Scene {
 
     fn wake(bell: Option<Arc<Bell>>) {
         if let Some(bell) = bell {
-            bell.ring();
+            bell.ring(Ring::Woken);
         }
     }
 
@@ -103,6 +115,17 @@ impl Writer {
         Life::On
     }
 
+    /// Stays away, for long enough for the alarms of all who wait by then.
+    fn stay_away(&self) {
+        if !self.goes_aside || thread_rng().gen_bool(0.5) {
+            return;
+        }
+        for bell in &self.scene.bells {
+            bell.ring(Ring::Alarm);
+            thread::yield_now();
+        }
+    }
+
     /// Appends a value; returns how often it ran, or nothing if it was dropped.
     fn write(&mut self, value: u32, again: bool) -> Option<usize> {
         let scene = Arc::clone(&self.scene);
@@ -111,16 +134,22 @@ impl Writer {
         let first = Work { value, base: base() };
         let ticket = scene.act(|line| line.enter(first));
         let answer = loop {
+            self.stay_away();
             let bell = Arc::clone(&self.bell);
             match scene.act(|line| line.poll(ticket, || bell)) {
                 Step::Answer(answer) => break Some(answer),
-                Step::Wait => self.bell.wait(),
+                Step::Wait if self.bell.wait() == Ring::Alarm => {
+                    if let Some(held) = scene.act(|line| line.held()) {
+                        scene.act(|line| line.take_away(held, ticket));
+                    }
+                }
                 Step::Lead if self.lead(ticket) == Life::Dropped => break None,
-                Step::Lead => {}
+                Step::Wait | Step::Lead => {}
                 Step::Turn => {
                     if self.step() == Life::Dropped {
                         break None;
                     }
+                    self.stay_away();
                     runs += 1;
                     let work = Work { value, base: base() };
                     scene.act(|line| line.bring(ticket, work));
@@ -144,7 +173,6 @@ impl Writer {
             flight
         } else {
             let round = scene.act(|line| line.begin_round(3));
-            assert_eq!(round[0].0, ticket, "one's own comes first");
             if self.step() == Life::Dropped {
                 return Life::Dropped;
             }
@@ -189,12 +217,13 @@ impl Writer {
 }
 
 /// Lets some writers write at once; some of them are dropped at random.
-fn scene(again: fn(u32) -> bool, with_drops: bool) {
+fn scene(again: fn(u32) -> bool, with_drops: bool, goes_aside: fn(u32) -> bool) {
     const WRITERS: u32 = 5;
     let scene = Arc::new(Scene {
         line: Mutex::new(Line::new()),
         values: Mutex::default(),
         rounds: Mutex::default(),
+        bells: (0..WRITERS).map(|_| Arc::default()).collect(),
     });
     let writers: Vec<_> = (0..WRITERS)
         .map(|value| {
@@ -202,18 +231,21 @@ fn scene(again: fn(u32) -> bool, with_drops: bool) {
             let left = if drops { thread_rng().gen_range(0..6) } else { u32::MAX };
             let scene = Arc::clone(&scene);
             thread::spawn(move || {
-                let bell = Arc::new(Bell::default());
-                let runs = Writer { scene, bell, left }.write(value, again(value));
+                let bell = Arc::clone(&scene.bells[value as usize]);
+                let goes_aside = goes_aside(value);
+                let writer = Writer { scene, bell, left, goes_aside };
+                let runs = { writer }.write(value, again(value));
                 (value, runs, left == u32::MAX)
             })
         })
         .collect();
+    let all_stay = (0..WRITERS).all(|value| !goes_aside(value));
     let mut acknowledged = BTreeSet::new();
     for writer in writers {
         let (value, runs, stays) = writer.join().unwrap();
         assert!(runs.is_some() || !stays, "{value} was not dropped");
         if let Some(runs) = runs {
-            assert!(runs <= 2, "{value} ran {runs} times");
+            assert!(runs <= 2 || !all_stay, "{value} ran {runs} times");
             acknowledged.insert(value);
         }
     }
@@ -245,22 +277,28 @@ fn check(scene: impl Fn() + Send + Sync + 'static) {
 
 #[test]
 fn writers_that_wait_are_all_answered_once() {
-    check(|| scene(|_| false, false));
+    check(|| scene(|_| false, false, |_| false));
 }
 
 #[test]
 fn writers_that_run_again_do_so_once_at_most() {
-    check(|| scene(|value| value % 2 == 0, false));
+    check(|| scene(|value| value % 2 == 0, false, |_| false));
 }
 
 #[test]
 fn whoever_is_dropped_anywhere_disturbs_nobody() {
-    check(|| scene(|_| false, true));
+    check(|| scene(|_| false, true, |_| false));
 }
 
 #[test]
 fn whoever_is_dropped_in_a_turn_disturbs_nobody() {
-    check(|| scene(|value| value != 3, true));
+    check(|| scene(|value| value != 3, true, |_| false));
+}
+
+#[test]
+fn whoever_is_kept_aside_loses_what_it_held_and_nothing_else() {
+    check(|| scene(|value| value % 2 == 0, false, |value| value < 2));
+    check(|| scene(|value| value != 1, true, |value| value != 4));
 }
 
 type Plain = Line<&'static str, (), (), ()>;
@@ -297,22 +335,95 @@ fn a_turn_comes_after_the_round_and_its_round_takes_all() {
 }
 
 #[test]
-fn a_turn_that_ran_out_gives_way_to_a_round_before_the_next_turn() {
+fn a_turn_that_is_taken_away_gives_way_to_a_round_before_the_next_turn() {
     let mut line = Plain::new();
     let (slow, next) = (line.enter_for_turn(), line.enter_for_turn());
     let edit = line.enter("edit");
     assert_eq!(line.poll(slow, || ()), Step::Turn);
-    line.expire(slow);
-    assert!(lead(&mut line, edit));
-    assert_eq!(line.poll(next, || ()), Step::Wait);
-    line.begin_round(9);
+    // Whoever takes it away is there, so it leads; its own turn comes after that round.
+    line.take_away(line.held().unwrap(), next);
+    assert!(lead(&mut line, next) && !lead(&mut line, edit));
+    assert_eq!(line.held(), None, "a round that is led is not taken away");
+    assert_eq!(line.begin_round(9), [(edit, "edit")]);
     line.answer(edit, ());
-    line.pass(edit);
+    line.pass(next);
     assert_eq!(line.poll(next, || ()), Step::Turn);
     // The slow one queues again, and is taken into the round at the end of that turn.
     line.bring(slow, "slow");
     line.bring(next, "next");
     assert_eq!(line.begin_round(9), [(next, "next"), (slow, "slow")]);
+}
+
+#[test]
+fn a_turn_that_is_taken_away_is_that_of_the_next_if_there_is_no_round() {
+    let mut line = Plain::new();
+    let (slow, one, two) = (line.enter_for_turn(), line.enter_for_turn(), line.enter_for_turn());
+    let held = line.held().unwrap();
+    line.take_away(held, two);
+    assert_eq!(line.poll(two, || ()), Step::Turn);
+    assert_eq!(line.poll(one, || ()), Step::Wait);
+    line.take_away(held, one);
+    assert_eq!(line.poll(one, || ()), Step::Wait, "it is another turn by now");
+    line.bring(slow, "slow");
+    assert_eq!(line.poll(slow, || ()), Step::Wait);
+}
+
+#[test]
+fn an_offered_turn_that_is_taken_away_is_asked_for_again_when_its_owner_comes() {
+    let mut line = Plain::new();
+    let (one, aside, two) = (line.enter_for_turn(), line.enter_for_turn(), line.enter_for_turn());
+    assert_eq!(line.poll(aside, || ()), Step::Wait);
+    assert_eq!(line.pass(one), Some(()), "the one aside is woken, and does not come");
+    line.take_away(line.held().unwrap(), two);
+    assert_eq!(line.poll(two, || ()), Step::Turn);
+    line.pass(two);
+    assert_eq!(line.held(), None, "nobody waits any more who could be given a turn");
+    assert_eq!(line.poll(aside, || ()), Step::Turn, "when it comes it is its turn");
+    line.leave(aside);
+    assert!(line.leader.is_none() && line.turns.is_empty());
+}
+
+#[test]
+fn nobody_takes_away_what_is_offered_to_himself() {
+    let mut line = Plain::new();
+    let (one, two) = (line.enter_for_turn(), line.enter_for_turn());
+    assert_eq!(line.poll(two, || ()), Step::Wait);
+    line.pass(one);
+    line.take_away(line.held().unwrap(), two);
+    assert_eq!(line.poll(two, || ()), Step::Turn);
+    assert!(line.turns.is_empty(), "it is in one place");
+}
+
+#[test]
+fn an_offered_round_is_led_by_whoever_comes_along() {
+    let mut line = Plain::new();
+    let (one, aside) = (line.enter("1"), line.enter("aside"));
+    assert!(lead(&mut line, one) && !lead(&mut line, aside));
+    line.begin_round(1);
+    line.answer(one, ());
+    assert_eq!(line.pass(one), Some(()), "the one aside is woken, and does not come");
+    let late = line.enter("late");
+    assert!(lead(&mut line, late) && !lead(&mut line, aside));
+    assert_eq!(line.begin_round(9), [(aside, "aside"), (late, "late")]);
+    line.answer(aside, ());
+    assert_eq!(line.poll(aside, || ()), Step::Answer(()));
+}
+
+#[test]
+fn an_offered_round_is_taken_away_by_whoever_waits() {
+    let mut line = Plain::new();
+    let (one, aside, two) = (line.enter("1"), line.enter("aside"), line.enter("2"));
+    assert!(lead(&mut line, one) && !lead(&mut line, aside) && !lead(&mut line, two));
+    assert_eq!(line.held(), None);
+    line.begin_round(1);
+    line.launch(());
+    // Its leader leaves in the middle: what is under way is offered to the first who waits for it.
+    line.begin_round(9);
+    line.launch(());
+    line.leave(one);
+    line.take_away(line.held().unwrap(), two);
+    assert!(lead(&mut line, two) && line.flight().is_some());
+    assert!(line.awaits(aside) && line.awaits(two));
 }
 
 #[test]

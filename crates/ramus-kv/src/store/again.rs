@@ -1,9 +1,6 @@
-use std::time::Duration;
-
 use ramus_core::Result;
 
 use super::Store;
-use super::desk::Seat;
 use super::round::Offered;
 use super::work::{Prepared, Race, Work};
 use crate::{Info, Schema, Transaction};
@@ -12,8 +9,9 @@ impl<S: Schema> Store<S> {
     /// Runs `edits` in a transaction and commits it; if another writer came first, runs it again on
     /// what that one wrote, so that it always saw what it changed: serialisable on one branch.
     ///
-    /// A second run holds the branch's turn, so that no writer of this process comes first again; it
-    /// loses it after [`turn_ms`](crate::RepoOptions::turn_ms). Writing to the same branch from
+    /// A second run holds the branch's turn, so that no writer of this process comes first again. Those
+    /// who wait take it away after [`turn_ms`](crate::RepoOptions::turn_ms), also from a future that is
+    /// not polled; it goes on without, and queues for another one. Writing to the same branch from
     /// inside `edits` therefore waits that long.
     ///
     /// The closure can run many times, so in a spawned task write it as `async move` and let it own
@@ -42,16 +40,12 @@ impl<S: Schema> Store<S> {
         F: AsyncFn(&mut Transaction<S>) -> Result<T>,
     {
         let info = info.into();
-        let turn = Duration::from_millis(self.repo().options().turn_ms);
         let mut seat = None;
         for run in 0..self.attempts_max() {
             // A second run has the turn; for a third one somebody else must have moved the branch.
             self.back_off(run.saturating_sub(1)).await;
             let mut transaction = self.begin().await?;
-            let answer = match &seat {
-                None => edits(&mut transaction).await?,
-                Some(seat) => Seat::run(seat, turn, edits(&mut transaction)).await?,
-            };
+            let answer = edits(&mut transaction).await?;
             self.check(&transaction)?;
             let prepared = Prepared { on_race: Race::Again, ..Prepared::of(transaction) };
             match self.offer(&mut seat, Work::commit(prepared, info.clone())).await? {

@@ -1,13 +1,19 @@
 //! Where the writers of one head meet: the [`Line`] with its lock, and a seat for each writer.
+//!
+//! Whoever waits has an alarm, and takes away what another one holds for too long: a turn, or the lead
+//! of a round that was offered to a writer that is not polled any more. The alarms of those who wait are
+//! enough for that: if nobody waits, nobody is disturbed; and a writer whose alarm is not heard because
+//! it is not polled itself does not care.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use ramus_core::Result;
-use tokio::time::timeout;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::flight::Flight;
 use super::work::{Answer, Work};
@@ -15,25 +21,56 @@ use crate::Schema;
 use crate::line::{Line, Step, Ticket};
 
 /// The line of one head.
-pub(crate) struct Desk<S: Schema>(Mutex<Queue<S>>);
+pub(crate) struct Desk<S: Schema> {
+    state: Mutex<State<S>>,
+    /// How long one may hold the lead before it is taken away, if others wait.
+    turn: Duration,
+}
+
+struct State<S: Schema> {
+    line: Queue<S>,
+    /// What can be taken away, and from when on.
+    held: Option<Held>,
+}
+
+#[derive(Clone, Copy)]
+struct Held {
+    number: u64,
+    until: Instant,
+}
 
 type Queue<S> = Line<Arc<Work<S>>, Arc<Flight<S>>, Result<Answer<S>>, Waker>;
 
 impl<S: Schema> Desk<S> {
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new(Line::new()))
+    pub(crate) fn new(turn: Duration) -> Self {
+        Self { state: Mutex::new(State { line: Line::new(), held: None }), turn }
     }
 
     /// Queues what a writer prepared.
     pub(super) fn enter(&self, work: Work<S>) -> Seat<'_, S> {
-        let ticket = self.0.lock().enter(Arc::new(work));
+        let ticket = self.line(|line| line.enter(Arc::new(work)));
         Seat { desk: self, ticket }
     }
 
     /// Queues for a turn.
     pub(crate) fn enter_for_turn(&self) -> Seat<'_, S> {
-        let ticket = self.0.lock().enter_for_turn();
+        let ticket = self.line(Line::enter_for_turn);
         Seat { desk: self, ticket }
+    }
+
+    fn line<T>(&self, act: impl FnOnce(&mut Queue<S>) -> T) -> T {
+        self.act(|state| act(&mut state.line))
+    }
+
+    /// Acts under the lock, and notes from when on somebody holds the lead.
+    fn act<T>(&self, act: impl FnOnce(&mut State<S>) -> T) -> T {
+        let state = &mut *self.state.lock();
+        let answer = act(state);
+        let held = state.line.held();
+        if held != state.held.map(|held| held.number) {
+            state.held = held.map(|number| Held { number, until: Instant::now() + self.turn });
+        }
+        answer
     }
 }
 
@@ -48,30 +85,57 @@ impl<S: Schema> Seat<'_, S> {
         self.ticket
     }
 
+    /// Returns whether this one has the turn, or leads.
+    pub(super) fn has_turn(&self) -> bool {
+        self.line(|line| line.is_leader(self.ticket))
+    }
+
     /// Waits until there is something to do or to be told.
     pub(crate) async fn next(&self) -> Step<Result<Answer<S>>> {
+        let mut alarm = std::pin::pin!(None);
         poll_fn(|context| {
-            match self.line(|line| line.poll(self.ticket, || context.waker().clone())) {
-                Step::Wait => Poll::Pending,
-                step => Poll::Ready(step),
+            loop {
+                let (step, held) = self.desk.act(|state| {
+                    let step = state.line.poll(self.ticket, || context.waker().clone());
+                    (step, state.held)
+                });
+                if !matches!(step, Step::Wait) {
+                    return Poll::Ready(step);
+                }
+                let held = ready!(self.sleep(alarm.as_mut(), held, context));
+                self.line(|line| line.take_away(held, self.ticket));
             }
         })
         .await
     }
 
-    /// Brings what was prepared in a turn, or after the turn was lost.
-    pub(super) fn bring(&self, work: Work<S>) {
-        self.line(|line| line.bring(self.ticket, Arc::new(work)));
+    /// Sleeps until what is held is held for too long; returns its number.
+    fn sleep(
+        &self,
+        mut alarm: Pin<&mut Option<Sleep>>,
+        held: Option<Held>,
+        context: &mut Context<'_>,
+    ) -> Poll<u64> {
+        // What is not held yet will be so for longer than from now on.
+        let until = || held.map_or_else(|| Instant::now() + self.desk.turn, |held| held.until);
+        if alarm.is_none() {
+            alarm.set(Some(sleep_until(until())));
+        }
+        let Some(mut alarm) = alarm.as_pin_mut() else { return Poll::Pending };
+        loop {
+            ready!(alarm.as_mut().poll(context));
+            match held {
+                Some(Held { number, until }) if until <= Instant::now() => {
+                    return Poll::Ready(number);
+                }
+                _ => alarm.as_mut().reset(until()),
+            }
+        }
     }
 
-    /// Runs something in the turn, which is lost if it takes too long; it goes on without then.
-    pub(super) async fn run<T>(&self, deadline: Duration, run: impl Future<Output = T>) -> T {
-        let mut run = std::pin::pin!(run);
-        if let Ok(answer) = timeout(deadline, &mut run).await {
-            return answer;
-        }
-        self.wake(|line| line.expire(self.ticket));
-        run.await
+    /// Brings what was prepared in a turn, or after it was taken away.
+    pub(super) fn bring(&self, work: Work<S>) {
+        self.line(|line| line.bring(self.ticket, Arc::new(work)));
     }
 
     pub(super) fn begin_round(&self, count_max: usize) -> Vec<(Ticket, Arc<Work<S>>)> {
@@ -115,7 +179,7 @@ impl<S: Schema> Seat<'_, S> {
     }
 
     fn line<T>(&self, act: impl FnOnce(&mut Queue<S>) -> T) -> T {
-        act(&mut self.desk.0.lock())
+        self.desk.line(act)
     }
 
     /// Acts under the lock, and wakes whom that concerns after it.

@@ -74,7 +74,7 @@ impl<S: Schema> Store<S> {
     }
 
     /// Leads a round, and passes on.
-    async fn lead(&self, seat: &Seat<'_, S>) {
+    pub(super) async fn lead(&self, seat: &Seat<'_, S>) {
         if let Some(flight) = seat.flight() {
             // Its leader left in the middle. It was perhaps sent, and perhaps applied.
             match self.send(&flight, true).await {

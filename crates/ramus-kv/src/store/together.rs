@@ -32,7 +32,7 @@ impl<S: Schema> Repo<S> {
     /// that was decided.
     ///
     /// Others do not write to these branches through this repository meanwhile: they wait for their
-    /// turn. Whoever watches several branches is told of all of them in one event.
+    /// turn, for [`turn_ms`](crate::RepoOptions::turn_ms) at most. Whoever watches several branches is told of all of them in one event.
     ///
     /// # Errors
     ///
@@ -77,11 +77,16 @@ impl<S: Schema> Repo<S> {
         if parts.is_empty() {
             return Ok(Vec::new());
         }
-        let seats = turns(&parts).await;
         let mut stored = Stored::default();
         let store = &parts[0].store;
+        let mut seats = Vec::new();
         for attempt in 0..store.attempts_max() {
             store.back_off(attempt).await;
+            if !seats.iter().all(Seat::has_turn) || seats.is_empty() {
+                // Those it still has are given back first, so that no two wait for one another.
+                seats.clear();
+                seats = turns(&parts).await;
+            }
             if let Some(commits) = self.try_together(&parts, &seats, &mut stored).await? {
                 return Ok(commits);
             }
@@ -157,7 +162,13 @@ async fn turns<S: Schema>(parts: &[Part<S>]) -> Vec<Seat<'_, S>> {
     let mut seats = Vec::with_capacity(parts.len());
     for (index, part) in by_name {
         let seat = part.store.desk().enter_for_turn();
-        while !matches!(seat.next().await, Step::Turn) {}
+        loop {
+            match seat.next().await {
+                Step::Turn => break,
+                Step::Lead => part.store.lead(&seat).await,
+                Step::Answer(_) | Step::Wait => {}
+            }
+        }
         seats.push((index, seat));
     }
     seats.sort_by_key(|(index, _)| *index);
