@@ -2,8 +2,9 @@
 
 use std::error::Error as _;
 
+use ramus_core::erased::Backend;
 use ramus_core::{AtomicWrite as _, Cursor, Error, ErrorKind, RefName, Sha1, Storage as _};
-use ramus_kv::{BranchesEvent, Commit, Head, RefFault, Repo, Store, WatchStart};
+use ramus_kv::{BranchesEvent, Commit, Head, RefFault, Repo, RepoOptions, Store, WatchStart};
 use tokio::task::JoinSet;
 
 use crate::bed::{Bed, Text, head, put, read, refused, repeats};
@@ -12,6 +13,7 @@ on_every_backend!(
     a_branch_is_made_only_if_there_is_none,
     a_refusal_has_written_nothing,
     a_renamed_branch_is_nowhere_else_at_any_moment,
+    whoever_lost_a_race_takes_the_head_as_it_is_then,
     handles_and_watches_stay_on_the_name,
     a_copy_goes_its_own_way,
     rename_and_copy_refuse_what_is_not_there_and_what_is_taken,
@@ -126,6 +128,44 @@ async fn a_renamed_branch_is_nowhere_else_at_any_moment(bed: Bed) {
     let moved: Vec<_> = branches.iter().map(|b| (b.branch.as_str(), &b.old, &b.new)).collect();
     let second = Some(second);
     assert_eq!(moved, [("main", &second, &None), ("trunk", &None, &second)]);
+}
+
+async fn whoever_lost_a_race_takes_the_head_as_it_is_then(bed: Bed) {
+    tokio::time::pause();
+    let repo = bed.repo();
+    two_commits(&repo).await;
+    let other = bed.repo().main().await.unwrap();
+    let moves = |value: &'static str| {
+        let other = other.clone();
+        async move { drop(put(&other, "x", value).await) }
+    };
+    bed.rig().before_next_update(moves("before the copy"));
+    let copy = repo.copy_branch("main", "copy").await.unwrap();
+    assert_eq!(
+        (head(&copy).await, read(&copy, "x").await.as_str()),
+        (head(&other).await, "before the copy")
+    );
+    bed.rig().before_next_update(moves("before the renaming"));
+    let renamed = repo.rename_branch("main", "trunk").await.unwrap();
+    assert_eq!(read(&renamed, "x").await, "before the renaming");
+    assert_eq!(repo.branches().await.unwrap(), ["copy", "trunk"]);
+    // One that is gone by then cannot be taken over, and one that was made is not overwritten.
+    let gone = repo.clone();
+    bed.rig()
+        .before_next_update(async move { assert!(gone.remove_branch("trunk").await.unwrap()) });
+    refused(repo.rename_branch("trunk", "x").await, ErrorKind::InvalidInput, "does not exist");
+    let (maker, tip) = (repo.clone(), head(&copy).await);
+    let make = async move { drop(maker.create_branch("y", &tip).await.unwrap()) };
+    bed.rig().before_next_update(make);
+    refused(repo.rename_branch("copy", "y").await, ErrorKind::InvalidInput, "`y` exists");
+    // One that is moved each time cannot be caught.
+    let options = RepoOptions::default().with_attempts_max(1);
+    let hasty = Repo::<Text>::with_options(Backend::new(bed.rig().clone()), options);
+    let branch = bed.repo().branch("copy").await.unwrap();
+    bed.rig().before_next_update(async move { drop(put(&branch, "x", "again").await) });
+    let says = "was moved by others before each of 1 attempts";
+    refused(hasty.rename_branch("copy", "z").await, ErrorKind::Contention, says);
+    assert_eq!(repo.branches().await.unwrap(), ["copy", "y"]);
 }
 
 async fn handles_and_watches_stay_on_the_name(bed: Bed) {

@@ -514,6 +514,30 @@ async fn a_log_that_was_cut_off_says_so() {
 }
 
 #[tokio::test]
+async fn a_log_that_is_cut_off_as_it_is_read_backwards_is_read_to_where_it_begins_then() {
+    const KEPT: usize = 700;
+    // Cut off between pages, at the place that would be read next, and beyond it.
+    for (read, more, left) in [(1, 100, 599), (256, 300, 144), (257, 443, 0), (300, 600, 0)] {
+        let repo = long_log(KEPT, KEPT).await;
+        let commit = put(&repo.empty(), "x", "1").await;
+        let all = operations(&repo, OperationsOptions::default()).await;
+        let mut back = repo.operations().await.unwrap();
+        for operation in &all[..read] {
+            assert_eq!(back.next().await.unwrap().unwrap(), *operation);
+        }
+        for number in 0..more {
+            repo.create_tag(&format!("new/{number}"), &commit).await.unwrap();
+        }
+        let kept = &all[read..read.max(KEPT - more)];
+        let rest: Vec<_> = back.collect().await.unwrap();
+        // What was read before as part of a page is given also if it is gone by now.
+        assert!(rest.len() >= kept.len() && all[read..].starts_with(&rest), "{read}, {more}");
+        assert_eq!(kept.len(), left, "{read}, {more}");
+        assert!(rest.len() < kept.len() + 256, "{read}, {more}");
+    }
+}
+
+#[tokio::test]
 async fn a_view_of_a_log_that_is_mostly_of_others_is_read_from_both_ends() {
     let mem: Mem = Mem::default();
     let view = |prefix: &str| {
