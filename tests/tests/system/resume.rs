@@ -11,14 +11,16 @@ use std::collections::BTreeSet;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use ramus_core::erased::Backend;
-use ramus_core::{AtomicWrite as _, ErrorKind, RefName, Sha1, Storage as _, Update};
+use ramus_core::{AtomicWrite as _, Changes, ErrorKind, RefName, Sha1, Storage as _, Update};
 use ramus_kv::{
     BranchChange, BranchEvent, BranchesEvent, BranchesWatch, Commit, Repo, Store, WatchPlace,
     WatchStart,
 };
 use ramus_mem::{Mem, MemOptions};
 
-use crate::bed::{Bed, Choices, Text, contents_hash, head, next, paths, put, refused};
+use crate::bed::{
+    Bed, Choices, Text, contents_hash, head, next, paths, put, refused, within_a_minute,
+};
 
 on_every_backend!(
     a_combined_update_is_one_event_with_all_its_commits,
@@ -515,7 +517,77 @@ async fn note(main: &Store<Text>, truth: &mut Truth) {
 }
 
 #[tokio::test]
+async fn a_watch_goes_on_from_a_place_that_the_log_does_not_reach_any_more() {
+    let bed = Bed::new(short_log).await;
+    let main = bed.main().await;
+    let mut watch = main.watch("x").await.unwrap();
+    let old = put(&main, "x", "0").await;
+    let place = next(&mut watch).await.place();
+    drop((watch, main));
+    // Others write more than the log keeps, of which nothing is at the path at first.
+    let others = bed.main().await;
+    for value in 1..10 {
+        put(&others, "y", &value.to_string()).await;
+    }
+    let cursor = place.cursor.unwrap();
+    let log = bed.rig().at_once().refs().changes(cursor, 1).await.unwrap();
+    assert!(matches!(log, Changes::Truncated { .. }), "{log:?}");
+    let places = [place, WatchPlace::at_commit(old.hash())];
+    let mut watches = Vec::new();
+    for place in places {
+        // Each is another process, which has nothing but what was kept.
+        watches
+            .push(within_a_minute(bed.main().await.watch_after("x", kept(place))).await.unwrap());
+    }
+    let before = head(&others).await;
+    let new = put(&others, "x", "1").await;
+    for watch in &mut watches {
+        let event = within_a_minute(next(watch)).await;
+        assert_eq!((event.new.as_ref(), paths(&event).await), (Some(&new), vec!["x".to_owned()]));
+        // Where nothing had changed at the path by the time of the look, it goes on from there.
+        let count = commits(&event).await.len();
+        let begins = event.old.expect("it was on something");
+        assert!((&begins, count) == (&old, 10) || (&begins, count) == (&before, 1), "{begins:?}");
+    }
+    // And something at the path, or no branch at all.
+    for value in 2..10 {
+        put(&others, "x", &value.to_string()).await;
+    }
+    let tip = head(&others).await;
+    for gone in [false, true] {
+        if gone {
+            others.repo().remove_branch("main").await.unwrap();
+        }
+        let now = Some(&tip).filter(|_| !gone);
+        for place in places {
+            let main = bed.main().await;
+            let mut watch = main.watch_after("x", kept(place)).await.unwrap();
+            let event = within_a_minute(next(&mut watch)).await;
+            assert_eq!((event.old.as_ref(), event.new.as_ref()), (Some(&old), now));
+            assert!(event.resync);
+            // From there it goes on, also in yet another process.
+            let mut later = bed.main().await.watch_after("x", kept(event.place())).await.unwrap();
+            let first = put(&bed.repo().branch("main").await.unwrap(), "x", "later").await;
+            for watch in [&mut watch, &mut later] {
+                let event = within_a_minute(next(watch)).await;
+                assert_eq!((event.old.as_ref(), event.new.as_ref()), (now, Some(&first)));
+                assert!(!event.resync);
+            }
+            // As before, for the next one.
+            match now {
+                Some(tip) => main.set_head(tip).await.unwrap(),
+                None => assert!(main.repo().remove_branch("main").await.unwrap()),
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_could_not_be_read_as_a_watch_fell_behind_comes_again() {
+    within_a_minute(what_could_not_be_read()).await;
+}
+
+async fn what_could_not_be_read() {
     let bed = Bed::new(short_log).await;
     let main = bed.main().await;
     let old = put(&main, "x", "0").await;

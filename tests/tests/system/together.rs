@@ -1,6 +1,11 @@
 //! Transactions of several branches in one update, parents of one's own, and tests of whole
 //! directories.
 
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
 use ramus_core::erased::Backend;
 use ramus_core::{ErrorKind, Result};
 use ramus_kv::{
@@ -27,6 +32,16 @@ on_every_backend!(
     a_directory_is_tested_by_its_hash_and_not_read,
     the_test_of_a_directory_tells_contents_absence_and_emptiness_apart,
 );
+
+// In memory, since a future is polled so often that it gets to a certain place.
+mod in_memory {
+    use super::whoever_is_dropped_among_those_who_write_together_disturbs_nobody;
+
+    on_every_backend!(@backend mem One
+        whoever_is_dropped_among_those_who_write_together_disturbs_nobody);
+    on_every_backend!(@backend joined One
+        whoever_is_dropped_among_those_who_write_together_disturbs_nobody);
+}
 
 async fn begun(store: &Store<Text>, path: &str, value: &str) -> Transaction<Text> {
     let mut edit = store.begin().await.unwrap();
@@ -183,6 +198,107 @@ async fn those_who_lock_the_same_branches_do_not_block_one_another(bed: Bed) {
         let store = repo.branch(name).await.unwrap();
         assert_eq!(store.find("n").await.unwrap(), Some(Counter(48)));
         assert_eq!(log(&store).await.len(), 48 + 16);
+    }
+}
+
+/// A write that says its name, to these branches.
+struct Writer {
+    name: &'static str,
+    branches: &'static [&'static str],
+    write: Option<BoxFuture<'static, Result<()>>>,
+}
+
+/// Returns writers of the branches `a`, `b` and `c`, two of several branches and five of one.
+async fn writers(repo: &Repo<Text>) -> Vec<Writer> {
+    let mut writers = Vec::new();
+    for (name, branches) in [
+        ("a and b", &["a", "b"][..]),
+        ("edit a", &["a"]),
+        ("again a", &["a"]),
+        ("c, b and a", &["c", "b", "a"]),
+        ("merge b", &["b"]),
+        ("again b", &["b"]),
+        ("edit b", &["b"]),
+    ] {
+        let mut begun_on = Vec::new();
+        for branch in branches {
+            begun_on.push((begun(&repo.branch(branch).await.unwrap(), name, "1").await, name));
+        }
+        let (repo, store) = (repo.clone(), repo.branch(branches[0]).await.unwrap());
+        let write: BoxFuture<'static, Result<()>> = match name.split(' ').next().unwrap() {
+            "edit" => Box::pin(async move { store.set(name, "1", name).await.map(drop) }),
+            "again" => Box::pin(async move {
+                let path = name.to_owned();
+                store
+                    .transact_again(name, async move |edit| edit.set(path.as_str(), "1").await)
+                    .await
+            }),
+            _ => Box::pin(async move { repo.commit_all(begun_on).await.map(drop) }),
+        };
+        writers.push(Writer { name, branches, write: Some(write) });
+    }
+    writers
+}
+
+/// Polls all writers in turn until all are done, and drops one of them after so many polls; checks what
+/// came of each. Returns whether the one was done before.
+async fn drop_one(bed: &Bed, dropped: usize, polls: usize) -> bool {
+    let bed = bed.another().await;
+    let repo = bed.repo();
+    for branch in ["a", "b", "c"] {
+        put(&repo.branch(branch).await.unwrap(), "base", "0").await;
+    }
+    let mut writers = writers(&repo).await;
+    bed.rig().be_slow();
+    let mut was_done = false;
+    for poll in 0.. {
+        if poll == polls {
+            was_done = writers[dropped].write.take().is_none();
+        }
+        for Writer { name, write, .. } in &mut writers {
+            let Some(writing) = write else { continue };
+            let polled = poll_fn(|context| Poll::Ready(writing.as_mut().poll(context))).await;
+            if let Poll::Ready(answer) = polled {
+                answer.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+                *write = None;
+            }
+        }
+        if poll > polls && writers.iter().all(|writer| writer.write.is_none()) {
+            break;
+        }
+        assert!(poll < 1000, "they hang");
+        tokio::time::advance(Duration::from_millis(1)).await;
+    }
+    // Another process reads what there is.
+    let repo = bed.repo();
+    for (index, Writer { name, branches, .. }) in writers.into_iter().enumerate() {
+        let mut written = Vec::new();
+        for branch in branches {
+            let store = repo.branch(branch).await.unwrap();
+            let count = messages(&store).await.iter().filter(|message| *message == name).count();
+            assert_eq!(count, usize::from(store.mem(name).await.unwrap()), "{name} on {branch}");
+            written.push(count == 1);
+        }
+        let is_sure = index != dropped || was_done;
+        let all_or_none = written.iter().all(|one| *one == written[0]);
+        assert!(all_or_none, "{name}: {written:?}, {dropped} dropped after {polls}");
+        assert!(written[0] || !is_sure, "{name} was disturbed by {dropped} after {polls}");
+    }
+    for branch in ["a", "b", "c"] {
+        put(&repo.branch(branch).await.unwrap(), "others", "go on").await;
+    }
+    was_done
+}
+
+async fn whoever_is_dropped_among_those_who_write_together_disturbs_nobody(bed: Bed) {
+    // Those who lost a race back off.
+    tokio::time::pause();
+    for dropped in 0..7 {
+        let mut polls = 0;
+        while !drop_one(&bed, dropped, polls).await {
+            polls += 1;
+        }
+        assert!(polls > 5, "{polls} polls");
     }
 }
 
