@@ -1,5 +1,8 @@
 //! A directory of a tree: as it is stored, or with edits over it.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, btree_map};
 use std::sync::Arc;
 
@@ -284,6 +287,8 @@ impl<S: Schema> Clone for Dir<S> {
 
 impl<S: Schema> Clone for Edited<S> {
     fn clone(&self) -> Self {
+        #[cfg(test)]
+        tests::note_copy();
         let Self { base, edits, len, height_max } = self;
         let (base, edits) = (base.clone(), edits.clone());
         Self { base, edits, len: *len, height_max: *height_max }
