@@ -15,6 +15,7 @@ mod reader;
 mod rule;
 mod scan;
 mod seek;
+mod shared;
 mod slot;
 mod splice;
 pub(crate) mod varint;

@@ -1,6 +1,7 @@
 //! What differs between two directories: two ordered walks that skip the blocks they share.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 use std::sync::Arc;
 
 use ramus_core::{Error, Hash, Result, Step};
@@ -9,11 +10,12 @@ use super::Nodes;
 use super::blocks::check_child;
 use super::dir_block::DirBlock;
 use super::item::{Body, Child, Entry, Item};
+use super::shared::beside_shared;
 
 /// The steps at which two directories differ, in order, with the entry of each side.
 ///
-/// Equal blocks are skipped without being read, also where other blocks begin and end elsewhere.
-/// What is held at a time are the items behind the two places on each level: a block each.
+/// Equal blocks are skipped without being read, also where other blocks begin and end elsewhere. Of two
+/// blocks that begin at one step only what differs is decoded. What is held at a time are the items behind the two places on each level: a block each.
 #[derive(Debug)]
 pub(crate) struct EntryDiff<H> {
     old: Row<H>,
@@ -34,7 +36,14 @@ impl<H: Hash> EntryDiff<H> {
         old: Option<&Arc<DirBlock<H>>>,
         new: Option<&Arc<DirBlock<H>>>,
     ) -> Result<Self> {
-        Ok(Self { old: Row::new(old)?, new: Row::new(new)? })
+        let mut diff = Self { old: Row { open: Vec::new() }, new: Row { open: Vec::new() } };
+        match (old, new) {
+            (Some(old), Some(new)) => diff.push_both(old, new)?,
+            (Some(old), None) => diff.old.push(old, 0..old.len())?,
+            (None, Some(new)) => diff.new.push(new, 0..new.len())?,
+            (None, None) => {}
+        }
+        Ok(diff)
     }
 
     /// Returns the next step at which they differ.
@@ -68,11 +77,14 @@ impl<H: Hash> EntryDiff<H> {
                     if level == 0 && order.is_lt() {
                         return self.pair(Ordering::Less).map(Some);
                     }
-                    if opens_old {
-                        self.old.open(old_nodes).await?;
-                    }
-                    if opens_new {
-                        self.new.open(new_nodes).await?;
+                    match (opens_old, opens_new) {
+                        (true, true) => {
+                            let old = self.old.load(old_nodes).await?;
+                            let new = self.new.load(new_nodes).await?;
+                            self.push_both(&old, &new)?;
+                        }
+                        (true, false) => self.old.open(old_nodes).await?,
+                        (false, _) => self.new.open(new_nodes).await?,
                     }
                 }
                 (Some((0, _)), None) => return self.pair(Ordering::Less).map(Some),
@@ -81,6 +93,18 @@ impl<H: Hash> EntryDiff<H> {
                 (None, Some(_)) => self.new.open(new_nodes).await?,
             }
         }
+    }
+
+    /// Puts the items of two blocks in front that come next on both sides, without those that are the
+    /// same at their beginnings and ends: both sides would skip them.
+    fn push_both(&mut self, old: &DirBlock<H>, new: &DirBlock<H>) -> Result<()> {
+        let (of_old, of_new) = if old.level() == new.level() {
+            beside_shared(old, new)
+        } else {
+            (0..old.len(), 0..new.len())
+        };
+        self.old.push(old, of_old)?;
+        self.new.push(new, of_new)
     }
 
     /// Takes the next entry of the side that comes first, or of both.
@@ -101,14 +125,6 @@ struct Row<H> {
 }
 
 impl<H: Hash> Row<H> {
-    fn new(root: Option<&Arc<DirBlock<H>>>) -> Result<Self> {
-        let mut row = Self { open: Vec::new() };
-        if let Some(root) = root {
-            row.push(root)?;
-        }
-        Ok(row)
-    }
-
     /// Returns the next item and the level that it is the name of: 0 for an entry.
     fn peek(&self) -> Option<(u8, &Item<H>)> {
         let (level, items) = self.open.last()?;
@@ -134,20 +150,25 @@ impl<H: Hash> Row<H> {
 
     /// Puts the items of the next block in its place.
     async fn open(&mut self, nodes: &impl Nodes<H>) -> Result<()> {
-        let Some((level, items)) = self.open.last_mut() else { return Ok(()) };
-        let level = *level;
-        let Some(Item { body: Body::Child(child), .. }) = items.pop() else {
+        let block = self.load(nodes).await?;
+        self.push(&block, 0..block.len())
+    }
+
+    /// Takes the next block, and returns it.
+    async fn load(&mut self, nodes: &impl Nodes<H>) -> Result<Arc<DirBlock<H>>> {
+        let next = self.open.last_mut().and_then(|(level, items)| Some((*level, items.pop()?)));
+        let Some((level, Item { body: Body::Child(child), .. })) = next else {
             return Err(Error::corrupt("an entry stands among the children of an index block"));
         };
         let child: Child<H> = child;
         self.close();
         let block = nodes.node(&child.hash).await?;
         check_child(level, &child, &block)?;
-        self.push(&block)
+        Ok(block)
     }
 
-    fn push(&mut self, block: &DirBlock<H>) -> Result<()> {
-        let mut items = block.items()?;
+    fn push(&mut self, block: &DirBlock<H>, range: Range<usize>) -> Result<()> {
+        let mut items = block.items_in(range)?;
         items.reverse();
         if !items.is_empty() {
             self.open.push((block.level(), items));

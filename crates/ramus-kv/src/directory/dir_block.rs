@@ -1,6 +1,7 @@
 //! A block of a directory, read in place.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -175,9 +176,21 @@ impl<H: Hash> DirBlock<H> {
 
     /// Returns all items. Where a step stands in the block as a whole, it shares the block's bytes.
     pub(crate) fn items(&self) -> Result<Vec<Item<H>>> {
-        let mut items: Vec<Item<H>> = Vec::with_capacity(self.len);
-        let mut reader = self.reader(start_of(self.level));
-        while items.len() < self.len {
+        self.items_from(start_of(self.level), self.len)
+    }
+
+    /// Returns the items of these indices, of which the first stands in full.
+    pub(super) fn items_in(&self, range: Range<usize>) -> Result<Vec<Item<H>>> {
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.items_from(self.restart(range.start / RESTART_EVERY), range.len())
+    }
+
+    fn items_from(&self, position: usize, count: usize) -> Result<Vec<Item<H>>> {
+        let mut items: Vec<Item<H>> = Vec::with_capacity(count);
+        let mut reader = self.reader(position);
+        while items.len() < count {
             let (shared, rest) = (reader.varint()?, reader.bytes()?);
             let last = items.last().map_or(&[][..], |item| item.step.as_bytes());
             let step = self.step(last, shared, rest)?;

@@ -10,9 +10,11 @@ use proptest::prelude::*;
 use ramus_core::{Sha1, Step};
 
 use self::support::{items, now};
+use super::RESTART_EVERY;
 use super::build::Built;
 use super::item::{Body, Entry, Held, Item};
 use super::rule::{End, Gap, WEIGHT_MAX, cut};
+use super::shared::beside_shared;
 use super::{
     DirBlock, Direction, Edits, EntryDiff, EntryPair, From, INLINE_MAX, Nodes, Scan, build,
     build_by, edit, find,
@@ -169,6 +171,65 @@ proptest! {
             })
             .collect();
         prop_assert_eq!(found, expected);
+    }
+}
+
+/// What is left out of a comparison is the same on both sides, and but for a group at either end what is
+/// left is what differs.
+fn check_shared(old: &Map, new: &Map) -> Result<(), TestCaseError> {
+    let (old, new) = (items(old), items(new));
+    let block = |items: &[Item<Sha1>]| DirBlock::encode(0, items);
+    let (of_old, of_new) = beside_shared(&block(&old), &block(&new));
+    prop_assert_eq!(of_old.start, of_new.start);
+    prop_assert_eq!(&old[..of_old.start], &new[..of_new.start]);
+    prop_assert_eq!(&old[of_old.end..], &new[of_new.end..]);
+    for (block, range) in [(block(&old), of_old.clone()), (block(&new), of_new)] {
+        let all = block.items().unwrap();
+        prop_assert_eq!(block.items_in(range.clone()).unwrap(), &all[range]);
+    }
+    let same = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
+    prop_assert!(
+        of_old.start + 2 * RESTART_EVERY > same,
+        "{} of {} are left out",
+        of_old.start,
+        same
+    );
+    if old.len() == new.len() {
+        let pairs = old.iter().rev().zip(new.iter().rev());
+        let same = pairs.take_while(|(old, new)| old == new).count();
+        let left_out = old.len() - of_old.end;
+        prop_assert!(left_out + 2 * RESTART_EVERY > same, "{} of {} are left out", left_out, same);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn what_two_blocks_share_is_left_out_on_both_sides(
+        values in prop::collection::vec((0..4_usize, any::<u8>()), 1..200),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        removed in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        let step = |number: usize| -> Step { format!("{number:03}").parse().unwrap() };
+        // Changes mostly keep the length, so that what lies behind keeps its place.
+        let entry = |length: usize, byte: u8| {
+            let held = Held::Inline(Bytes::from(vec![byte; length]));
+            Entry::Contents { held, metadata: Bytes::new() }
+        };
+        let of = |(number, (length, byte)): (usize, &(usize, u8))| (step(number), entry(*length, *byte));
+        let old: Map = values.iter().enumerate().map(of).collect();
+        let mut new = old.clone();
+        for (index, byte) in changes {
+            let number = index.index(values.len());
+            new.insert(step(number), entry(values[number].0, byte));
+        }
+        if let Some(index) = removed {
+            new.remove(&step(index.index(values.len())));
+        }
+        check_shared(&old, &new)?;
+        check_shared(&new, &old)?;
     }
 }
 
