@@ -12,6 +12,7 @@ mod graph;
 mod index;
 mod joint;
 mod keep;
+mod loading;
 mod log;
 mod modified;
 mod postings;
@@ -33,6 +34,7 @@ pub use self::log::{Log, LogOptions};
 pub(crate) use self::modified::last_modified;
 
 use self::keep::Keeping;
+use self::loading::Found;
 use self::table::Ordinal;
 use self::walk::{Ancestry, LowestCommon};
 use crate::Schema;
@@ -47,13 +49,16 @@ pub(crate) struct History<H> {
     index: RwLock<HistoryIndex<H>>,
     /// Who extends the index: one at a time, so that nothing is loaded twice.
     turn: Semaphore,
+    /// What was loaded in vain so far, for whoever has the turn next.
+    found: Mutex<Found<H>>,
     keeping: Mutex<Keeping>,
 }
 
 impl<H: Hash> History<H> {
     pub(crate) fn new() -> Self {
         let index = RwLock::new(HistoryIndex::new());
-        Self { index, turn: Semaphore::new(1), keeping: Mutex::default() }
+        let found = Mutex::new(Found::default());
+        Self { index, turn: Semaphore::new(1), found, keeping: Mutex::default() }
     }
 
     /// Tells of a commit that was just made, so that it need not be loaded.

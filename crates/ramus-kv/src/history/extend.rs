@@ -5,19 +5,17 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use ramus_core::hash::DigestHash;
-use ramus_core::{Error, ErrorKind, ReadOnly as _, Result, Storage as _};
+use ramus_core::{Error, ErrorKind, Result};
 
 use super::HistoryIndex;
 use super::changes::{anything, changed, is_lasting};
+use super::loading::{COMMITS_AT_ONCE, Found, Loading, load};
 use super::postings::PathKey;
 use super::table::Ordinal;
 use super::walk::STEPS;
-use crate::block::CommitBlock;
+use crate::Schema;
 use crate::objects::Objects;
-use crate::{Format as _, Schema};
 
-/// How many commits are asked for at a time.
-const COMMITS_AT_ONCE: usize = 256;
 /// How many commits are compared with their parents before it is told what they changed.
 const COMPARED_AT_ONCE: usize = 64;
 
@@ -28,7 +26,11 @@ type Hash<S> = <S as Schema>::Hash;
 /// # Errors
 ///
 /// [`Missing`](ErrorKind::Missing) for a commit that is named and not there; then nothing is known of
-/// those that lead to it.
+/// those that lead to it, but what was loaded is not loaded again.
+///
+/// # Cancel safety
+///
+/// A dropped future leaves a part of it known, and what it loaded to the next one.
 pub(super) async fn known<S: Schema>(
     objects: &Arc<Objects<S>>,
     commits: &[Hash<S>],
@@ -39,8 +41,10 @@ pub(super) async fn known<S: Schema>(
     }
     let _turn = history.turn().await?;
     history.open(objects).await;
-    let found = load_new(objects, commits).await?;
-    add(objects, commits, &found).await?;
+    let mut loading = Loading::resume(history);
+    loading.load(objects, commits).await?;
+    add(objects, commits, &loading.found).await?;
+    loading.end();
     history.keep_if_due(objects).await;
     history.find_all(commits).ok_or_else(|| Error::corrupt("a commit is its own ancestor"))
 }
@@ -78,49 +82,11 @@ pub(super) async fn known_with_paths<S: Schema>(
     }
 }
 
-/// Loads the commits that are not known, back to those that are; returns the parents of each.
-async fn load_new<S: Schema>(
-    objects: &Arc<Objects<S>>,
-    commits: &[Hash<S>],
-) -> Result<HashMap<Hash<S>, Vec<Hash<S>>, DigestHash>> {
-    let mut found: HashMap<_, Vec<_>, DigestHash> = HashMap::default();
-    let mut todo = Vec::new();
-    unknown(objects, &mut found, &mut todo, commits);
-    while !todo.is_empty() {
-        let batch = todo.split_off(todo.len().saturating_sub(COMMITS_AT_ONCE));
-        let blocks = load(objects, &batch).await?;
-        for (hash, block) in batch.into_iter().zip(blocks) {
-            let parents = block?.parents;
-            unknown(objects, &mut found, &mut todo, &parents);
-            found.insert(hash, parents);
-        }
-    }
-    Ok(found)
-}
-
-/// Adds those commits to `todo` that are neither known nor found.
-fn unknown<S: Schema>(
-    objects: &Objects<S>,
-    found: &mut HashMap<Hash<S>, Vec<Hash<S>>, DigestHash>,
-    todo: &mut Vec<Hash<S>>,
-    commits: &[Hash<S>],
-) {
-    let index = objects.history().index.read();
-    for commit in commits {
-        if !index.contains(commit)
-            && let Entry::Vacant(place) = found.entry(*commit)
-        {
-            place.insert(Vec::new());
-            todo.push(*commit);
-        }
-    }
-}
-
 /// Adds what was found to the table, parents first.
 async fn add<S: Schema>(
     objects: &Arc<Objects<S>>,
     commits: &[Hash<S>],
-    found: &HashMap<Hash<S>, Vec<Hash<S>>, DigestHash>,
+    found: &Found<Hash<S>>,
 ) -> Result<()> {
     // Commits that wait for their parents, and how many of these were seen to.
     let mut waiting: Vec<(Hash<S>, usize)> = commits.iter().map(|commit| (*commit, 0)).collect();
@@ -239,18 +205,4 @@ impl<S: Schema> Default for Roots<S> {
     fn default() -> Self {
         Self(HashMap::default())
     }
-}
-
-/// Loads commits; of each the block, or why there is none.
-async fn load<S: Schema>(
-    objects: &Objects<S>,
-    hashes: &[Hash<S>],
-) -> Result<Vec<Result<CommitBlock<Hash<S>>>>> {
-    let blocks = objects.backend().blocks().find_many(hashes).await?;
-    let decoded = hashes.iter().zip(blocks).map(|(hash, block)| {
-        let block = block.ok_or_else(|| Error::missing(hash))?;
-        let commit = S::Format::decode_commit(&block);
-        commit.map_err(|fault| fault.context(format!("block {hash} cannot be read as a commit")))
-    });
-    Ok(decoded.collect())
 }

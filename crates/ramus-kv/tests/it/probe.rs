@@ -1,7 +1,7 @@
 //! A storage that counts what is read and written, and lets every read and write of blocks wait once.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use ramus_core::erased::Backend;
@@ -17,12 +17,18 @@ pub(crate) struct Probe {
     writes: Arc<AtomicUsize>,
     blocks_written: Arc<AtomicUsize>,
     bytes_written: Arc<AtomicUsize>,
+    lost: Arc<Mutex<Option<Sha1>>>,
 }
 
 impl Probe {
     /// Returns a storage on these blocks.
     pub(crate) fn backend(&self) -> Backend<Sha1> {
         Backend::new(Joined::new(self.clone(), MemRefs::new(&MemOptions::default())))
+    }
+
+    /// Finds this block no more, or all again.
+    pub(crate) fn lose(&self, block: Option<Sha1>) {
+        *self.lost.lock().expect("nobody panics with the lock held") = block;
     }
 
     /// Returns how many blocks were read since this was asked last.
@@ -49,6 +55,9 @@ impl ReadOnly for Probe {
     async fn find(&self, key: &Sha1) -> Result<Option<Bytes>> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         yield_now().await;
+        if *self.lost.lock().expect("nobody panics with the lock held") == Some(*key) {
+            return Ok(None);
+        }
         self.blocks.find(key).await
     }
 

@@ -1,5 +1,9 @@
 //! The index as it is kept: found again, deleted, damaged, stale, of another storage.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
 use bytes::Bytes;
 use ramus_core::erased::Backend;
 use ramus_core::{
@@ -8,6 +12,8 @@ use ramus_core::{
 use ramus_kv::{Commit, HistoryIndex, LogOptions, Repo};
 use ramus_mem::Mem;
 use ramus_testkit::{Faults, Faulty, Mishap, Operation};
+
+use crate::probe::Probe;
 
 use super::{Graph, Texts, check_asked, new_repo, number};
 
@@ -306,6 +312,81 @@ async fn a_question_that_failed_can_be_asked_again() {
     let asked = repo.detached(&commits[10]).last_modified("a").await;
     assert_eq!(asked.unwrap_err().kind(), ErrorKind::Unavailable);
     ask_all(&repo, &graph, &commits).await;
+}
+
+/// Returns a line of commits, and a storage that counts what is read of it.
+async fn counted_line(count: usize) -> (Probe, Vec<Commit<Texts>>) {
+    let probe = Probe::default();
+    let made = line(count).make(&Repo::new(probe.backend())).await.expect("memory answers");
+    (probe, made)
+}
+
+/// Polls a future until so many blocks were read, or it is ready.
+async fn until_read<T>(
+    probe: &Probe,
+    reads: usize,
+    question: impl Future<Output = T>,
+) -> Option<T> {
+    let mut question = pin!(question);
+    let mut read = 0;
+    poll_fn(|context| {
+        if let Poll::Ready(answer) = question.as_mut().poll(context) {
+            return Poll::Ready(Some(answer));
+        }
+        read += probe.reads();
+        if read < reads { Poll::Pending } else { Poll::Ready(None) }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_a_dropped_question_loaded_is_not_loaded_again() {
+    const COUNT: usize = 3000;
+    let (probe, line) = counted_line(COUNT).await;
+    let repo = Repo::<Texts>::new(probe.backend());
+    let line = reopened(&repo, &line).await;
+    let (first, last) = (&line[0], &line[COUNT - 1]);
+    // Each is dropped after 700 reads, so the fifth comes to the end.
+    let mut answers = Vec::new();
+    for _ in 0..6 {
+        probe.reads();
+        answers.push(until_read(&probe, 700, repo.is_ancestor(first, last)).await);
+    }
+    let answers: Vec<_> =
+        answers.into_iter().map(|answer| answer.map(|found| found.unwrap())).collect();
+    assert!(answers[..4].iter().all(Option::is_none), "{answers:?}");
+    assert_eq!(answers[5], Some(true), "{answers:?}");
+    probe.reads();
+    assert_eq!(repo.lcas(&line[COUNT / 2], last).await.unwrap(), [line[COUNT / 2].clone()]);
+    assert!(probe.reads() <= 1, "only the answer itself");
+}
+
+#[tokio::test]
+async fn what_a_question_loaded_that_failed_is_not_loaded_again() {
+    const COUNT: usize = 3000;
+    let (probe, line) = counted_line(COUNT).await;
+    let repo = Repo::<Texts>::new(probe.backend());
+    let line = reopened(&repo, &line).await;
+    let (first, last) = (&line[0], &line[COUNT - 1]);
+    probe.lose(Some(line[1000].hash()));
+    probe.reads();
+    for most in [COUNT - 1000, 1, 1] {
+        let error = repo.is_ancestor(first, last).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Missing);
+        assert!(error.to_string().contains(&line[1000].hash().to_string()), "{error}");
+        let reads = probe.reads();
+        assert!(reads <= most, "{reads} of {most}");
+    }
+    // What does not come from there is answered, and does not come to what is lost.
+    assert!(repo.is_ancestor(first, &line[500]).await.unwrap());
+    let reads = probe.reads();
+    assert!(reads <= 501, "{reads}");
+    probe.lose(None);
+    assert!(repo.is_ancestor(first, last).await.unwrap());
+    let reads = probe.reads();
+    assert!(reads <= 501, "{reads}");
+    assert!(!repo.is_ancestor(last, first).await.unwrap());
+    assert_eq!(probe.reads(), 0);
 }
 
 #[tokio::test]
