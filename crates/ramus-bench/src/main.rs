@@ -11,6 +11,7 @@
 #![expect(clippy::print_stdout, reason = "a program that prints what it measured")]
 
 mod cli;
+mod cpu;
 mod fixture;
 mod random;
 mod record;

@@ -25,6 +25,8 @@ pub(crate) struct Record {
     pub(crate) n: u64,
     pub(crate) ns_per_op: f64,
     pub(crate) ops_per_s: f64,
+    /// The processor time of an operation, where the workload measures that.
+    pub(crate) cpu_ns_per_op: Option<f64>,
     /// The largest resident size of the process so far, in bytes.
     pub(crate) peak_rss_bytes: u64,
     /// The bytes of the blocks that were given to the store.
@@ -48,6 +50,15 @@ impl Recorder {
         self.add(subject, step, n, start.elapsed(), 0);
     }
 
+    /// Notes the processor time of the step that was noted last.
+    pub(crate) fn used(&mut self, cpu: Duration) {
+        if let Some(record) = self.records.last_mut() {
+            #[expect(clippy::cast_precision_loss, reason = "counts of operations are small")]
+            let count = record.n as f64;
+            record.cpu_ns_per_op = Some(cpu.as_secs_f64() * 1e9 / count);
+        }
+    }
+
     pub(crate) fn add(
         &mut self,
         subject: Subject,
@@ -66,20 +77,25 @@ impl Recorder {
             n,
             ns_per_op: seconds * 1e9 / count,
             ops_per_s: count / seconds,
+            cpu_ns_per_op: None,
             peak_rss_bytes: rss::peak_bytes(),
             bytes_written,
         });
     }
 }
 
-/// Returns the record of median time of each step, over rounds that have the same steps.
+/// Returns the record of median time of each step, with the median processor time, over rounds that have the same steps.
 pub(crate) fn medians(mut rounds: Vec<Vec<Record>>) -> Vec<Record> {
     let steps = rounds.first().map_or(0, Vec::len);
     let mut medians = Vec::with_capacity(steps);
     for _ in 0..steps {
         let mut same: Vec<Record> = rounds.iter_mut().map(|round| round.remove(0)).collect();
+        let mut cpu: Vec<f64> = same.iter().filter_map(|record| record.cpu_ns_per_op).collect();
+        cpu.sort_by(f64::total_cmp);
         same.sort_by(|a, b| a.ns_per_op.total_cmp(&b.ns_per_op));
-        medians.push(same.swap_remove(same.len() / 2));
+        let mut median = same.swap_remove(same.len() / 2);
+        median.cpu_ns_per_op = cpu.get(cpu.len() / 2).copied();
+        medians.push(median);
     }
     medians
 }

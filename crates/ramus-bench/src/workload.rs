@@ -45,8 +45,10 @@ impl Workload {
 
     /// Prints what is to be said beside the figures of the steps.
     pub(crate) fn print_summary(self, records: &[Record]) {
-        if self == Self::Growth {
-            growth::print_table(records);
+        match self {
+            Self::Growth => growth::print_table(records),
+            Self::Hot => hot::print_table(records),
+            _ => {}
         }
     }
 

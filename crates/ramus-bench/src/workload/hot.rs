@@ -1,9 +1,16 @@
 //! Writers of one branch, 1, 8, 64 and 256 of them, on two threads: 2 000 commits together (20 000 when
 //! full), for each strategy; and 64 writers of a branch each. The `n`th of all commits sets
-//! `a/<n mod 64>/<n / 64>` to `v<n>`, so that the tree is the same however many write. A writer that is to be merged, refused or run again begins, gives others their chance, edits,
-//! and commits; one that is refused begins anew.
+//! `a/<n mod 64>/<n / 64>` to `v<n>`, so that the tree is the same however many write. A writer that is to be
+//! merged, refused or run again begins, gives others their chance, edits, and commits; one that is refused
+//! begins anew.
 //!
-//! The figures are commits. There is no floor: what one writer does is what many are compared with.
+//! The figures are commits. Where transactions refuse, the answers are counted beside them: commits and
+//! refusals. A refusal is a whole answer, and how often there are any is the caller's affair: of those
+//! that began on one tip all but one are refused, however fast the branch is. `docs/design/performance.md`
+//! says what follows from that.
+//!
+//! There is no floor: what one writer does is what many are compared with, by time and, which others
+//! on the machine disturb less, by the processor time of all threads.
 
 use std::time::Instant;
 
@@ -12,10 +19,10 @@ use ramus_kv::{OnRace, Repo, Store, TransactionOptions};
 use tokio::runtime::Builder;
 use tokio::task::{JoinSet, yield_now};
 
-use crate::Result;
 use crate::cli::{RunOptions, Scale};
 use crate::fixture::{Texts, info, mem_repo};
 use crate::record::{Record, Recorder, Subject};
+use crate::{Result, cpu};
 
 const WRITERS: [u64; 4] = [1, 8, 64, 256];
 
@@ -40,7 +47,9 @@ impl Way {
         }
     }
 
-    async fn write(self, store: &Store<Texts>, path: String, value: String) -> CoreResult<()> {
+    /// Writes a value; returns how many answers it took.
+    async fn write(self, store: &Store<Texts>, path: String, value: String) -> CoreResult<u64> {
+        let mut answers = 1;
         match self {
             Self::Edit => drop(store.set(path, value, info()).await?),
             Self::Merge => {
@@ -52,10 +61,11 @@ impl Way {
             Self::Refuse => loop {
                 let options = TransactionOptions::default().with_on_race(OnRace::Refuse);
                 let mut edit = store.begin_with(options).await?;
+                yield_now().await;
                 edit.set(path.as_str(), value.as_str()).await?;
                 match store.commit(edit, info()).await {
-                    Err(late) if late.kind() == ErrorKind::Contention => {}
-                    answer => return answer.map(drop),
+                    Err(late) if late.kind() == ErrorKind::Contention => answers += 1,
+                    answer => break drop(answer?),
                 }
             },
             Self::Again => {
@@ -67,7 +77,7 @@ impl Way {
                     .await?;
             }
         }
-        Ok(())
+        Ok(answers)
     }
 }
 
@@ -101,17 +111,24 @@ fn measure(
     let each = count / writers;
     // The caller's runtime has one thread, and is not left: so this one is on threads of its own.
     let measured = std::thread::scope(|threads| {
-        let work = threads.spawn(|| -> Result<Instant, String> {
+        let work = threads.spawn(|| -> Result<_, String> {
             let runtime = Builder::new_multi_thread().worker_threads(2).enable_time().build();
             let runtime = runtime.map_err(|error| error.to_string())?;
             let repo = mem_repo();
-            let start = Instant::now();
-            let done = runtime.block_on(crowd(repo, way, (writers, each), branch));
-            done.map(|()| start).map_err(|error| error.to_string())
+            let (start, used) = (Instant::now(), cpu::used());
+            let answers = runtime.block_on(crowd(repo, way, (writers, each), branch));
+            let answers = answers.map_err(|error| error.to_string())?;
+            Ok((answers, start.elapsed(), cpu::used().saturating_sub(used)))
         });
         work.join().map_err(|_| "a writer panicked".to_owned())?
     });
-    recorder.done(Subject::RamusMem, step, writers * each, measured?);
+    let (answers, took, used) = measured?;
+    recorder.add(Subject::RamusMem, step, writers * each, took, 0);
+    recorder.used(used);
+    if matches!(way, Way::Refuse) {
+        recorder.add(Subject::RamusMem, &format!("{step}, answers"), answers, took, 0);
+        recorder.used(used);
+    }
     Ok(())
 }
 
@@ -120,18 +137,38 @@ async fn crowd(
     way: Way,
     (writers, each): (u64, u64),
     branch: fn(u64) -> String,
-) -> CoreResult<()> {
+) -> CoreResult<u64> {
     let mut tasks = JoinSet::new();
     for writer in 0..writers {
         let store = repo.branch(&branch(writer)).await?;
         tasks.spawn(async move {
+            let mut answers = 0;
             for i in 0..each {
                 let number = writer * each + i;
                 let path = format!("a/{}/{}", number % 64, number / 64);
-                way.write(&store, path, format!("v{number}")).await?;
+                answers += way.write(&store, path, format!("v{number}")).await?;
             }
-            Ok(())
+            Ok(answers)
         });
     }
-    tasks.join_all().await.into_iter().collect()
+    tasks.join_all().await.into_iter().sum()
+}
+
+/// Prints what many writers do in a time, and with so much processor time, for what one does.
+pub(super) fn print_table(records: &[Record]) {
+    println!("\n  {:28} {:>12} {:>12}", "for what one writer does", "in its time", "with its cpu");
+    for way in Way::ALL {
+        for what in ["", ", answers"] {
+            let find = |writers: u64| {
+                let step = format!("{}, {writers} on one{what}", way.name());
+                records.iter().find(|record| record.step == step)
+            };
+            let Some(one) = find(1) else { continue };
+            for many in WRITERS[1..].iter().filter_map(|writers| find(*writers)) {
+                let cpu = |record: &Record| record.cpu_ns_per_op.unwrap_or_default();
+                let (time, cpu) = (one.ns_per_op / many.ns_per_op, cpu(one) / cpu(many));
+                println!("  {:28} {time:>12.2} {cpu:>12.2}", many.step);
+            }
+        }
+    }
 }
