@@ -549,37 +549,6 @@ async fn a_watch_goes_on_from_a_place_that_the_log_does_not_reach_any_more() {
         let begins = event.old.expect("it was on something");
         assert!((&begins, count) == (&old, 10) || (&begins, count) == (&before, 1), "{begins:?}");
     }
-    // And something at the path, or no branch at all.
-    for value in 2..10 {
-        put(&others, "x", &value.to_string()).await;
-    }
-    let tip = head(&others).await;
-    for gone in [false, true] {
-        if gone {
-            others.repo().remove_branch("main").await.unwrap();
-        }
-        let now = Some(&tip).filter(|_| !gone);
-        for place in places {
-            let main = bed.main().await;
-            let mut watch = main.watch_after("x", kept(place)).await.unwrap();
-            let event = within_a_minute(next(&mut watch)).await;
-            assert_eq!((event.old.as_ref(), event.new.as_ref()), (Some(&old), now));
-            assert!(event.resync);
-            // From there it goes on, also in yet another process.
-            let mut later = bed.main().await.watch_after("x", kept(event.place())).await.unwrap();
-            let first = put(&bed.repo().branch("main").await.unwrap(), "x", "later").await;
-            for watch in [&mut watch, &mut later] {
-                let event = within_a_minute(next(watch)).await;
-                assert_eq!((event.old.as_ref(), event.new.as_ref()), (now, Some(&first)));
-                assert!(!event.resync);
-            }
-            // As before, for the next one.
-            match now {
-                Some(tip) => main.set_head(tip).await.unwrap(),
-                None => assert!(main.repo().remove_branch("main").await.unwrap()),
-            }
-        }
-    }
 }
 
 #[tokio::test]
