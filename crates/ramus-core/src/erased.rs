@@ -233,6 +233,10 @@ impl<H: Hash> Sweep for Sweeper<H> {
         self.0.sweep_remove_many(epoch, keys).await
     }
 
+    async fn finish(&self, epoch: Epoch) -> Result<()> {
+        self.0.sweep_finish(epoch).await
+    }
+
     async fn pin(&self, keys: Vec<H>) -> Result<Pin> {
         self.0.sweep_pin(keys).await
     }

@@ -27,7 +27,7 @@ pub(crate) struct State<H> {
     /// The epoch in which each name was given back that had a pin since `dropped_from`. Bounded by
     /// the names that are pinned between one collection and the next.
     dropped: HashMap<H, u64, DigestHash>,
-    /// Where the newest collection begins; nothing before the first.
+    /// Where the newest collection begins; nothing if none runs.
     dropped_from: Option<Epoch>,
     /// How many running writes began in each epoch; never zero.
     writes: BTreeMap<u64, usize>,
@@ -73,6 +73,14 @@ impl<H: ramus_core::Hash> State<H> {
         threshold
     }
 
+    /// Forgets what was remembered for a collection, if it is the newest.
+    pub(crate) fn finish_collection(&mut self, epoch: Epoch) {
+        if self.dropped_from == Some(epoch) {
+            self.dropped = HashMap::default();
+            self.dropped_from = None;
+        }
+    }
+
     pub(crate) fn is_pinned(&self, key: &H) -> bool {
         self.pins.contains_key(key)
     }
@@ -81,7 +89,7 @@ impl<H: ramus_core::Hash> State<H> {
     pub(crate) fn pinned_since(&self, epoch: Epoch) -> Result<Vec<H>> {
         if self.dropped_from.is_none_or(|from| epoch < from) {
             return Err(Error::invalid_input(
-                "the collection is over: another has begun since; go on with that one",
+                "the collection is over: it was finished, or another has begun since",
             ));
         }
         let dropped = self.dropped.iter().filter(|(_, dropped)| **dropped >= epoch.get());
@@ -96,7 +104,7 @@ impl<H: ramus_core::Hash> State<H> {
     pub(crate) fn unpin(&mut self, key: &H) {
         if decrement(self.pins.get_mut(key)) {
             self.pins.remove(key);
-            // Before the first collection nobody can ask.
+            // While no collection runs nobody can ask.
             self.dropped_from.and_then(|_| self.dropped.insert(*key, self.epoch));
         }
     }
@@ -144,11 +152,18 @@ mod tests {
         };
         pin_and_drop(&mut state);
         assert_eq!(kept(&state), 0, "nobody can ask before the first collection");
-        state.begin_collection();
+        let first = state.begin_collection();
         pin_and_drop(&mut state);
         pin_and_drop(&mut state);
         assert_eq!(kept(&state), 100);
-        state.begin_collection();
+        let second = state.begin_collection();
         assert_eq!(kept(&state), 0);
+        pin_and_drop(&mut state);
+        state.finish_collection(first);
+        assert_eq!(kept(&state), 100, "it is over, and another runs");
+        state.finish_collection(second);
+        assert_eq!(kept(&state), 0);
+        pin_and_drop(&mut state);
+        assert_eq!(kept(&state), 0, "nobody can ask after the last collection");
     }
 }

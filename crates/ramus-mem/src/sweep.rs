@@ -52,6 +52,12 @@ impl<H: Hash, V: Value> Sweep for MemSweep<H, V> {
         Ok(removed)
     }
 
+    async fn finish(&self, epoch: Epoch) -> Result<()> {
+        self.0.ensure_open()?;
+        self.0.protection.lock().finish_collection(epoch);
+        Ok(())
+    }
+
     async fn pin(&self, keys: Vec<H>) -> Result<Pin> {
         self.0.ensure_open()?;
         {

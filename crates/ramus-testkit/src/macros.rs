@@ -270,6 +270,10 @@ macro_rules! each_law {
             pinned_gives_each_name_once
             a_pinned_block_stays_beside_collections
             a_collection_beside_writers_breaks_no_ref
+            what_is_found_stays_when_a_collection_is_finished
+            what_was_removed_stays_absent_when_a_collection_is_finished
+            a_finished_collection_spares_what_came_since
+            finishing_again_is_fine
             a_closed_sweep_refuses
         }
     };

@@ -68,6 +68,7 @@ pub(super) trait Erased<H: Hash>: fmt::Debug + Send + Sync {
     fn sweep_keys(&self) -> BoxStream<'static, Result<H>>;
     fn sweep_pinned(&self, epoch: Epoch) -> BoxFuture<'_, Result<Vec<H>>>;
     fn sweep_remove_many(&self, epoch: Epoch, keys: Vec<H>) -> BoxFuture<'_, Result<usize>>;
+    fn sweep_finish(&self, epoch: Epoch) -> BoxFuture<'_, Result<()>>;
     fn sweep_pin(&self, keys: Vec<H>) -> BoxFuture<'_, Result<Pin>>;
 }
 
@@ -225,6 +226,11 @@ impl<S: Storage> Erased<S::Hash> for S {
     fn sweep_remove_many(&self, epoch: Epoch, keys: Vec<S::Hash>) -> BoxFuture<'_, Result<usize>> {
         let sweep = offered(self);
         async move { sweep?.remove_many(epoch, keys).await }.boxed()
+    }
+
+    fn sweep_finish(&self, epoch: Epoch) -> BoxFuture<'_, Result<()>> {
+        let sweep = offered(self);
+        async move { sweep?.finish(epoch).await }.boxed()
     }
 
     fn sweep_pin(&self, keys: Vec<S::Hash>) -> BoxFuture<'_, Result<Pin>> {

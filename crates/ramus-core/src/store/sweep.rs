@@ -18,6 +18,7 @@ use crate::{Hash, Result};
 ///    mark what is reachable from what they name, old values and new ones; again, until neither
 ///    names anything new.
 /// 4. `remove_many` of those `keys` that were not marked.
+/// 5. `finish`.
 ///
 /// # The writer's order, and the reader's
 ///
@@ -41,6 +42,10 @@ use crate::{Hash, Result};
 ///   keeps the promises made here.
 /// - `keys` gives every block that was there at `begin` and still is; others may or may not be given.
 /// - After `remove_many` returns, a block that it removed is not found.
+/// - `finish` changes nothing that can be found. It may give back the room of what was removed, and the
+///   store no longer remembers for the collection what was pinned: its `pinned` may answer `InvalidInput`
+///   then, while its `remove_many` keeps the promises made here. A durable store may find again what was
+///   removed, all of it, if it is opened again and the collection was not finished.
 ///
 /// # Errors
 ///
@@ -48,7 +53,8 @@ use crate::{Hash, Result};
 ///
 /// # Cancel safety
 ///
-/// A dropped `remove_many` has removed some of the blocks.
+/// A dropped `remove_many` has removed some of the blocks. A dropped `finish` has given back all of the
+/// room or none.
 pub trait Sweep: Clone + fmt::Debug + Send + Sync + 'static {
     /// What names blocks.
     type Key: Hash;
@@ -68,6 +74,9 @@ pub trait Sweep: Clone + fmt::Debug + Send + Sync + 'static {
         epoch: Epoch,
         keys: Vec<Self::Key>,
     ) -> impl Future<Output = Result<usize>> + Send;
+
+    /// Ends a collection. One that is over already is no failure.
+    fn finish(&self, epoch: Epoch) -> impl Future<Output = Result<()>> + Send;
 
     /// Protects blocks until the pin is dropped. A name may be pinned many times.
     fn pin(&self, keys: Vec<Self::Key>) -> impl Future<Output = Result<Pin>> + Send;
@@ -140,6 +149,10 @@ impl<H: Hash> Sweep for NoSweep<H> {
     }
 
     async fn remove_many(&self, _epoch: Epoch, _keys: Vec<H>) -> Result<usize> {
+        match self.0 {}
+    }
+
+    async fn finish(&self, _epoch: Epoch) -> Result<()> {
         match self.0 {}
     }
 

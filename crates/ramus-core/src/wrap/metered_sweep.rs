@@ -8,7 +8,7 @@ use crate::{Epoch, Pin, Result, Sweep};
 
 /// A sweep whose calls are counted and traced, as those of a [`Metered`](super::Metered) store are.
 ///
-/// `begin`, `keys` and `pinned` have a `count` of 0.
+/// `begin`, `keys`, `pinned` and `finish` have a `count` of 0.
 #[derive(Clone, Debug)]
 pub struct MeteredSweep<S> {
     sweep: S,
@@ -50,6 +50,10 @@ impl<S: Sweep> Sweep for MeteredSweep<S> {
     async fn remove_many(&self, epoch: Epoch, keys: Vec<S::Key>) -> Result<usize> {
         let call = self.probe.call(Operation::RemoveMany, keys.len(), 0);
         call.run(self.sweep.remove_many(epoch, keys), ok).await
+    }
+
+    async fn finish(&self, epoch: Epoch) -> Result<()> {
+        self.probe.call(Operation::Finish, 0, 0).run(self.sweep.finish(epoch), ok).await
     }
 
     async fn pin(&self, keys: Vec<S::Key>) -> Result<Pin> {

@@ -147,6 +147,8 @@ operations! {
     Pinned = "pinned",
     /// [`remove_many`](crate::Sweep::remove_many)
     RemoveMany = "remove_many",
+    /// [`finish`](crate::Sweep::finish)
+    Finish = "finish",
     /// [`pin`](crate::Sweep::pin)
     Pin = "pin",
 }

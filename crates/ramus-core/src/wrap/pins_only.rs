@@ -10,7 +10,7 @@ use crate::{Epoch, Error, ErrorKind, Pin, Result, Sweep};
 /// # What is promised
 ///
 /// - `keys`, `pinned` and `pin` are those of the sweep below.
-/// - `begin` and `remove_many` answer [`Permission`](ErrorKind::Permission) and do nothing; of a
+/// - `begin`, `remove_many` and `finish` answer [`Permission`](ErrorKind::Permission) and do nothing; of a
 ///   closed store, [`Closed`](ErrorKind::Closed).
 #[derive(Clone, Debug)]
 pub struct PinsOnly<S>(S);
@@ -47,6 +47,11 @@ impl<S: Sweep> Sweep for PinsOnly<S> {
     async fn remove_many(&self, _epoch: Epoch, keys: Vec<S::Key>) -> Result<usize> {
         self.ensure_open().await?;
         Err(refused(&format!("remove {} blocks", keys.len())))
+    }
+
+    async fn finish(&self, _epoch: Epoch) -> Result<()> {
+        self.ensure_open().await?;
+        Err(refused("finish a collection"))
     }
 
     async fn pin(&self, keys: Vec<S::Key>) -> Result<Pin> {

@@ -90,6 +90,8 @@ async fn a_frozen_storage_pins_and_neither_writes_nor_collects() {
     refused(begun, permission, &format!("cannot begin a collection {collect}"));
     let removed = sweep.remove_many(Epoch::new(u64::MAX), vec![block]).await;
     refused(removed, permission, &format!("cannot remove 1 blocks {collect}"));
+    let finished = sweep.finish(Epoch::new(u64::MAX)).await;
+    refused(finished, permission, &format!("cannot finish a collection {collect}"));
     let pin = sweep.pin(vec![block]).await.unwrap();
     let collector = below.sweep().unwrap();
     let epoch = collector.begin().await.unwrap();
@@ -105,5 +107,6 @@ async fn a_frozen_storage_pins_and_neither_writes_nor_collects() {
     closed(frozen.replace_derived(&name, "x".into()).await);
     closed(sweep.begin().await);
     closed(sweep.remove_many(epoch, Vec::new()).await);
+    closed(sweep.finish(epoch).await);
     closed(below.refs().position().await);
 }

@@ -86,6 +86,7 @@ async fn each_part_of_a_storage_is_counted_by_itself() {
     assert_eq!(sweep.pinned(epoch).await.unwrap(), [key]);
     let keys: Vec<_> = sweep.keys().map(Result::unwrap).collect().await;
     assert_eq!(sweep.remove_many(epoch, keys).await.unwrap(), 0);
+    sweep.finish(epoch).await.unwrap();
     drop(pin);
     storage.refs().find(&branch("main")).await.unwrap();
     storage.blocks().find(&key).await.unwrap();
@@ -108,6 +109,7 @@ async fn each_part_of_a_storage_is_counted_by_itself() {
         Operation::Begin,
         Operation::Keys,
         Operation::RemoveMany,
+        Operation::Finish,
     ];
     for operation in sweeping {
         counted(again.meters(), operation, [1, 0, 0, 0]);

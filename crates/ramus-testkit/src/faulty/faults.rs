@@ -106,6 +106,7 @@ pub enum Operation {
     BeginSweep,
     Pinned,
     RemoveMany,
+    FinishSweep,
     Pin,
 }
 

@@ -227,6 +227,10 @@ impl<W: Sweep> Sweep for FaultySweep<W> {
         self.faults.call(Operation::RemoveMany, self.sweep.remove_many(epoch, keys)).await
     }
 
+    async fn finish(&self, epoch: Epoch) -> Result<()> {
+        self.faults.call(Operation::FinishSweep, self.sweep.finish(epoch)).await
+    }
+
     async fn pin(&self, keys: Vec<W::Key>) -> Result<Pin> {
         self.faults.call(Operation::Pin, self.sweep.pin(keys)).await
     }

@@ -300,6 +300,64 @@ pub async fn a_collection_beside_writers_breaks_no_ref<S: StorageSubject>(subjec
     writer.await.expect("no block of a ref is removed");
 }
 
+/// What can be found stays when a collection is finished: what was not named, and what was protected.
+pub async fn what_is_found_stays_when_a_collection_is_finished<S: StorageSubject>(subject: &S) {
+    let (storage, sweep) = open(subject).await;
+    let keys =
+        [add(&storage, 0).await, add(&storage, 1).await, add(&storage, 2).await, name(3), name(4)];
+    let epoch = sweep.begin().await.expect("begin");
+    let update = begin(storage.refs()).await.set(sample_ref(0), keys[3]);
+    let blocks = vec![(keys[3], sample_block(3))];
+    assert!(storage.write(blocks, update).await.expect("write").is_applied());
+    add(&storage, 4).await;
+    let pin = sweep.pin(vec![keys[1]]).await.expect("pin");
+    let named = vec![keys[0], keys[1], keys[3], keys[4]];
+    assert_eq!(sweep.remove_many(epoch, named).await.expect("remove_many"), 1);
+    sweep.finish(epoch).await.expect("finish");
+    for (number, key) in keys.iter().enumerate().skip(1) {
+        let found = storage.blocks().find(key).await.expect("find");
+        assert_eq!(found, Some(sample_block(number)), "block {number}");
+    }
+    drop(pin);
+}
+
+/// What was removed stays absent when the collection is finished, and can be added again.
+pub async fn what_was_removed_stays_absent_when_a_collection_is_finished<S: StorageSubject>(
+    subject: &S,
+) {
+    let (storage, sweep) = open(subject).await;
+    let (key, again) = (add(&storage, 0).await, add(&storage, 1).await);
+    let epoch = sweep.begin().await.expect("begin");
+    assert_eq!(sweep.remove_many(epoch, vec![key, again]).await.expect("remove_many"), 2);
+    add(&storage, 1).await;
+    sweep.finish(epoch).await.expect("finish");
+    assert_eq!(storage.blocks().find(&key).await.expect("find"), None);
+    assert_eq!(storage.blocks().find(&again).await.expect("find"), Some(sample_block(1)));
+    assert_eq!(add(&storage, 0).await, key);
+    assert_eq!(storage.blocks().find(&key).await.expect("find"), Some(sample_block(0)));
+}
+
+/// A collection that was finished removes nothing that was added since it began.
+pub async fn a_finished_collection_spares_what_came_since<S: StorageSubject>(subject: &S) {
+    let (storage, sweep) = open(subject).await;
+    let epoch = sweep.begin().await.expect("begin");
+    let before = add(&storage, 0).await;
+    sweep.finish(epoch).await.expect("finish");
+    let after = add(&storage, 1).await;
+    assert_stays(&storage, epoch, before).await;
+    assert_stays(&storage, epoch, after).await;
+}
+
+/// A collection that is over can be finished: one that was finished, or after which another began.
+pub async fn finishing_again_is_fine<S: StorageSubject>(subject: &S) {
+    let (_storage, sweep) = open(subject).await;
+    let first = sweep.begin().await.expect("begin");
+    let second = sweep.begin().await.expect("begin again");
+    for epoch in [first, second, second] {
+        sweep.finish(epoch).await.expect("finish");
+    }
+}
+
 /// After `close` every call of the sweep answers `Closed`.
 pub async fn a_closed_sweep_refuses<S: StorageSubject>(subject: &S) {
     let (storage, sweep) = open(subject).await;
@@ -308,6 +366,7 @@ pub async fn a_closed_sweep_refuses<S: StorageSubject>(subject: &S) {
     assert_closed(sweep.begin().await, "begin");
     assert_closed(sweep.pinned(epoch).await, "pinned");
     assert_closed(sweep.remove_many(epoch, vec![name(0)]).await, "remove_many");
+    assert_closed(sweep.finish(epoch).await, "finish");
     assert_closed(sweep.pin(vec![name(0)]).await, "pin");
     let first = sweep.keys().next().await.expect("`keys` of a closed store says so");
     assert_closed(first, "keys");

@@ -65,6 +65,10 @@ struct State {
     adding: BTreeSet<Sha1>,
     ever_added: BTreeSet<Sha1>,
     removed: BTreeSet<Sha1>,
+    /// The blocks that were removed: only a fault brings them back.
+    lost: BTreeMap<Sha1, Block>,
+    /// A collection was finished: only a fault asks.
+    finished: bool,
     salt: u32,
 
     derived: BTreeMap<String, Vec<u8>>,
@@ -150,6 +154,8 @@ impl Shared {
             adding: BTreeSet::new(),
             ever_added: BTreeSet::new(),
             removed: BTreeSet::new(),
+            lost: BTreeMap::new(),
+            finished: false,
             salt: number,
             derived: BTreeMap::new(),
             refs: BTreeMap::new(),

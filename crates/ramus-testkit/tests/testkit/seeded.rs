@@ -356,6 +356,10 @@ seeded! {
         pinned_gives_each_name_once: PinnedRepeats,
         a_pinned_block_stays_beside_collections: PinsRaceWithRemoval,
         a_collection_beside_writers_breaks_no_ref: WritesAreSplit,
+        what_is_found_stays_when_a_collection_is_finished: FinishRemovesTheRest,
+        what_was_removed_stays_absent_when_a_collection_is_finished: FinishBringsBack,
+        a_finished_collection_spares_what_came_since: FinishForgetsTheMarks,
+        finishing_again_is_fine: FinishesOnce,
         a_closed_sweep_refuses: ClosedSweepsAnswer,
     }
 }

@@ -224,5 +224,9 @@ faults! {
     PinnedRepeats: "`pinned` gives a name twice",
     PinsRaceWithRemoval: "a block that is pinned while it is removed is removed",
     WritesAreSplit: "a `write` that has not answered protects nothing",
+    FinishRemovesTheRest: "`finish` removes what nothing protects, named or not",
+    FinishBringsBack: "`finish` brings back what was removed",
+    FinishForgetsTheMarks: "a collection that was finished removes what was added since it began",
+    FinishesOnce: "a collection that is over cannot be finished",
     ClosedSweepsAnswer: "a closed sweep goes on",
 }

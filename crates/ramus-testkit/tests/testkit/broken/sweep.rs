@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
-use ramus_core::{Epoch, Pin, Result, Sha1, Sweep};
+use ramus_core::{Epoch, Error, Pin, Result, Sha1, Sweep};
 
 use super::{Fault, Handle, Shared, State};
 
@@ -95,11 +95,36 @@ impl Sweep for BrokenSweep {
         let mut state = shared.state.lock();
         for key in &victims {
             if !has(Fault::RemovedIsStillFound) {
-                state.blocks.remove(key);
+                let block = state.blocks.remove(key);
+                state.lost.extend(block.map(|block| (*key, block)));
                 state.removed.insert(*key);
             }
         }
         Ok(if has(Fault::CountIsOfTheNamed) { named } else { victims.len() })
+    }
+
+    async fn finish(&self, epoch: Epoch) -> Result<()> {
+        self.ensure_open()?;
+        let mut state = self.0.shared.state.lock();
+        if self.0.has(Fault::FinishRemovesTheRest) {
+            let keys: Vec<_> = state.blocks.keys().copied().collect();
+            for key in keys {
+                if state.is_victim(&key, epoch.get(), &self.0.shared) {
+                    state.blocks.remove(&key);
+                }
+            }
+        }
+        if self.0.has(Fault::FinishBringsBack) {
+            let lost = std::mem::take(&mut state.lost);
+            state.blocks.extend(lost);
+        }
+        if self.0.has(Fault::FinishForgetsTheMarks) {
+            state.blocks.values_mut().for_each(|block| block.epoch = 0);
+        }
+        if self.0.has(Fault::FinishesOnce) && std::mem::replace(&mut state.finished, true) {
+            return Err(Error::invalid_input("the collection is over"));
+        }
+        Ok(())
     }
 
     async fn pin(&self, keys: Vec<Sha1>) -> Result<Pin> {
