@@ -5,6 +5,7 @@ mod store;
 mod transaction;
 
 mod branch;
+mod collect;
 mod commit;
 mod conflicts;
 mod crew;
@@ -119,6 +120,9 @@ pub use ramus_derive::Contents;
 pub use schema::{Kv, Schema};
 
 pub use clock::{Clock, SystemClock};
+pub use collect::{
+    CollectOptions, Collected, Collection, CollectionPhase, CollectionProgress, Root, Why,
+};
 pub use commit::Commit;
 pub use conflicts::Conflicts;
 pub use directory::Direction;

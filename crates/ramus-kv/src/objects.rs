@@ -120,6 +120,11 @@ impl<S: Schema> Objects<S> {
         self.directories.insert(hash, directory);
     }
 
+    /// Forgets which directories were read, since some may be in the store no more.
+    pub(crate) fn forget_directories(&self) {
+        self.directories.clear();
+    }
+
     /// Refuses a name that no directory in the store has; one that is only cached does not count.
     pub(crate) async fn check_directory(&self, hash: &S::Hash) -> Result<()> {
         self.read_directory(hash).await.map(drop)

@@ -12,8 +12,10 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use ramus_core::erased::Backend;
 use ramus_core::{
-    AtomicWrite as _, Error, IdSource, OsRandom, RefName, Result, Storage as _, Update,
+    AtomicWrite as _, Error, ErrorKind, IdSource, Namespace, OsRandom, ReadOnly as _, RefName,
+    Result, Storage as _, Update,
 };
+use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 use crate::branch::Branch;
@@ -59,6 +61,8 @@ struct Shared<S: Schema> {
     options: RepoOptions,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
+    /// One collection at a time.
+    collecting: Arc<Semaphore>,
     /// The branches that handles are out for, so that those of one branch share its turns.
     branches: Mutex<HashMap<RefName, Weak<Branch<S>>>>,
 }
@@ -83,7 +87,8 @@ impl<S: Schema> Repo<S> {
     ) -> Self {
         let objects = Arc::new(Objects::new(backend, options.cache_bytes));
         let (clock, ids) = (Arc::new(clock), Arc::new(ids));
-        Self(Arc::new(Shared { objects, options, clock, ids, branches: Mutex::default() }))
+        let (collecting, branches) = (Arc::new(Semaphore::new(1)), Mutex::default());
+        Self(Arc::new(Shared { objects, options, clock, ids, collecting, branches }))
     }
 
     /// Returns a handle on the branch `main`, which need not exist yet.
@@ -109,6 +114,9 @@ impl<S: Schema> Repo<S> {
     }
 
     /// Returns a commit, or nothing if there is no such block.
+    ///
+    /// A hash alone keeps nothing from being collected. A commit that nothing else holds (no ref, no
+    /// handle) can be under collection while it is read: then parts of it may be missing.
     pub async fn commit(&self, hash: &S::Hash) -> Result<Option<Commit<S>>> {
         Commit::load(self.objects(), *hash).await
     }
@@ -118,6 +126,8 @@ impl<S: Schema> Repo<S> {
     /// Reading it answers [`Missing`](ramus_core::ErrorKind::Missing) where a block is not there.
     /// Hashing it, and putting it into another tree, reads nothing. A commit that it is part of looks
     /// for that root directory, and is refused if it is not there; for what lies below, nobody looks.
+    ///
+    /// As with [`commit`](Repo::commit), what nothing else holds can be under collection meanwhile.
     pub async fn tree(&self, root: &S::Hash) -> Result<Tree<S>> {
         let pin = self.objects().pin(*root).await?;
         Ok(Tree::unchecked(Arc::clone(self.objects()), *root, pin))
@@ -211,6 +221,10 @@ impl<S: Schema> Repo<S> {
         &self.0.options
     }
 
+    pub(crate) fn collecting(&self) -> &Arc<Semaphore> {
+        &self.0.collecting
+    }
+
     pub(crate) fn now_ms(&self) -> i64 {
         self.0.clock.now_ms()
     }
@@ -290,6 +304,25 @@ impl<S: Schema> Repo<S> {
         Duration::from_millis(self.options().turn_ms.min(LONGEST_MS))
     }
 
+    /// Returns the commit that a ref names, if it names one.
+    ///
+    /// It is pinned, and then the ref is read again: what was collected between the two is not what the
+    /// ref names by then.
+    pub(crate) async fn named(&self, name: &RefName) -> Result<Option<Commit<S>>> {
+        let mut holds = self.refs().find(name).await?;
+        for _ in 0..self.attempts_max() {
+            let Some(hash) = holds else { return Ok(None) };
+            let commit = self.commit(&hash).await?;
+            if self.backend().sweep().is_some() {
+                holds = self.refs().find(name).await?;
+            }
+            if holds == Some(hash) {
+                return commit.map(Some).ok_or_else(|| absent(name, &hash));
+            }
+        }
+        Err(self.outrun(name))
+    }
+
     /// Returns a commit that something names.
     pub(crate) async fn existing(&self, hash: S::Hash) -> Result<Commit<S>> {
         self.commit(&hash).await?.ok_or_else(|| Error::missing(hash))
@@ -325,6 +358,15 @@ impl<S: Schema> Repo<S> {
         branches.insert(name, Arc::downgrade(&branch));
         branch
     }
+}
+
+/// Returns the error for a ref whose commit is not there.
+fn absent<H: ramus_core::Hash>(name: &RefName, hash: &H) -> Error {
+    let message = match name.namespace() {
+        Namespace::Branch => format!("commit {hash}, the head of {name}, is not in the store"),
+        _ => format!("commit {hash}, which {name} names, is not in the store"),
+    };
+    Error::new(ErrorKind::Missing, message)
 }
 
 impl<S: Schema> Clone for Repo<S> {

@@ -229,6 +229,34 @@
 //! # Ok(()) }
 //! ```
 //!
+//! Removing a branch removes a name. What no name and no handle reaches any more is
+//! [collected](Repo::collect), beside running writers and readers, and then cannot come back; why
+//! something is kept, [`why`](Repo::why) says:
+//!
+//! ```
+//! use ramus::{CollectOptions, Kv};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> ramus::Result<()> {
+//! let repo = ramus::open::<Kv<String>>("mem:").await?;
+//! let draft = repo.branch("draft").await?;
+//! let commit = draft.set("motto", "begin", "a try").await?.unwrap();
+//! repo.create_tag("try", &commit).await?;
+//! repo.remove_branch("draft").await?;
+//! let hash = commit.hash();
+//! drop((commit, draft));
+//!
+//! assert_eq!(repo.collect(CollectOptions::default()).await?.blocks_removed, 0);
+//! let why = repo.why(&hash).await?.unwrap();
+//! assert_eq!(why.to_string(), format!("tag/try -> {hash}"));
+//!
+//! repo.remove_tag("try").await?;
+//! let would = repo.collect(CollectOptions::default().with_dry_run(true)).await?;
+//! let collected = repo.collect(CollectOptions::default()).await?;
+//! assert_eq!(would.blocks_removed, collected.blocks_removed);
+//! assert_eq!(repo.commit(&hash).await?, None);
+//! # Ok(()) }
+//! ```
+//!
 //! # Merges and conflicts
 //!
 //! A merge looks at three states: what both sides began from, and the two sides. What one side alone
@@ -517,15 +545,16 @@ pub use ramus_kv::__derive;
 pub use ramus_kv::laws;
 pub use ramus_kv::{
     AnyBytes, Bag, BranchChange, BranchEvent, BranchWatch, BranchesEvent, BranchesWatch, Clock,
-    Commit, Commits, Concrete, Conflict, Conflicts, Contents, ContentsReader, Counter, Diff,
-    Difference, Direction, Entries, EventStream, Found, Graph, GraphOptions, Head, Heads,
-    HistoryIndex, Info, Json, Kind, Kv, ListOptions, Listing, Log, LogOptions, Made, Map, Max,
-    MergeOptions, Merged, Metadata, Min, Native, Note, OnConflict, OnRace, Operation, Operations,
-    OperationsOptions, OperationsOrder, PathConflict, PickOptions, Preview, Reason, RebaseConflict,
-    RebaseOptions, Rebased, RefFault, Register, Repo, RepoOptions, Resolution, Schema, Set, Side,
-    SquashOptions, Stats, Status, Store, StoredConflict, StoredConflicts, StreamCheck, Streamable,
-    SystemClock, Transaction, TransactionOptions, Tree, Truncated, Undo, Unmerged, Upload, Utf8,
-    Visit, Walk, WalkOptions, WalkOrder, WatchPlace, WatchStart, Whole,
+    CollectOptions, Collected, Collection, CollectionPhase, CollectionProgress, Commit, Commits,
+    Concrete, Conflict, Conflicts, Contents, ContentsReader, Counter, Diff, Difference, Direction,
+    Entries, EventStream, Found, Graph, GraphOptions, Head, Heads, HistoryIndex, Info, Json, Kind,
+    Kv, ListOptions, Listing, Log, LogOptions, Made, Map, Max, MergeOptions, Merged, Metadata, Min,
+    Native, Note, OnConflict, OnRace, Operation, Operations, OperationsOptions, OperationsOrder,
+    PathConflict, PickOptions, Preview, Reason, RebaseConflict, RebaseOptions, Rebased, RefFault,
+    Register, Repo, RepoOptions, Resolution, Root, Schema, Set, Side, SquashOptions, Stats, Status,
+    Store, StoredConflict, StoredConflicts, StreamCheck, Streamable, SystemClock, Transaction,
+    TransactionOptions, Tree, Truncated, Undo, Unmerged, Upload, Utf8, Visit, Walk, WalkOptions,
+    WalkOrder, WatchPlace, WatchStart, Whole, Why,
 };
 #[cfg(feature = "text")]
 pub use ramus_kv::{Seq, Text};

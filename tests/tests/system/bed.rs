@@ -37,6 +37,16 @@ impl Bed {
         Self { open, rig: Rig::new(open().await) }
     }
 
+    /// Returns the same place, where a block is lost, or something else in its stead.
+    pub(crate) fn lossy(&self, block: Sha1, instead: Option<&'static str>) -> Self {
+        let rig = Rig::new(self.rig.at_once().clone());
+        match instead {
+            Some(bytes) => rig.replace(block, bytes),
+            None => rig.lose(block),
+        }
+        Self { open: self.open, rig }
+    }
+
     /// Returns an empty place that has nothing to do with this one.
     pub(crate) async fn another(&self) -> Self {
         Self::new(self.open).await

@@ -14,6 +14,7 @@ mod bad_input;
 mod basics;
 mod branches;
 mod cancel;
+mod collect;
 mod combining;
 mod concurrency;
 mod conflicts;

@@ -10,9 +10,9 @@ use ramus_core::{
     Path, ReadOnly as _, RefName, Result, Sha1, Storage as _, Sweep as _, Update,
 };
 use ramus_kv::{
-    BranchesEvent, Commit, GraphOptions, Info, Kv, ListOptions, LogOptions, MergeOptions, Merged,
-    OperationsOptions, PickOptions, Preview, RebaseOptions, Rebased, Repo, Resolution,
-    SquashOptions, Store, TransactionOptions, WatchStart,
+    BranchesEvent, CollectOptions, Commit, GraphOptions, Info, Kv, ListOptions, LogOptions,
+    MergeOptions, Merged, OperationsOptions, PickOptions, Preview, RebaseOptions, Rebased, Repo,
+    Resolution, SquashOptions, Store, TransactionOptions, WatchStart,
 };
 use ramus_watch::{WatchExt as _, WatchOptions};
 
@@ -28,6 +28,7 @@ on_every_backend!(
     branches_tags_and_operations_can_be_spawned,
     watches_and_logs_can_be_spawned,
     storages_can_be_spawned,
+    collections_can_be_spawned,
     walks_pages_and_proofs_can_be_spawned,
     streams_of_values_can_be_spawned,
 );
@@ -436,10 +437,28 @@ async fn storages_can_be_spawned(bed: Bed) {
             let pin = sweep.pin(vec![hash]).await?;
             assert_eq!(sweep.pinned(epoch).await?, [hash]);
             assert_eq!(sweep.remove_many(epoch, vec![hash]).await?, 0);
+            sweep.finish(epoch).await?;
             drop(pin);
             assert!(sweep.keys().next().await.is_some());
         }
         rig.close().await
+    })
+    .await;
+}
+
+async fn collections_can_be_spawned(bed: Bed) {
+    let repo = bed.repo();
+    if bed.rig().at_once().sweep().is_none() {
+        return;
+    }
+    spawned(async move {
+        let commit = repo.main().await?.set(own("a").as_str(), "x", "first").await?.expect("one");
+        repo.collect(CollectOptions::default().with_roots([commit.hash()])).await?;
+        let mut collection = repo.collection(CollectOptions::default()).await?;
+        while collection.step().await?.is_some() {}
+        drop(collection);
+        assert!(repo.why(&commit.hash()).await?.is_some());
+        Ok(())
     })
     .await;
 }

@@ -189,7 +189,7 @@ impl<S: Schema> Repo<S> {
         Err(self.outrun(&from))
     }
 
-    fn outrun(&self, name: &RefName) -> Error {
+    pub(super) fn outrun(&self, name: &RefName) -> Error {
         let attempts = self.attempts_max();
         let message = format!("{name} was moved by others before each of {attempts} attempts");
         Error::new(ErrorKind::Contention, message)

@@ -1,4 +1,4 @@
-use ramus_core::{AtomicWrite as _, Namespace, Outcome, ReadOnly as _, RefName, Result};
+use ramus_core::{AtomicWrite as _, Namespace, Outcome, RefName, Result};
 
 use super::Repo;
 use super::branches::exists;
@@ -57,8 +57,7 @@ impl<S: Schema> Repo<S> {
     /// answer that there is no tag.
     pub async fn find_tag(&self, name: &str) -> Result<Option<Commit<S>>> {
         let name = RefName::tag(name)?;
-        let hash = self.refs().find(&name).await?;
-        self.existing_or_none(hash).await
+        self.named(&name).await
     }
 
     /// Returns the tags whose names begin with `prefix`, and the commits that they name, all as of

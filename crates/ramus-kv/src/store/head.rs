@@ -1,6 +1,4 @@
-use std::sync::Arc;
-
-use ramus_core::{AtomicWrite as _, Error, ErrorKind, ReadOnly as _, RefName, Result};
+use ramus_core::{AtomicWrite as _, ReadOnly as _, RefName, Result};
 
 use super::{Place, Store};
 use crate::branch::Branch;
@@ -135,18 +133,8 @@ impl<S: Schema> Store<S> {
         {
             return Ok(Some(head.clone()));
         }
-        let head = self.read_head(&branch.name, hash).await?;
-        *branch.head.lock() = Some(head.clone());
-        Ok(Some(head))
-    }
-
-    async fn read_head(&self, name: &RefName, hash: S::Hash) -> Result<Commit<S>> {
-        let objects: &Arc<_> = self.repo().objects();
-        if let Some(head) = Commit::load(objects, hash).await? {
-            Ok(head)
-        } else {
-            let message = format!("commit {hash}, the head of {name}, is not in the store");
-            Err(Error::new(ErrorKind::Missing, message))
-        }
+        let head = self.repo().named(&branch.name).await?;
+        branch.head.lock().clone_from(&head);
+        Ok(head)
     }
 }
