@@ -115,3 +115,32 @@ impl<S: Schema> Nodes<S::Hash> for View<'_, S> {
         self.objects.crew()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ramus_core::erased::Backend;
+    use ramus_mem::Mem;
+
+    use crate::{Kv, Repo};
+
+    #[tokio::test]
+    async fn what_is_read_often_is_found_by_links() {
+        let repo = Repo::<Kv<String>>::new(Backend::new(Mem::default()));
+        let mut tree = repo.empty_tree();
+        for number in 0..2000 {
+            tree.set(number.to_string(), "some text").await.unwrap();
+        }
+        let main = repo.main().await.unwrap();
+        main.set_tree("", &tree, "fill").await.unwrap();
+        let tree = main.tree().await.unwrap();
+        let root = repo.objects().directory(&tree.hash().await.unwrap()).await.unwrap();
+        assert!(root.len() > 4, "an index of {} blocks", root.len());
+        for number in 0..2000 {
+            assert!(tree.find(number.to_string()).await.unwrap().is_some());
+        }
+        let linked = |index: &usize| root.follow(*index).is_some();
+        let count = (0..root.len()).filter(linked).count();
+        // Now and then a question goes to the cache.
+        assert!(count + 1 >= root.len(), "{count} of {}", root.len());
+    }
+}
