@@ -1,6 +1,8 @@
 //! Proofs: the blocks that a computation read, and what it makes of a root.
 
 mod check;
+#[cfg(feature = "zstd")]
+mod compressed;
 mod encoding;
 mod storage;
 mod trace;

@@ -4,10 +4,13 @@ use ramus_core::{Error, ErrorKind, Hash, Result};
 use crate::directory::varint;
 
 /// What every encoded proof begins with.
-const MAGIC: &[u8] = b"ramus proof";
+pub(super) const MAGIC: &[u8] = b"ramus proof";
 
 /// The version of the encoding.
 const VERSION: u8 = 1;
+
+/// What stands in the place of the version where the rest is compressed.
+pub(super) const COMPRESSED: u8 = 2;
 
 /// How much room is made for blocks before they are seen.
 const CAPACITY_MAX: usize = 1024;
@@ -44,6 +47,9 @@ pub(super) fn decode<H: Hash>(format: &str, encoded: &Bytes) -> Result<Parts<H>>
         return Err(refused("the bytes are no proof: they begin otherwise"));
     }
     let [version] = *reader.take(1)? else { return Err(reader.too_short()) };
+    if version == COMPRESSED {
+        return Err(refused("it is compressed, for `decode_compressed` to read (feature `zstd`)"));
+    }
     if version != VERSION {
         let message = format!("the proof has version {version}; version {VERSION} can be read");
         return Err(refused(&message));
@@ -77,7 +83,7 @@ fn put(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-fn refused(why: &str) -> Error {
+pub(super) fn refused(why: &str) -> Error {
     Error::new(ErrorKind::Unproven, format!("cannot decode a proof: {why}"))
 }
 

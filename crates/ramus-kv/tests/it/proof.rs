@@ -1,6 +1,7 @@
 //! Proofs: what they answer elsewhere, and what is refused.
 
 pub(crate) mod bytes;
+mod compressed;
 mod directories;
 mod forged;
 mod large;
