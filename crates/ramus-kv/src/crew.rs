@@ -141,6 +141,13 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    #[should_panic(expected = "job 7")]
+    async fn a_job_that_panics_panics_here() {
+        let work = |job: usize| assert!(job != 7, "job {job}");
+        drop(Crew::of(4).map((0..10).collect(), |_| WORTH_BYTES, work).await);
+    }
+
     #[test]
     fn without_a_runtime_it_is_done_on_the_spot() {
         let done = Crew::of(4).map((0..10).collect(), |_| WORTH_BYTES, work);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use ramus_core::{Sha1, Step};
+use ramus_core::{Hash as _, Sha1, Step};
 
 use self::support::{items, now};
 use super::RESTART_EVERY;
@@ -279,23 +279,51 @@ proptest! {
 
     #[test]
     fn a_spliced_block_is_the_one_that_its_items_make(first in batch(120), edits in batch(30)) {
-        let mut map = map_of(first);
-        let old = DirBlock::encode(0, &items(&map));
-        for (step, entry) in &edits {
-            match entry {
-                Some(entry) => map.insert(step.clone(), entry.clone()),
-                None => map.remove(step),
-            };
-        }
-        let was_first = old.item(0).ok().map(|item| item.step);
-        let edits: Edits<Sha1> =
-            edits.into_iter().map(|(step, entry)| (step, entry.map(Body::Entry))).collect();
-        let spliced = old.splice(&edits).unwrap();
-        let new = DirBlock::<Sha1>::encode(0, &items(&map));
-        prop_assert_eq!(spliced.block.block(), new.block());
-        let sums = |block: &DirBlock<Sha1>| (block.len(), block.count(), block.weight());
-        prop_assert_eq!(sums(&spliced.block), sums(&new));
-        let is_first = map.keys().next().cloned();
-        prop_assert_eq!(spliced.first_changed, is_first != was_first || is_first.is_none());
+        check_splice(map_of(first), edits);
     }
+
+    /// What lies side by side is removed, inserted and replaced in every order.
+    #[test]
+    fn a_block_with_neighbouring_edits_is_the_one_that_its_items_make(
+        start in 0..70_u32,
+        kinds in prop::collection::vec(0..4_u8, 1..12),
+        links_from in 0..90_u32,
+    ) {
+        let name = |number: u32| support::step(format!("step-{number:03}"));
+        let entry = |number: u32| match number % 5 {
+            0 if number > links_from => Entry::Directory { hash: Sha1::of(&number.to_be_bytes()) },
+            _ => value(number as usize % 7),
+        };
+        // The odd ones are new.
+        let map = (0..40).map(|number| (name(2 * number), entry(number))).collect();
+        let edits = (start..).zip(kinds).filter(|(_, kind)| *kind > 0);
+        let edits = edits.map(|(number, kind)| (name(number), (kind > 1).then(|| entry(number + 1))));
+        check_splice(map, edits.collect());
+    }
+}
+
+/// Checks a block with edits against the one that is encoded of the items.
+fn check_splice(mut map: Map, edits: BTreeMap<Step, Option<Entry<Sha1>>>) {
+    let old = DirBlock::encode(0, &items(&map));
+    for (step, entry) in &edits {
+        match entry {
+            Some(entry) => map.insert(step.clone(), entry.clone()),
+            None => map.remove(step),
+        };
+    }
+    let was_first = old.item(0).ok().map(|item| item.step);
+    let edits: Edits<Sha1> =
+        edits.into_iter().map(|(step, entry)| (step, entry.map(Body::Entry))).collect();
+    let spliced = old.splice(&edits).unwrap();
+    let new = DirBlock::<Sha1>::encode(0, &items(&map));
+    assert_eq!(spliced.block.block(), new.block());
+    let sums = |block: &DirBlock<Sha1>| (block.len(), block.count(), block.weight());
+    assert_eq!(sums(&spliced.block), sums(&new));
+    // Room for links is counted with the first one, and stays counted when the last one is gone.
+    let is_link = |entry: &Entry<Sha1>| matches!(entry, Entry::Directory { .. });
+    let room = if map.values().any(is_link) { new.len() * size_of::<usize>() } else { 0 };
+    assert!(new.memory() >= new.block().len() + size_of::<DirBlock<Sha1>>() + room);
+    assert!(spliced.block.memory() >= new.memory());
+    let is_first = map.keys().next().cloned();
+    assert_eq!(spliced.first_changed, is_first != was_first || is_first.is_none());
 }

@@ -158,3 +158,33 @@ impl<H: Hash> Splitter<H> {
         Ok(ContentsPart { hash, length: index.length() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ramus_core::Sha1;
+
+    use super::*;
+    use crate::Native;
+
+    /// In zeros no chunk ends before it is as long as it may be.
+    #[test]
+    fn it_depends_on_the_bytes_alone_where_chunks_end() {
+        let zeros = vec![0; 3 * CHUNK_MAX];
+        let split = |pieces: &[usize]| {
+            let (mut splitter, mut blocks, mut rest) =
+                (Splitter::<Sha1>::new(), Vec::new(), &zeros[..]);
+            for piece in pieces {
+                let (piece, behind) = rest.split_at(*piece);
+                splitter.push::<Native>(piece, &mut blocks).unwrap();
+                rest = behind;
+            }
+            splitter.push::<Native>(rest, &mut blocks).unwrap();
+            splitter.finish::<Native>(&mut blocks).unwrap()
+        };
+        let whole = split(&[]);
+        for edge in [1, CHUNK_MAX - 1, CHUNK_MAX, CHUNK_MAX + 1, 2 * CHUNK_MAX - 1] {
+            assert_eq!(split(&[edge]), whole, "{edge}");
+            assert_eq!(split(&[edge, 1, 1]), whole, "{edge}, 1, 1");
+        }
+    }
+}

@@ -150,9 +150,10 @@ impl Choices {
     fn entry(&mut self) -> Entry<Sha1> {
         let hash = Sha1::of(&[self.byte()]);
         let metadata = Bytes::from(if self.below(4) == 0 { self.bytes(20) } else { Vec::new() });
-        match self.below(3) {
+        match self.below(4) {
             0 => Entry::Directory { hash },
-            1 => Entry::Contents { held: Held::Block(hash), metadata },
+            1 => Entry::Conflict { hash },
+            2 => Entry::Contents { held: Held::Block(hash), metadata },
             _ => {
                 let held = Held::Inline(self.bytes(INLINE_MAX).into());
                 Entry::Contents { held, metadata }

@@ -40,6 +40,13 @@ fn cut(bytes: &[u8], lengths: &[usize]) -> Vec<Bytes> {
     blocks
 }
 
+/// Returns the bytes of a chunk that ends an index block.
+fn ending(length: usize) -> Vec<u8> {
+    let chunk = |number: u32| [&number.to_be_bytes()[..], &noise(length - 4)].concat();
+    let ends = |chunk: &Vec<u8>| Sha1::of(&Native::encode_chunk(chunk)).as_bytes()[0] < 2;
+    (0..100_000).map(chunk).find(ends).expect("one of many")
+}
+
 /// Returns why a value cannot be read as a whole, and why not as a stream.
 async fn faults(tree: &Tree<Files>) -> (Option<ErrorKind>, Option<ErrorKind>) {
     let whole = tree.find("v").await.err().map(|fault| fault.kind());
@@ -105,24 +112,54 @@ async fn what_cannot_be_is_refused_by_every_read() {
     let below = cut(&noise(40 * 20_000), &[20_000; 40]);
     let part = of_block(&level_1(&below), 40 * 20_000);
     // 40 parts that do not end by the rule, and another block behind them.
-    wrong.push(("a block that ends early", high(vec![part, part], below.clone())));
-    wrong.push((
-        "a wrong level",
-        high(
-            vec![
-                part,
-                of_block(
-                    &Native::encode_contents_index(&ContentsIndex { level: 3, parts: vec![part] })
-                        .unwrap(),
-                    40 * 20_000,
-                ),
-            ],
-            below,
-        ),
-    ));
+    wrong.push(("a block that ends early", high(vec![part, part], below)));
+    // The first block of level 1 is as full as one can be, and the last may be of any length.
+    let full = cut(&vec![0; 512 * 20_000], &[20_000; 512]);
+    let last = cut(&noise(50_000), &[20_000, 30_000]);
+    let parts = [of_block(&level_1(&full), 512 * 20_000), of_block(&level_1(&last), 50_000 - 1)];
+    let both = [full, last].concat();
+    wrong.push(("a wrong length of an index block", high(parts.to_vec(), both.clone())));
+    let [first, last] = parts;
+    let last = ContentsPart { length: 50_000, ..last };
+    assert_eq!(faults(&tree_of(high(vec![first, last], both.clone())).await).await.1, None);
+    let level_2 = ContentsIndex { level: 2, parts: vec![last] };
+    let level_2 = Native::encode_contents_index(&level_2).unwrap();
+    let parts = vec![first, of_block(&level_2, 50_000)];
+    wrong.push(("a wrong level", high(parts, [both, vec![level_2]].concat())));
+    // Blocks whose last part ends them, but which have too few or too short ones for that.
+    let last = of_block(&level_1(&sound), bytes.len() as u64);
+    for (what, count, length, end) in
+        [("few parts", 20, 25_000, 25_000), ("a short part", 39, 20_000, 9_000)]
+    {
+        let bytes = [noise(count * length), ending(end)].concat();
+        let mut lengths = vec![length; count];
+        lengths.push(end);
+        let first = cut(&bytes, &lengths);
+        let parts = vec![of_block(&level_1(&first), bytes.len() as u64), last];
+        wrong.push((what, high(parts, [first, sound.clone()].concat())));
+    }
     for (what, blocks) in wrong {
         assert_eq!(faults(&tree_of(blocks).await).await, (CORRUPT, CORRUPT), "{what}");
     }
+}
+
+/// The last block of one that is not the last is not the last of its level either.
+#[tokio::test]
+async fn a_block_that_ends_early_is_refused_also_at_the_end_of_the_one_above() {
+    let mut blocks = cut(&noise(40 * 20_000), &[20_000; 40]);
+    let short = Sha1::of(blocks.last().unwrap());
+    let part = |hash, length| ContentsPart { hash, length };
+    let elsewhere = part(Sha1::of(b"elsewhere"), 40 * 20_000);
+    let mut parts = vec![elsewhere; 511];
+    parts.push(part(short, 40 * 20_000));
+    let above = ContentsIndex { level: 2, parts };
+    let length = above.length();
+    blocks.push(Native::encode_contents_index(&above).unwrap());
+    let parts = vec![part(Sha1::of(blocks.last().unwrap()), length), elsewhere];
+    blocks.push(forged(&ContentsIndex { level: 3, parts }));
+    let reader = tree_of(blocks).await.reader("v").await.unwrap().unwrap();
+    let fault = reader.read_range(length - 1..length).await.unwrap_err();
+    assert_eq!(fault.kind(), ErrorKind::Corrupt, "{fault}");
 }
 
 /// A reader that sees a chunk at a time cannot tell; whoever has all of it does.

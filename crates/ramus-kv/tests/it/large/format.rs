@@ -164,7 +164,7 @@ async fn the_links_of_blocks_lead_to_all_of_them() {
     let main = repo.main().await.unwrap();
     let value = noise(30 << 20);
     main.set("a/large", value.clone(), "one").await.unwrap();
-    main.set("a/small", noise(100), "two").await.unwrap();
+    main.set("a/small", noise(200), "two").await.unwrap();
     main.set("b", b"in place".to_vec(), "three").await.unwrap();
     main.set_stream("c", &value[1..], "four").await.unwrap();
     let head = main.head().await.unwrap().unwrap();
@@ -189,4 +189,22 @@ async fn the_links_of_blocks_lead_to_all_of_them() {
     assert_eq!(seen, names);
     let fault = Native::links::<Sha1>(&Bytes::from_static(b"\x70")).unwrap_err();
     assert_eq!(fault.kind(), ErrorKind::Corrupt);
+}
+
+/// Where a chunk comes behind index blocks that are full, it is no root, though it is alone on its level.
+#[tokio::test]
+async fn a_chunk_alone_behind_a_full_index_block_is_the_last_of_many() {
+    let repo = repo();
+    let main = repo.main().await.unwrap();
+    let value = noise(20 << 20);
+    main.set("v", value.clone(), "long").await.unwrap();
+    let name = main.tree().await.unwrap().find_hash("v").await.unwrap().unwrap();
+    let root = super::support::block(repo.backend(), &name).await;
+    let root = Native::decode_contents_index::<Sha1>(&root).unwrap();
+    assert_eq!(root.level, 2);
+    let end = usize::try_from(root.parts[0].length).unwrap();
+    for length in [end - 1, end, end + 1] {
+        main.set("v", value[..length].to_vec(), "cut").await.unwrap();
+        assert!(main.find("v").await.unwrap().unwrap() == value[..length], "{length} bytes");
+    }
 }

@@ -46,6 +46,12 @@ async fn a_collection_removes_nothing_of_an_upload() {
         input.write_all(piece).await.unwrap();
         assert_eq!(collect(repo.backend()).await, 0);
     }
+    // What an index block names is protected by that block.
+    let sweep = repo.backend().sweep().unwrap();
+    let epoch = sweep.begin().await.unwrap();
+    let pinned = sweep.pinned(epoch).await.unwrap().len();
+    let stored = names(repo.backend()).await.len();
+    assert!(pinned + 100 < stored, "{pinned} of {stored} blocks are pinned");
     drop(input);
     let upload = upload.await.unwrap().unwrap();
     assert_eq!((upload.len(), upload.is_empty()), (value.len() as u64, false));
@@ -68,7 +74,7 @@ async fn a_collection_removes_nothing_of_an_upload() {
 async fn a_dropped_stream_leaves_nothing() {
     let repo = repo();
     let main = repo.main().await.unwrap();
-    main.set("v", noise(100), "before").await.unwrap();
+    main.set("v", noise(200), "before").await.unwrap();
     let head = main.head().await.unwrap();
     let blocks = names(repo.backend()).await.len();
     for mib in [0, 1, 5, 18] {
@@ -79,13 +85,13 @@ async fn a_dropped_stream_leaves_nothing() {
             sent = input.write_all(&value) => sent.unwrap(),
         }
         assert_eq!(main.head().await.unwrap(), head, "{mib}");
-        assert!(main.find("v").await.unwrap().unwrap() == noise(100));
+        assert!(main.find("v").await.unwrap().unwrap() == noise(200));
     }
     assert!(names(repo.backend()).await.len() > blocks + 100);
     // The branch is no pin; what it holds stays by the handle on its head.
     collect(repo.backend()).await;
     assert!(names(repo.backend()).await.len() <= blocks);
-    assert_eq!(main.find("v").await.unwrap().map(|value| value.len()), Some(100));
+    assert_eq!(main.find("v").await.unwrap().map(|value| value.len()), Some(200));
 }
 
 /// A stream that fails behind some bytes.
@@ -224,6 +230,13 @@ fn pieces_of_text_are_judged_as_the_whole_is() {
             rest = behind;
         }
         let judged = judged.and_then(|()| check.end());
-        assert_eq!(judged.is_ok(), str::from_utf8(&bytes).is_ok(), "{bytes:02x?}");
+        match (judged, str::from_utf8(&bytes)) {
+            (Ok(()), Ok(_)) => {}
+            (Err(fault), Err(of_whole)) => {
+                let what = format!("from byte {} on", of_whole.valid_up_to());
+                assert!(fault.to_string().contains(&what), "{fault}, for {bytes:02x?}");
+            }
+            (judged, _) => panic!("{judged:?} for {bytes:02x?}"),
+        }
     }
 }

@@ -10,7 +10,7 @@ const MARK: &[u8] = b"ramus proof\x02";
 
 /// Returns bytes that are no proof, compressed as one.
 fn frame_of(bytes: &[u8]) -> Vec<u8> {
-    [MARK, &zstd::bulk::compress(bytes, 3).unwrap()].concat()
+    [MARK, &zstd::bulk::compress(bytes, 3).expect("a frame")].concat()
 }
 
 #[tokio::test]
