@@ -305,6 +305,8 @@ async fn a_cursor_misses_nothing_that_a_merge_puts_before_it() {
     assert_eq!(read, ["1", "2", "3", "4"]);
     let cursor = reader.cursor().clone();
     assert_eq!(texts(&log, &main, &cursor).await, [""; 0]);
+    let version = main.find_tree("log").await.unwrap().unwrap().hash().await.unwrap();
+    assert_eq!(cursor.to_string(), version.to_string(), "nothing is half read");
 
     // The entry of the draft has a lower number than the last ones that were read.
     main.merge(&draft, "merge").await.unwrap().clean().unwrap();
@@ -352,7 +354,9 @@ async fn a_cursor_that_is_none_or_leads_nowhere_is_refused() {
             "{error}"
         );
     }
-    assert!("0000000000000000-000000000000000g".parse::<LogKey>().is_err());
+    for text in ["0000000000000000-000000000000000g", "0000000000000000-00000000000000000", ""] {
+        assert!(text.parse::<LogKey>().is_err(), "{text}");
+    }
     let main = repo().main().await.unwrap();
     let log = LogAt::new("log").unwrap();
     assert_eq!(texts(&log, &main, &LogCursor::start()).await, [""; 0], "nothing is there yet");
@@ -361,6 +365,50 @@ async fn a_cursor_that_is_none_or_leads_nowhere_is_refused() {
     let error = log.read(&main, &lost).await.unwrap().collect().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Missing);
     assert!(error.to_string().ends_with("read it from the start"), "{error}");
+}
+
+#[tokio::test]
+async fn an_entry_that_was_changed_or_removed_by_hand_is_not_given_again() {
+    let main = repo().main().await.unwrap();
+    let log = LogAt::new("log").unwrap();
+    let keys = log.append_all(&main, [held("1"), held("2")], "append").await.unwrap();
+    let mut reader = log.read(&main, &LogCursor::start()).await.unwrap();
+    assert_eq!(reader.collect().await.unwrap().len(), 2);
+    main.set(format!("log/{}", keys[0]), held("changed"), "by hand").await.unwrap();
+    main.remove(format!("log/{}", keys[1]), "by hand").await.unwrap();
+    log.append(&main, held("3"), "append").await.unwrap();
+    assert_eq!(texts(&log, &main, reader.cursor()).await, ["3"]);
+}
+
+#[tokio::test]
+async fn what_a_container_answers_is_what_was_done() {
+    let main = repo().main().await.unwrap();
+    let map = MapAt::<String>::new("map").unwrap();
+    map.insert(&main, "a", held("1"), "insert").await.unwrap();
+    assert!(!map.remove(&main, "b", "remove").await.unwrap());
+    map.update(&main, "a", |had| Some(had.unwrap()), "update").await.unwrap();
+    assert_eq!(map.find(&main.tree().await.unwrap(), "a").await.unwrap(), Some(held("1")));
+    map.update(&main, "a", |had| had.and(None), "update").await.unwrap();
+    assert_eq!(map.len(&main.tree().await.unwrap()).await.unwrap(), 0);
+    assert!(!map.remove(&main, "a", "remove").await.unwrap());
+    let set = SetAt::<String>::new("set").unwrap();
+    assert!(!set.remove(&main, "a", "remove").await.unwrap());
+    assert!(set.insert(&main, "a", "insert").await.unwrap());
+    assert!(!set.insert(&main, "a", "insert").await.unwrap());
+    assert!(set.remove(&main, "a", "remove").await.unwrap());
+}
+
+#[tokio::test]
+async fn whoever_adds_is_told_the_sum_also_where_others_added() {
+    let repo = Repo::<Any>::new(Probe::default().backend());
+    let main = repo.main().await.unwrap();
+    let counter = CounterAt::new("n").unwrap();
+    // The storage waits at each write, so all begin on the same count.
+    let adds = (0..9).map(|_| counter.add(&main, 1, "add"));
+    let sums = futures::future::join_all(adds).await;
+    let mut sums: Vec<_> = sums.into_iter().map(|sum| sum.unwrap()).collect();
+    sums.sort_unstable();
+    assert!(sums.iter().copied().eq(1..=9), "{sums:?}");
 }
 
 #[tokio::test]

@@ -114,6 +114,10 @@ fn the_later_writer_wins_and_a_tie_is_decided_by_the_bytes() {
         assert_eq!(merge(&one, &other).value, wins);
         assert_eq!(merge(&other, &one).value, wins);
     }
+    // As a rule of its own it lets the only side stand that changed, however early that says it was.
+    let early = register("b", 1);
+    assert_eq!(Register::latest(Some(&before), &before, &early), Ok(early.clone()));
+    assert_eq!(Register::latest(Some(&before), &early, &before), Ok(early));
 }
 
 #[test]
