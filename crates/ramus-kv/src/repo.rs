@@ -307,17 +307,17 @@ impl<S: Schema> Repo<S> {
     /// Returns the commit that a ref names, if it names one.
     ///
     /// It is pinned, and then the ref is read again: what was collected between the two is not what the
-    /// ref names by then.
+    /// ref names by then. It is loaded after that, so that little time passes between the two.
     pub(crate) async fn named(&self, name: &RefName) -> Result<Option<Commit<S>>> {
         let mut holds = self.refs().find(name).await?;
         for _ in 0..self.attempts_max() {
             let Some(hash) = holds else { return Ok(None) };
-            let commit = self.commit(&hash).await?;
-            if self.backend().sweep().is_some() {
+            let pin = self.objects().pin(hash).await?;
+            if pin.is_some() {
                 holds = self.refs().find(name).await?;
             }
             if holds == Some(hash) {
-                return commit.map(Some).ok_or_else(|| absent(name, &hash));
+                return self.commit(&hash).await?.map(Some).ok_or_else(|| absent(name, &hash));
             }
         }
         Err(self.outrun(name))

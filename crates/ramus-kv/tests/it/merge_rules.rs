@@ -221,7 +221,8 @@ fn split_lines(text: &str) -> Vec<&str> {
     let mut lines = Vec::new();
     let mut rest = text;
     while let Some(end) = rest.find(['\r', '\n']) {
-        let length = end + if rest[end..].starts_with("\r\n") { 2 } else { 1 };
+        let length =
+            end + if rest.get(end..).is_some_and(|rest| rest.starts_with("\r\n")) { 2 } else { 1 };
         let (line, behind) = rest.split_at(length);
         lines.push(line);
         rest = behind;
