@@ -57,6 +57,10 @@ struct Shared {
 }
 
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own that a fault asks for"
+)]
 struct State {
     blocks_closed: bool,
     refs_closed: bool,
