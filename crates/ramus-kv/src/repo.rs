@@ -307,20 +307,25 @@ impl<S: Schema> Repo<S> {
     /// Returns the commit that a ref names, if it names one.
     ///
     /// It is pinned, and then the ref is read again: what was collected between the two is not what the
-    /// ref names by then. It is loaded after that, so that little time passes between the two.
+    /// ref names by then. On a branch that is written to all the time the ref may have moved at every look.
+    /// Then what was pinned last is taken: it was the head within this call, and to lose it, a whole
+    /// collection would have to fit between two looks, and the head to have moved to something that it
+    /// is no ancestor of.
     pub(crate) async fn named(&self, name: &RefName) -> Result<Option<Commit<S>>> {
+        const LOOKS_MAX: u32 = 16;
         let mut holds = self.refs().find(name).await?;
-        for _ in 0..self.attempts_max() {
+        let mut look = 1;
+        loop {
             let Some(hash) = holds else { return Ok(None) };
             let pin = self.objects().pin(hash).await?;
             if pin.is_some() {
                 holds = self.refs().find(name).await?;
             }
-            if holds == Some(hash) {
+            if holds == Some(hash) || look == LOOKS_MAX {
                 return self.commit(&hash).await?.map(Some).ok_or_else(|| absent(name, &hash));
             }
+            look += 1;
         }
-        Err(self.outrun(name))
     }
 
     /// Returns a commit that something names.
