@@ -306,26 +306,45 @@ impl<S: Schema> Repo<S> {
 
     /// Returns the commit that a ref names, if it names one.
     ///
-    /// It is pinned, and then the ref is read again: what was collected between the two is not what the
-    /// ref names by then. On a branch that is written to all the time the ref may have moved at every look.
-    /// Then what was pinned last is taken: it was the head within this call, and to lose it, a whole
-    /// collection would have to fit between two looks, and the head to have moved to something that it
-    /// is no ancestor of.
+    /// It is pinned, and then the ref is read again. What the ref names by then, or what that was made on
+    /// top of, is not collected while the ref names it, nor from then on, since the pin was there.
+    ///
+    /// # Errors
+    ///
+    /// [`Contention`](ErrorKind::Contention) if the ref named something else, which was not made on top of
+    /// it, at every look.
     pub(crate) async fn named(&self, name: &RefName) -> Result<Option<Commit<S>>> {
-        const LOOKS_MAX: u32 = 16;
         let mut holds = self.refs().find(name).await?;
-        let mut look = 1;
-        loop {
+        for _ in 0..self.attempts_max() {
             let Some(hash) = holds else { return Ok(None) };
             let pin = self.objects().pin(hash).await?;
             if pin.is_some() {
                 holds = self.refs().find(name).await?;
             }
-            if holds == Some(hash) || look == LOOKS_MAX {
+            if self.is_on_top(holds, hash).await? {
                 return self.commit(&hash).await?.map(Some).ok_or_else(|| absent(name, &hash));
             }
-            look += 1;
         }
+        Err(self.outrun(name))
+    }
+
+    /// Returns whether `tip` is `below`, or was made on top of it not long ago: first parents lead there.
+    async fn is_on_top(&self, tip: Option<S::Hash>, below: S::Hash) -> Result<bool> {
+        // As many as the writers of two rounds make.
+        const COMMITS_MAX: usize = 1024;
+        let mut next = tip;
+        for _ in 0..COMMITS_MAX {
+            match next {
+                Some(hash) if hash == below => return Ok(true),
+                // One that is gone was collected since: the ref has moved elsewhere.
+                Some(hash) => {
+                    let commit = self.objects().commit(&hash).await?;
+                    next = commit.and_then(|commit| commit.parents.first().copied());
+                }
+                None => return Ok(false),
+            }
+        }
+        Ok(false)
     }
 
     /// Returns a commit that something names.

@@ -29,6 +29,8 @@ on_every_backend!(
     it_says_why_a_block_is_kept,
     handles_keep_what_they_were_read_from,
     a_head_that_is_read_beside_a_collection_is_whole,
+    a_head_that_moves_on_at_every_look_is_read,
+    a_head_that_is_another_at_every_look_is_contention,
     what_is_asked_of_the_history_stays_right,
     a_collection_that_is_dropped_anywhere_does_no_harm,
     one_collection_runs_at_a_time,
@@ -347,6 +349,53 @@ async fn poll_once<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Option<
         Poll::Ready(value) => Some(value),
         Poll::Pending => None,
     }
+}
+
+async fn a_head_that_moves_on_at_every_look_is_read(bed: Bed) {
+    let writer = Repo::<Text>::new(bed.rig().at_once().clone()).main().await.unwrap();
+    put(&writer, "x", "first").await;
+    bed.rig().before_each_find_of_a_ref({
+        let writer = writer.clone();
+        move || {
+            let writer = writer.clone();
+            // More than one, as writers that are combined make them.
+            async move {
+                for _ in 0..3 {
+                    let next = writer.log().await.unwrap().collect().await.unwrap().len();
+                    put(&writer, "x", &next.to_string()).await;
+                }
+            }
+        }
+    });
+    let head = bed.repo().main().await.unwrap().head().await.unwrap().unwrap();
+    let log = writer.log().await.unwrap().collect().await.unwrap();
+    assert!(log.iter().any(|commit| commit.hash() == head.hash()));
+    assert!(head.tree().find("x").await.unwrap().is_some());
+    assert!(log.len() < 20, "it was looked at a few times, not {}", log.len() / 3);
+}
+
+async fn a_head_that_is_another_at_every_look_is_contention(bed: Bed) {
+    if !collects(&bed).await {
+        return;
+    }
+    let repo = Repo::<Text>::new(bed.rig().at_once().clone());
+    let main = repo.main().await.unwrap();
+    let mut heads = Vec::new();
+    for name in ["one", "other"] {
+        heads.push(put(&repo.branch(name).await.unwrap(), "x", name).await);
+    }
+    main.set_head(&heads[0]).await.unwrap();
+    bed.rig().before_each_find_of_a_ref(move || {
+        let (main, heads) = (main.clone(), heads.clone());
+        async move {
+            let now = main.head().await.unwrap().unwrap();
+            let other = heads.iter().find(|head| head.hash() != now.hash()).unwrap();
+            main.set_head(other).await.unwrap();
+        }
+    });
+    let error = bed.repo().main().await.unwrap().head().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Contention);
+    assert!(error.to_string().contains("branch/main"), "{error}");
 }
 
 async fn what_is_asked_of_the_history_stays_right(bed: Bed) {

@@ -34,6 +34,8 @@ struct Shared {
     orders: Mutex<Orders>,
 }
 
+type Action = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
+
 /// What the storage was told to do.
 #[derive(Default)]
 struct Orders {
@@ -44,6 +46,7 @@ struct Orders {
     break_snapshot: bool,
     before_write: Option<BoxFuture<'static, ()>>,
     before_update: Option<BoxFuture<'static, ()>>,
+    before_each_find: Option<Action>,
     added: Vec<Sha1>,
     /// What the next writes answer, and whether they are done before.
     answers: VecDeque<(Fate, ErrorKind)>,
@@ -103,6 +106,16 @@ impl Rig {
     /// Does something between the call of the next update of refs alone and its being judged.
     pub(crate) fn before_next_update(&self, action: impl Future<Output = ()> + Send + 'static) {
         self.orders(|orders| orders.before_update = Some(action.boxed()));
+    }
+
+    /// Does something before each look at a ref; it has to use what does not [wait](Self::at_once).
+    pub(crate) fn before_each_find_of_a_ref<F>(
+        &self,
+        action: impl Fn() -> F + Send + Sync + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.orders(|orders| orders.before_each_find = Some(Arc::new(move || action().boxed())));
     }
 
     /// Answers one of the next writes with an error, whether it was done or not; in the order of the
@@ -267,6 +280,9 @@ impl ReadOnly for RigRefs {
     type Value = Sha1;
 
     async fn find(&self, key: &RefName) -> Result<Option<Sha1>> {
+        if let Some(action) = self.0.orders(|orders| orders.before_each_find.clone()) {
+            action().await;
+        }
         self.0.call(self.0.inner.refs().find(key)).await
     }
 
