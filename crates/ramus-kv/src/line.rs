@@ -41,6 +41,8 @@ pub(crate) struct Line<W, F, A, K> {
     turns: VecDeque<Ticket>,
     round: Vec<(Ticket, W)>,
     flight: Option<F>,
+    /// How many the last round had.
+    crowd: usize,
     owners: HashMap<Ticket, Owner<A, K>>,
 }
 
@@ -96,6 +98,7 @@ impl<W: Clone, F: Clone, A, K> Line<W, F, A, K> {
             turns: VecDeque::new(),
             round: Vec::new(),
             flight: None,
+            crowd: 0,
             owners: HashMap::new(),
         }
     }
@@ -189,7 +192,14 @@ impl<W: Clone, F: Clone, A, K> Line<W, F, A, K> {
         self.put_back();
         let count = self.waiting.len().min(count_max);
         self.round.extend(self.waiting.drain(..count));
+        self.crowd = self.round.len();
         self.round.clone()
+    }
+
+    /// Returns whether the last round had several writers, and fewer wait by now: others may be about to
+    /// come.
+    pub(crate) fn expects_more(&self) -> bool {
+        self.crowd > 1 && self.waiting.len() < self.crowd
     }
 
     /// Returns whether a writer of the round still waits for its answer.

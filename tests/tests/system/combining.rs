@@ -19,6 +19,7 @@ use crate::rig::Fate;
 
 on_every_backend!(
     writers_that_wait_share_one_update,
+    writers_that_come_again_share_the_next_update,
     the_note_of_a_combined_update_says_which_commits_it_carries,
     each_commit_of_an_update_is_on_top_of_the_one_before,
     plain_edits_are_judged_at_the_tip_in_the_order_they_came,
@@ -90,6 +91,25 @@ async fn writers_that_wait_share_one_update(bed: Bed) {
     let mut commits: Vec<_> = answers.into_iter().map(|one| one.unwrap().unwrap()).collect();
     assert_eq!(commits.pop(), main.head().await.unwrap());
     assert_eq!(commits[7].info().message, "w7");
+}
+
+async fn writers_that_come_again_share_the_next_update(bed: Bed) {
+    let main = bed.main().await;
+    put(&main, "base", "1").await;
+    bed.rig().be_slow();
+    let before = bed.rig().writes();
+    let writers = (0..8).map(|writer| {
+        let main = main.clone();
+        tokio::spawn(async move {
+            for i in 0..10 {
+                main.set(format!("w{writer}"), format!("{i}"), "again").await.unwrap();
+            }
+        })
+    });
+    all(writers).await.into_iter().for_each(Result::unwrap);
+    assert_eq!(log(&main).await.len(), 81);
+    let writes = bed.rig().writes() - before;
+    assert!(writes <= 13, "ten rounds of eight, and the first writer alone, not {writes} updates");
 }
 
 async fn the_note_of_a_combined_update_says_which_commits_it_carries(bed: Bed) {

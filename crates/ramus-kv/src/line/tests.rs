@@ -450,3 +450,24 @@ fn what_is_under_way_when_nobody_is_left_is_forgotten() {
     assert!(lead(&mut line, two));
     assert_eq!(line.begin_round(9), [(two, "2")]);
 }
+
+#[test]
+fn more_are_expected_while_fewer_wait_than_the_last_round_had() {
+    let mut line = Plain::new();
+    let one = line.enter("1");
+    assert!(!line.expects_more(), "there was no round yet");
+    line.begin_round(9);
+    line.answer(one, ());
+    line.leave(one);
+    let (two, three) = (line.enter("2"), line.enter("3"));
+    assert!(!line.expects_more(), "the last round had one");
+    line.begin_round(9);
+    line.answer(two, ());
+    line.answer(three, ());
+    line.leave(two);
+    line.leave(three);
+    line.enter("4");
+    assert!(line.expects_more());
+    line.enter("5");
+    assert!(!line.expects_more(), "as many wait as there were");
+}

@@ -142,6 +142,10 @@ impl<S: Schema> Seat<'_, S> {
         self.line(|line| line.begin_round(count_max))
     }
 
+    pub(super) fn expects_more(&self) -> bool {
+        self.line(|line| line.expects_more())
+    }
+
     pub(super) fn awaits(&self, ticket: Ticket) -> bool {
         self.line(|line| line.awaits(ticket))
     }
