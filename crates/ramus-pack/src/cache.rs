@@ -43,6 +43,12 @@ impl<H: Hash> Cache<H> {
         self.0.as_ref()?.get(key)
     }
 
+    pub(crate) fn remove(&self, key: &H) {
+        if let Some(cache) = &self.0 {
+            cache.remove(key);
+        }
+    }
+
     pub(crate) fn insert(&self, key: H, block: Bytes) {
         if let Some(cache) = &self.0 {
             cache.insert(key, block);

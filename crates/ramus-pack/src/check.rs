@@ -9,7 +9,7 @@ use crate::disk::{Access, Disk, DiskFile, Locked, RealDisk, read_exact_at};
 use crate::error::{PackError, PackResult};
 use crate::format::manifest::{FileEntry, FileKind, Manifest};
 use crate::format::record::RecordHeader;
-use crate::index::run::{Lookup, Run};
+use crate::index::run::{Entry, Lookup, Run};
 use crate::index::{Place, Places, Read};
 use crate::read::{blocking, check_record};
 use crate::recover::{self, Recovery};
@@ -41,6 +41,9 @@ pub struct Report {
     pub refs: usize,
     /// How many changes the log keeps.
     pub changes: usize,
+    /// How many blocks the segments hold that do not count any more: they were collected, and what is left
+    /// of their segments was not copied yet.
+    pub collected: u64,
     /// How many index runs there are.
     pub runs: usize,
     /// What is wrong, each with the file and the place; the first 1000 of it.
@@ -157,6 +160,7 @@ impl<H: Hash> Check<H> {
         self.runs(&recovery.runs, recovery);
         for file in manifest.files(FileKind::Segment) {
             self.report.bytes += file.length;
+            self.report.collected += file.dead;
             if depth == Depth::Full {
                 self.segment(file, &recovery.runs);
             }
@@ -175,7 +179,7 @@ impl<H: Hash> Check<H> {
             self.report.blocks += run.entries();
             for page in 0..run.pages() {
                 let Some(entries) = self.note(run.page(page)) else { continue };
-                for (key, place) in entries {
+                for Entry { key, place, .. } in entries {
                     if !recovery.segments.contains_key(&place.segment) {
                         let key = H::from_bytes(&key)
                             .map_or_else(|_| String::new(), |key| key.to_string());
@@ -200,15 +204,25 @@ impl<H: Hash> Check<H> {
             let (end, length) = (found.end, entry.length);
             self.problem(format!("{name} is sound up to byte {end}, and should be up to {length}"));
         }
+        let mut left_out = Vec::new();
         for (key, place) in &found.places {
             let indexed = runs.iter().find_map(|run| match run.find(key.as_bytes(), Read::Wait) {
                 Ok(Lookup::Found(place)) => Some(place),
                 _ => None,
             });
             if indexed.is_none() {
-                self.problem(format!("block {key} of {name} is in no index"));
+                left_out.push(key);
+            } else {
+                self.block(&*file, key, *place);
             }
-            self.block(&*file, key, *place);
+        }
+        // Of what was collected nobody knows which blocks they are, but how many.
+        if left_out.len() as u64 > entry.dead {
+            let (count, dead) = (left_out.len(), entry.dead);
+            let key = left_out[0];
+            self.problem(format!(
+                "{count} blocks of {name} are in no index, {key} among them, and {dead} were collected"
+            ));
         }
     }
 

@@ -5,8 +5,11 @@
 //! each page. A key is looked for in the map and then in the runs, the newest first.
 
 mod filter;
+pub(crate) mod groups;
+pub(crate) mod live;
 pub(crate) mod merge;
 pub(crate) mod run;
+pub(crate) mod write;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -93,6 +96,17 @@ impl<H: Hash> Index<H> {
         state.segments = segments;
     }
 
+    /// Returns the names of the blocks that are not in a run.
+    pub(crate) fn keys_in_memory(&self) -> Vec<H> {
+        let state = self.state.read();
+        state.active.keys().chain(state.sealing.keys()).copied().collect()
+    }
+
+    /// Returns whether the segment that is being filled has no block.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.state.read().active.is_empty()
+    }
+
     pub(crate) fn insert(&self, key: H, place: Place) {
         self.state.write().active.insert(key, place);
     }
@@ -137,5 +151,20 @@ impl<H: Hash> Index<H> {
         let mut state = self.state.write();
         state.runs = runs.into();
         state.sealing = Arc::default();
+    }
+
+    /// Puts other runs in place, and other segments that hold what they name.
+    pub(crate) fn switch(
+        &self,
+        runs: Vec<Arc<Run>>,
+        segments: impl IntoIterator<Item = (u32, Arc<dyn DiskFile>)>,
+        condemned: &[u32],
+    ) {
+        let mut state = self.state.write();
+        state.runs = runs.into();
+        state.segments.extend(segments);
+        for number in condemned {
+            state.segments.remove(number);
+        }
     }
 }

@@ -28,6 +28,8 @@
 //!   [`Corrupt`](ramus_core::ErrorKind::Corrupt), with the file and the place.
 //! - Everything that is read is checked: it is what was written, or `Corrupt`.
 //! - Cursors and ids outlive the process: the change log keeps at least 65 536 changes on disk.
+//! - Blocks that nothing needs can be [collected](PackSweep) beside running writers and readers. What was
+//!   removed is gone for good when the collection is finished, all of it at once.
 //! - After a write failed, nothing is acknowledged any more until the directory is opened again; reading
 //!   goes on. A full disk is no such failure: the update answers
 //!   [`Limit`](ramus_core::ErrorKind::Limit), and later ones succeed once there is room.
@@ -89,6 +91,7 @@ mod check;
 mod open;
 mod pack;
 mod refs;
+mod sweep;
 
 mod disk;
 mod format;
@@ -96,8 +99,10 @@ mod index;
 
 mod cache;
 mod derived;
+mod protection;
 mod read;
 mod reader;
+mod reclaim;
 mod recover;
 mod scan;
 mod shared;
@@ -113,3 +118,4 @@ pub use open::open;
 pub use options::{Damaged, Durability, Mode, PackOptions};
 pub use pack::Pack;
 pub use refs::PackRefs;
+pub use sweep::PackSweep;

@@ -31,6 +31,11 @@ pub struct PackOptions {
     /// 20 by default; 1 to 60 000, and what lies outside is taken for the nearest of these. What was
     /// written is seen so much later at the most, on a machine that is not overloaded.
     pub follow_ms: u64,
+    /// How many bytes a second a collection copies when it is finished. As many as it can by default.
+    pub reclaim_bytes_per_second: Option<u64>,
+    /// How much of a segment has to be lost, in percent, before a collection copies what is left of it.
+    /// 30 by default; 100 copies nothing that is left.
+    pub reclaim_percent: u8,
 }
 
 /// What a directory is opened for.
@@ -127,6 +132,21 @@ impl PackOptions {
         self
     }
 
+    /// Returns these options with a limit on how fast a collection copies, in bytes a second.
+    #[must_use]
+    pub const fn with_reclaim_bytes_per_second(mut self, bytes: u64) -> Self {
+        self.reclaim_bytes_per_second = Some(bytes);
+        self
+    }
+
+    /// Returns these options with another share of a segment that has to be lost before it is copied, in
+    /// percent.
+    #[must_use]
+    pub const fn with_reclaim_percent(mut self, percent: u8) -> Self {
+        self.reclaim_percent = percent;
+        self
+    }
+
     pub(crate) fn check(&self) -> Result<()> {
         let (changes, min) = (self.log_changes_max, Self::LOG_CHANGES_MIN);
         if changes >= min {
@@ -148,6 +168,8 @@ impl Default for PackOptions {
             cache_bytes: 32 << 20,
             notices_max: 64,
             follow_ms: 20,
+            reclaim_bytes_per_second: None,
+            reclaim_percent: 30,
         }
     }
 }

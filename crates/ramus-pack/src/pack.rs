@@ -3,9 +3,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ramus_core::{
-    Error, ErrorKind, Hash, NoSweep, RefName, RefOutcome, RefUpdate, Result, Sha1, Storage,
-};
+use ramus_core::{Error, ErrorKind, Hash, RefName, RefOutcome, RefUpdate, Result, Sha1, Storage};
 
 use crate::disk::{Disk, RealDisk};
 use crate::error::PackError;
@@ -14,7 +12,7 @@ use crate::read::blocking;
 use crate::reader;
 use crate::recover;
 use crate::shared::Shared;
-use crate::{PackBlocks, PackRefs};
+use crate::{PackBlocks, PackRefs, PackSweep};
 
 /// Blocks and refs in a directory. Clones are one storage.
 ///
@@ -101,7 +99,7 @@ impl<H: Hash> Storage for Pack<H> {
     type Hash = H;
     type Blocks = PackBlocks<H>;
     type Refs = PackRefs<H>;
-    type Sweep = NoSweep<H>;
+    type Sweep = PackSweep<H>;
 
     fn blocks(&self) -> &PackBlocks<H> {
         &self.blocks
@@ -111,8 +109,10 @@ impl<H: Hash> Storage for Pack<H> {
         &self.refs
     }
 
-    fn sweep(&self) -> Option<NoSweep<H>> {
-        None
+    /// Nothing with [`Mode::Read`]: what is pinned here the process that writes does not know.
+    fn sweep(&self) -> Option<PackSweep<H>> {
+        let handle = &self.blocks.0;
+        handle.shared.reader.is_none().then(|| PackSweep(Arc::clone(handle)))
     }
 
     async fn write(&self, blocks: Vec<(H, Bytes)>, update: RefUpdate<H>) -> Result<RefOutcome<H>> {

@@ -23,6 +23,15 @@ enum Sought {
     NotNow,
 }
 
+/// What reading a block from its place came to.
+enum Loaded {
+    Block(Bytes),
+    /// It needs reading that may take long.
+    NotNow,
+    /// Its segment was closed: the block lies elsewhere by now, or was removed.
+    Moved,
+}
+
 impl<H: Hash> Shared<H> {
     pub(crate) async fn find(self: &Arc<Self>, key: H) -> Result<Option<Bytes>> {
         if let Sought::Known(answer) = self.find_now(&key)? {
@@ -71,9 +80,22 @@ impl<H: Hash> Shared<H> {
         })
     }
 
-    /// Returns which of these blocks are there, however long that takes.
-    pub(crate) fn mem_waiting(&self, keys: &[H]) -> Result<Vec<bool>> {
-        let there = |key| Ok(self.locate_waiting(key)?.is_some());
+    /// Returns whether an `add` need not append a block, since it lies where no collection removes it;
+    /// nothing if telling may take long.
+    pub(crate) fn may_rely_on_now(&self, key: &H) -> Result<Option<bool>> {
+        Ok(match self.locate(key, Read::Now)? {
+            Lookup::Found(place) => Some(place.segment >= self.since()),
+            Lookup::Absent => Some(false),
+            Lookup::NotNow => None,
+        })
+    }
+
+    /// Returns which of these blocks an `add` need not append, however long that takes.
+    pub(crate) fn may_rely_on(&self, keys: &[H]) -> Result<Vec<bool>> {
+        let there = |key| {
+            let place = self.locate_waiting(key)?;
+            Ok(place.is_some_and(|place| place.segment >= self.since()))
+        };
         keys.iter().map(there).collect()
     }
 
@@ -82,10 +104,11 @@ impl<H: Hash> Shared<H> {
         if let Some(block) = self.cache.get(key) {
             return Ok(Sought::Known(Some(block)));
         }
+        let removals = self.removals();
         Ok(match self.locate(key, Read::Now)? {
-            Lookup::Found(place) => match self.load(key, place, Read::Now)? {
-                Some(block) => Sought::Known(Some(block)),
-                None => Sought::NotNow,
+            Lookup::Found(place) => match self.load(key, place, Read::Now, removals)? {
+                Loaded::Block(block) => Sought::Known(Some(block)),
+                Loaded::NotNow | Loaded::Moved => Sought::NotNow,
             },
             Lookup::Absent => Sought::Known(None),
             Lookup::NotNow => Sought::NotNow,
@@ -93,18 +116,34 @@ impl<H: Hash> Shared<H> {
     }
 
     fn find_waiting(&self, key: &H) -> Result<Option<Bytes>> {
-        let place = self.locate_waiting(key)?;
-        Ok(place.map(|place| self.load(key, place, Read::Wait)).transpose()?.flatten())
+        let mut before = None;
+        loop {
+            let removals = self.removals();
+            let Some(place) = self.locate_waiting(key)? else { return Ok(None) };
+            if let Loaded::Block(block) = self.load(key, place, Read::Wait, removals)? {
+                return Ok(Some(block));
+            }
+            // The runs name no segment that was closed, so another look finds another place.
+            if before.replace(place) == Some(place) {
+                let name = FileKind::Segment.file_name(place.segment);
+                let fault = Fault::Damaged("the index names it, and it is not there");
+                return Err(PackError::fault(&name, place.offset.into())(fault).into());
+            }
+        }
     }
 
     /// Finds blocks, each of which has a number, in the order in which they lie in the files.
     fn find_in_order(&self, keys: &[(usize, H)]) -> Result<Vec<(usize, Option<Bytes>)>> {
+        let removals = self.removals();
         let placed = keys.iter().map(|(index, key)| Ok((self.locate_waiting(key)?, *index, *key)));
         let mut placed = placed.collect::<Result<Vec<_>>>()?;
         placed.sort_unstable_by_key(|(place, index, _)| (*place, *index));
         let found = placed.into_iter().map(|(place, index, key)| {
-            let block = place.map(|place| self.load(&key, place, Read::Wait)).transpose()?;
-            Ok((index, block.flatten()))
+            let Some(place) = place else { return Ok((index, None)) };
+            match self.load(&key, place, Read::Wait, removals)? {
+                Loaded::Block(block) => Ok((index, Some(block))),
+                Loaded::NotNow | Loaded::Moved => Ok((index, self.find_waiting(&key)?)),
+            }
         });
         found.collect()
     }
@@ -124,26 +163,27 @@ impl<H: Hash> Shared<H> {
         }
     }
 
-    /// Reads a block; nothing if it has to wait for that and must not.
-    fn load(&self, key: &H, place: Place, read: Read) -> PackResult<Option<Bytes>> {
+    /// Reads a block from its place; `removals` is how often blocks had been removed before that was
+    /// looked up.
+    fn load(&self, key: &H, place: Place, read: Read, removals: u64) -> PackResult<Loaded> {
         let head = RecordHeader::LENGTH + H::LENGTH;
         let length = place.length as usize;
         if !self.is_written(place) {
             let core = self.core.lock();
             let start = u64::from(place.offset) + head as u64;
             if let Some(block) = core.tail.read(place.segment, start, length) {
-                return Ok(Some(block.into()));
+                return Ok(Loaded::Block(block.into()));
             }
             // It was written meanwhile.
         }
         let name = || FileKind::Segment.file_name(place.segment);
         let failed = |fault| PackError::fault(&name(), place.offset.into())(fault);
-        let Some(file) = self.index.segment(place.segment) else {
-            return Err(failed(Fault::Damaged("the index names it, and it is not there")));
-        };
+        let Some(file) = self.index.segment(place.segment) else { return Ok(Loaded::Moved) };
         let mut bytes = vec![0; head + length];
         match read {
-            Read::Now if !file.read_now(&mut bytes, place.offset.into()) => return Ok(None),
+            Read::Now if !file.read_now(&mut bytes, place.offset.into()) => {
+                return Ok(Loaded::NotNow);
+            }
             Read::Now => {}
             Read::Wait => read_exact_at(&*file, &mut bytes, place.offset.into())
                 .map_err(PackError::io(format!("read block {key} from {}", name())))?,
@@ -151,7 +191,11 @@ impl<H: Hash> Shared<H> {
         check_record::<H>(key, length, &bytes).map_err(failed)?;
         let block = Bytes::from(bytes).slice(head..);
         self.cache.insert(*key, block.clone());
-        Ok(Some(block))
+        if self.removals() != removals {
+            // It may have been removed meanwhile, from the cache before it was there.
+            self.cache.remove(key);
+        }
+        Ok(Loaded::Block(block))
     }
 }
 

@@ -263,7 +263,7 @@ impl<H: Hash> Recovery<H> {
         if goes_on {
             let state = state(&shared.settings);
             files.write_manifest(Manifest { state, ..files.manifest.clone() })?;
-            files.remove_strays();
+            files.remove_strays(&shared.building);
         } else {
             adopt(&shared, &mut files)?;
         }
@@ -312,7 +312,8 @@ fn adopt<H: Hash>(shared: &Shared<H>, files: &mut Files<H>) -> Result<()> {
     shared.index.rotate();
     let (places, runs) = (shared.index.sealing(), shared.index.runs());
     let next = shared.next_file();
-    let seal = Seal { next, places: &places, runs: &runs, table: &table, after, oldest };
+    let building = &*shared.building;
+    let seal = Seal { next, places: &places, runs: &runs, table: &table, after, oldest, building };
     let sealed = files.rotate(&seal, &mut || shared.next_file(), &shared.settings)?;
     shared.index.add_segment(next, sealed.file);
     shared.index.sealed(sealed.runs);

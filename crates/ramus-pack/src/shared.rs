@@ -10,7 +10,9 @@ use crate::cache::Cache;
 use crate::derived::Derived;
 use crate::index::{Index, Place};
 use crate::options::{Durability, Settings};
+use crate::protection::Protection;
 use crate::reader::Reader;
+use crate::reclaim::Building;
 use crate::writer::core::{Core, Need, Visible, Wait};
 use crate::writer::pump;
 
@@ -32,6 +34,15 @@ pub(crate) struct Shared<H: Hash> {
     pub(crate) hub: Hub<RefName, H>,
     /// Follows the writer, if that is another process.
     pub(crate) reader: Option<Reader<H>>,
+    pub(crate) protection: Arc<Protection<H>>,
+    pub(crate) building: Arc<Building>,
+    /// While a collection runs, the segment that it began with; it removes blocks of older ones only.
+    /// 0 if none runs.
+    since: AtomicU32,
+    /// How often blocks were removed.
+    removals: AtomicU64,
+    /// Whether something was removed that is still on disk.
+    pub(crate) has_dead: AtomicBool,
     closed: AtomicBool,
     /// A number that no file has yet.
     next_file: AtomicU32,
@@ -62,6 +73,11 @@ impl<H: Hash> Shared<H> {
             visible: Mutex::new(visible),
             hub,
             reader: None,
+            protection: Arc::new(Protection::new()),
+            building: Arc::default(),
+            since: AtomicU32::new(0),
+            removals: AtomicU64::new(0),
+            has_dead: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             next_file: AtomicU32::new(next_file),
             written: AtomicU64::new(written),
@@ -99,6 +115,29 @@ impl<H: Hash> Shared<H> {
         match self.settings.options.durability {
             Durability::Sync => Need::Synced,
             Durability::Os => Need::Written,
+        }
+    }
+
+    /// Returns the oldest segment whose blocks an `add` may rely on.
+    pub(crate) fn since(&self) -> u32 {
+        self.since.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn set_since(&self, segment: u32) {
+        self.since.store(segment, Ordering::SeqCst);
+    }
+
+    /// Returns how often blocks were removed.
+    pub(crate) fn removals(&self) -> u64 {
+        self.removals.load(Ordering::SeqCst)
+    }
+
+    /// Forgets blocks that are not in the index any more: also what a reader is about to remember, who
+    /// compares this count with the one from before it looked for the place.
+    pub(crate) fn forget(&self, keys: &[H]) {
+        self.removals.fetch_add(1, Ordering::SeqCst);
+        for key in keys {
+            self.cache.remove(key);
         }
     }
 
@@ -161,7 +200,7 @@ impl<H: Hash> Shared<H> {
 
     /// Tells that the writer has ended.
     pub(crate) fn ended(&self, result: &Result<()>) {
-        let (closers, waiting) = {
+        let (closers, waiting, jobs) = {
             let mut core = self.core.lock();
             if core.ended.is_some() {
                 return;
@@ -171,11 +210,15 @@ impl<H: Hash> Shared<H> {
             }
             core.stop = true;
             core.ended = Some(result.clone());
-            (std::mem::take(&mut core.closers), std::mem::take(&mut core.waiting))
+            let closers = std::mem::take(&mut core.closers);
+            (closers, std::mem::take(&mut core.waiting), std::mem::take(&mut core.jobs))
         };
         self.idle.notify_all();
         for waiter in waiting {
             waiter.tell(Err(Error::closed()));
+        }
+        for job in jobs {
+            job.refuse(Error::closed());
         }
         for closer in closers {
             // Whoever does not wait any more does not ask.

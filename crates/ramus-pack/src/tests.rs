@@ -2,6 +2,7 @@
 
 mod adopt;
 mod check;
+mod collect;
 mod crash;
 mod damage;
 mod derived;

@@ -10,6 +10,7 @@ use ramus_core::{Error, ErrorKind, Hash, Outcome, RefOutcome, RefUpdate, Result}
 
 use crate::format::record::{Kind, RecordHeader};
 use crate::index::Place;
+use crate::protection::Pinned;
 use crate::read::blocking;
 use crate::shared::Shared;
 use crate::writer::core::{Core, Need, Wait};
@@ -35,7 +36,7 @@ impl<H: Hash> Shared<H> {
     pub(crate) async fn add_many(self: &Arc<Self>, blocks: Vec<(H, Bytes)>) -> Result<()> {
         self.ensure_open()?;
         check_sizes(&blocks)?;
-        let prepared = self.prepare(blocks).await?;
+        let prepared = self.prepare(blocks, None).await?;
         self.feed(&prepared).await
     }
 
@@ -62,17 +63,24 @@ impl<H: Hash> Shared<H> {
         self.ensure_open()?;
         update.check(&Self::limits())?;
         check_sizes(&blocks)?;
-        let mut prepared = self.prepare(blocks).await?;
+        // What it relies on without appending it is pinned before it is looked for.
+        let mut pins = Vec::new();
+        let named = named_elsewhere(&blocks, &update);
+        if !named.is_empty() {
+            pins.push(self.protection.pin(named.clone()));
+        }
+        let mut prepared = self.prepare(blocks, Some(&mut pins)).await?;
         let bytes: usize = prepared.iter().map(|block| block.block.len()).sum();
         if bytes > self.settings.write_bytes {
             // A batch is kept small; the update still waits for one sync.
+            pins.push(self.protection.pin(names(&prepared)));
             self.feed(&prepared).await?;
             prepared.clear();
         }
-        let absent = self.first_absent(&prepared, &update).await?;
+        let absent = self.first_absent(&named).await?;
         let mut update = update;
         loop {
-            match self.append(&prepared, update, absent)? {
+            match self.append(&prepared, update, absent, &mut pins)? {
                 Appended::Judged(outcome, wait) => {
                     self.wait(wait).await?;
                     return Ok(outcome);
@@ -90,6 +98,7 @@ impl<H: Hash> Shared<H> {
         blocks: &[Prepared<H>],
         update: RefUpdate<H>,
         absent: Option<H>,
+        pins: &mut Vec<Pinned<H>>,
     ) -> Result<Appended<H>> {
         let need = self.need();
         let mut core = self.core.lock();
@@ -109,7 +118,12 @@ impl<H: Hash> Shared<H> {
         for block in blocks {
             self.push(&mut core, block);
         }
+        let before = core.end();
         let (outcome, wait) = core.judge(update, need);
+        if core.end() == before && !blocks.is_empty() {
+            // No change names them, and they are kept until the answer.
+            pins.push(self.protection.pin(names(blocks)));
+        }
         Ok(Appended::Judged(outcome, wait))
     }
 
@@ -142,20 +156,43 @@ impl<H: Hash> Shared<H> {
     /// Appends a block, if it is not there already.
     fn push(&self, core: &mut Core<H>, block: &Prepared<H>) {
         let Prepared { key, header, block } = block;
-        if self.index.in_memory(key).is_none() {
+        let since = self.since();
+        if self.index.in_memory(key).is_none_or(|place| place.segment < since) {
             let offset = core.tail.push(header, key.as_bytes(), block);
             let length = u32::try_from(block.len()).expect("the size of a block was checked");
             self.index.insert(*key, Place { segment: core.tail.segment(), offset, length });
         }
     }
 
-    /// Encodes the blocks that are not there yet.
-    async fn prepare(self: &Arc<Self>, blocks: Vec<(H, Bytes)>) -> Result<Vec<Prepared<H>>> {
+    /// Encodes the blocks that are not there yet, or only where a collection may remove them. Those that
+    /// are there are pinned, if there is somewhere to keep pins.
+    async fn prepare(
+        self: &Arc<Self>,
+        blocks: Vec<(H, Bytes)>,
+        pins: Option<&mut Vec<Pinned<H>>>,
+    ) -> Result<Vec<Prepared<H>>> {
         let mut prepared = Vec::with_capacity(blocks.len());
-        let mut unsure = Vec::new();
+        let there = self.prepare_absent(blocks, &mut prepared).await?;
+        if let Some(pins) = pins
+            && !there.is_empty()
+        {
+            pins.push(self.protection.pin(there.iter().map(|(key, _)| *key).collect()));
+            // Between the look and the pin they may have been removed.
+            self.prepare_absent(there, &mut prepared).await?;
+        }
+        Ok(prepared)
+    }
+
+    /// Encodes those of the blocks that have to be appended, and returns the others.
+    async fn prepare_absent(
+        self: &Arc<Self>,
+        blocks: Vec<(H, Bytes)>,
+        prepared: &mut Vec<Prepared<H>>,
+    ) -> Result<Vec<(H, Bytes)>> {
+        let (mut there, mut unsure) = (Vec::new(), Vec::new());
         for (key, block) in blocks {
-            match self.mem_now(&key)? {
-                Some(true) => {}
+            match self.may_rely_on_now(&key)? {
+                Some(true) => there.push((key, block)),
                 Some(false) => prepared.push(Prepared::new(key, block)),
                 None => unsure.push((key, block)),
             }
@@ -163,27 +200,38 @@ impl<H: Hash> Shared<H> {
         if !unsure.is_empty() {
             let keys: Vec<_> = unsure.iter().map(|(key, _)| *key).collect();
             let shared = Arc::clone(self);
-            let there = blocking(move || shared.mem_waiting(&keys)).await?;
-            let fresh = unsure.into_iter().zip(there).filter(|(_, there)| !there);
-            prepared.extend(fresh.map(|((key, block), _)| Prepared::new(key, block)));
+            let found = blocking(move || shared.may_rely_on(&keys)).await?;
+            for ((key, block), found) in unsure.into_iter().zip(found) {
+                if found {
+                    there.push((key, block));
+                } else {
+                    prepared.push(Prepared::new(key, block));
+                }
+            }
         }
-        Ok(prepared)
+        Ok(there)
     }
 
-    /// Returns the first block that the update names and that is neither there nor among these.
-    async fn first_absent(
-        self: &Arc<Self>,
-        blocks: &[Prepared<H>],
-        update: &RefUpdate<H>,
-    ) -> Result<Option<H>> {
-        let brought: HashSet<H, DigestHash> = blocks.iter().map(|block| block.key).collect();
-        for key in update.edits.values().filter_map(|edit| edit.set) {
-            if !brought.contains(&key) && !self.mem(key).await? {
-                return Ok(Some(key));
+    /// Returns the first of these blocks that is not there.
+    async fn first_absent(self: &Arc<Self>, named: &[H]) -> Result<Option<H>> {
+        for key in named {
+            if !self.mem(*key).await? {
+                return Ok(Some(*key));
             }
         }
         Ok(None)
     }
+}
+
+/// Returns the blocks that an update names and that are not brought with it.
+fn named_elsewhere<H: Hash>(blocks: &[(H, Bytes)], update: &RefUpdate<H>) -> Vec<H> {
+    let brought: HashSet<H, DigestHash> = blocks.iter().map(|(key, _)| *key).collect();
+    let named = update.edits.values().filter_map(|edit| edit.set);
+    named.filter(|key| !brought.contains(key)).collect()
+}
+
+fn names<H: Hash>(blocks: &[Prepared<H>]) -> Vec<H> {
+    blocks.iter().map(|block| block.key).collect()
 }
 
 impl<H: Hash> Prepared<H> {

@@ -17,7 +17,7 @@
 //! | 8 | everything before this place of the active segment is durable; where it ends, if closed |
 //! | 4 | number of files |
 //!
-//! and of each file, 32 bytes:
+//! and of each file, 40 bytes:
 //!
 //! | bytes | what |
 //! |---|---|
@@ -27,6 +27,7 @@
 //! | 8 | length; of a segment, where its last batch ends |
 //! | 8 | of a segment its first batch, of changes the first sequence, of refs the sequence, of an index how many entries |
 //! | 8 | of a segment the batch after its last, of changes the last sequence, of others 0 |
+//! | 8 | of a segment how many of its blocks do not count, because they were collected; of others 0 |
 //!
 //! and at the end 4 bytes, the checksum of everything before.
 //!
@@ -69,6 +70,7 @@ pub(crate) struct FileEntry {
     pub(crate) length: u64,
     pub(crate) first: u64,
     pub(crate) last: u64,
+    pub(crate) dead: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -171,7 +173,7 @@ impl Manifest {
 }
 
 impl FileEntry {
-    const LENGTH: usize = 32;
+    const LENGTH: usize = 40;
 
     pub(crate) fn name(&self) -> String {
         self.kind.file_name(self.number)
@@ -180,7 +182,7 @@ impl FileEntry {
     fn encode(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(&[self.kind.code(), 0, 0, 0]);
         bytes.extend_from_slice(&self.number.to_le_bytes());
-        for number in [self.length, self.first, self.last] {
+        for number in [self.length, self.first, self.last, self.dead] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
     }
@@ -197,6 +199,7 @@ impl FileEntry {
             length: reader.u64()?,
             first: reader.u64()?,
             last: reader.u64()?,
+            dead: reader.u64()?,
         })
     }
 }

@@ -1,12 +1,13 @@
 //! Keeps the runs few: at most [`RUNS_MAX`], each at least twice as large as all newer ones together
 //! where that number allows it. So a key is rewritten about as often as the logarithm of their number.
 
-use std::iter::Peekable;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::vec::IntoIter;
 
-use super::Place;
-use super::run::Run;
+use super::groups::Groups;
+use super::run::{Entry, Run};
+use super::write::write;
+use crate::disk::Disk;
 use crate::error::PackResult;
 
 /// The most runs that are kept, and that a look-up asks.
@@ -26,49 +27,44 @@ pub(crate) fn due(runs: &[Arc<Run>]) -> usize {
     if due > 1 { due } else { 0 }
 }
 
-/// Returns the entries of some runs in key order; of a key that several have, that of the first.
-pub(crate) fn merged(runs: &[Arc<Run>]) -> impl Iterator<Item = PackResult<(Vec<u8>, Place)>> {
-    let mut sources: Vec<_> = runs.iter().map(|run| Source::new(Arc::clone(run))).collect();
-    std::iter::from_fn(move || next(&mut sources).transpose())
+/// A run in place of some, and how many entries of each segment it leaves out.
+#[derive(Debug)]
+pub(crate) struct Merged {
+    pub(crate) run: Run,
+    pub(crate) left_out: BTreeMap<u32, u64>,
 }
 
-fn next(sources: &mut [Source]) -> PackResult<Option<(Vec<u8>, Place)>> {
-    let mut least: Option<Vec<u8>> = None;
-    for source in &mut *sources {
-        if let Some((key, _)) = source.peek()?
-            && least.as_ref().is_none_or(|least| key < least)
-        {
-            least = Some(key.clone());
-        }
+/// Makes one run of some, which come newest first; of a key that several have it has the first entry.
+///
+/// What was removed stays in it, and stays removed: only a collection that is finished leaves it out,
+/// all of it at once.
+pub(crate) fn merge(
+    disk: &dyn Disk,
+    number: u32,
+    key_length: usize,
+    runs: &[Arc<Run>],
+) -> PackResult<Merged> {
+    let count = runs.iter().map(|run| run.entries()).sum::<u64>();
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    let (mut groups, mut dead, mut ordinal) = (Groups::new(runs), Vec::new(), 0);
+    let mut left_out = BTreeMap::new();
+    let entries = std::iter::from_fn(|| {
+        let group = groups.next().transpose()?;
+        Some(group.map(|group| {
+            for Entry { place, .. } in &group[1..] {
+                *left_out.entry(place.segment).or_default() += 1;
+            }
+            let Entry { key, place, is_dead } = group.into_iter().next().expect("none is empty");
+            if is_dead {
+                dead.push(ordinal);
+            }
+            ordinal += 1;
+            (key, place)
+        }))
+    });
+    let run = write(disk, number, key_length, count, entries)?;
+    for ordinal in dead {
+        run.kill(ordinal);
     }
-    let Some(least) = least else { return Ok(None) };
-    let mut first = None;
-    for source in sources {
-        if source.peek()?.is_some_and(|(key, _)| *key == least) {
-            let taken = source.entries.next().map(|(_, place)| place);
-            first = first.or(taken);
-        }
-    }
-    Ok(first.map(|place| (least, place)))
-}
-
-/// The entries of one run, page by page.
-struct Source {
-    run: Arc<Run>,
-    page: usize,
-    entries: Peekable<IntoIter<(Vec<u8>, Place)>>,
-}
-
-impl Source {
-    fn new(run: Arc<Run>) -> Self {
-        Self { run, page: 0, entries: Vec::new().into_iter().peekable() }
-    }
-
-    fn peek(&mut self) -> PackResult<Option<&(Vec<u8>, Place)>> {
-        while self.entries.peek().is_none() && self.page < self.run.pages() {
-            self.entries = self.run.page(self.page)?.into_iter().peekable();
-            self.page += 1;
-        }
-        Ok(self.entries.peek())
-    }
+    Ok(Merged { run, left_out })
 }

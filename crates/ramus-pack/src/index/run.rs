@@ -25,7 +25,8 @@
 //! A look-up asks the filter, finds the page by the first keys, which are in memory like the filter,
 //! reads that page, and searches in it.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::filter::{BLOCK_BYTES, Filter};
 use super::{Place, Read};
@@ -35,11 +36,11 @@ use crate::format::manifest::FileKind;
 use crate::format::{Fault, Reader, VERSION, check_version, checksum};
 
 const MAGIC: &[u8; 8] = b"RamusIdx";
-const HEADER: usize = 64;
-const PAGE: usize = 4096;
-const PAGE_ENTRIES: usize = PAGE - 4;
+pub(super) const HEADER: usize = 64;
+pub(super) const PAGE: usize = 4096;
+pub(super) const PAGE_ENTRIES: usize = PAGE - 4;
 /// What an entry holds besides its key, in bytes.
-const PLACE: usize = 12;
+pub(super) const PLACE: usize = 12;
 
 /// A run that can be searched.
 #[derive(Debug)]
@@ -52,6 +53,17 @@ pub(crate) struct Run {
     /// The first key of each page, one after the other.
     firsts: Vec<u8>,
     filter: Filter,
+    /// A bit for each entry whose block was removed; there once one was. It is in memory alone.
+    dead: OnceLock<Box<[AtomicU64]>>,
+}
+
+/// An entry of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) key: Vec<u8>,
+    pub(crate) place: Place,
+    /// The block was removed.
+    pub(crate) is_dead: bool,
 }
 
 /// What looking for a key came to.
@@ -97,7 +109,8 @@ impl Run {
         let filter = Filter::of_bytes(filter_bytes)
             .ok_or_else(|| none(Fault::Damaged("the length of its filter cannot be")))?;
         let entries = header.entries;
-        Ok(Self { number, file, key_length, entries, pages, firsts: first_keys, filter })
+        let (firsts, dead) = (first_keys, OnceLock::new());
+        Ok(Self { number, file, key_length, entries, pages, firsts, filter, dead })
     }
 
     pub(crate) const fn entries(&self) -> u64 {
@@ -123,17 +136,44 @@ impl Run {
             Read::Wait => self.read_page(page, &mut bytes)?,
         }
         self.check_page(page, &bytes)?;
-        Ok(self.search(key, page, &bytes))
+        let live = self.search(key, page, &bytes).filter(|(ordinal, _)| !self.is_dead(*ordinal));
+        Ok(live.map_or(Lookup::Absent, |(_, place)| Lookup::Found(place)))
     }
 
-    /// Returns the entries of a page, with their keys.
-    pub(crate) fn page(&self, page: usize) -> PackResult<Vec<(Vec<u8>, Place)>> {
+    /// Returns which entry a block has, unless it was removed, and its place. It may wait.
+    pub(crate) fn ordinal(&self, key: &[u8]) -> PackResult<Option<(u64, Place)>> {
+        if !self.filter.may_have(key) {
+            return Ok(None);
+        }
+        let Some(page) = self.page_of(key) else { return Ok(None) };
+        let mut bytes = [0; PAGE];
+        self.read_page(page, &mut bytes)?;
+        self.check_page(page, &bytes)?;
+        Ok(self.search(key, page, &bytes).filter(|(ordinal, _)| !self.is_dead(*ordinal)))
+    }
+
+    /// Removes the block of an entry.
+    pub(crate) fn kill(&self, ordinal: u64) {
+        let words = || (0..self.entries.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
+        if let Some(word) = self.dead.get_or_init(words).get(word_of(ordinal)) {
+            word.fetch_or(1 << (ordinal % 64), Ordering::SeqCst);
+        }
+    }
+
+    fn is_dead(&self, ordinal: u64) -> bool {
+        let word = self.dead.get().and_then(|words| words.get(word_of(ordinal)));
+        word.is_some_and(|word| word.load(Ordering::SeqCst) >> (ordinal % 64) & 1 == 1)
+    }
+
+    /// Returns the entries of a page.
+    pub(crate) fn page(&self, page: usize) -> PackResult<Vec<Entry>> {
         let mut bytes = [0; PAGE];
         self.read_page(page, &mut bytes)?;
         self.check_page(page, &bytes)?;
         let entry = |index| {
             let (key, place) = self.entry(&bytes, index);
-            (key.to_vec(), place)
+            let is_dead = self.is_dead(self.ordinal_of(page, index));
+            Entry { key: key.to_vec(), place, is_dead }
         };
         Ok((0..self.entries_of(page)).map(entry).collect())
     }
@@ -170,18 +210,22 @@ impl Run {
         Err(PackError::fault(&self.name(), page_start(page))(fault))
     }
 
-    fn search(&self, key: &[u8], page: usize, bytes: &[u8; PAGE]) -> Lookup {
+    fn search(&self, key: &[u8], page: usize, bytes: &[u8; PAGE]) -> Option<(u64, Place)> {
         let (mut low, mut high) = (0, self.entries_of(page));
         while low < high {
             let middle = usize::midpoint(low, high);
             let (found, place) = self.entry(bytes, middle);
             match found.cmp(key) {
-                std::cmp::Ordering::Equal => return Lookup::Found(place),
+                std::cmp::Ordering::Equal => return Some((self.ordinal_of(page, middle), place)),
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Greater => high = middle,
             }
         }
-        Lookup::Absent
+        None
+    }
+
+    fn ordinal_of(&self, page: usize, index: usize) -> u64 {
+        (page * per_page(self.key_length) + index) as u64
     }
 
     fn entries_of(&self, page: usize) -> usize {
@@ -204,120 +248,18 @@ impl Run {
     }
 }
 
-/// Writes the entries, which come in key order, as a run, and makes it durable.
-///
-/// There are at least one of them and at most `entries_max`.
-pub(crate) fn write<K: AsRef<[u8]>>(
-    disk: &dyn Disk,
-    number: u32,
-    key_length: usize,
-    entries_max: usize,
-    entries: impl Iterator<Item = PackResult<(K, Place)>>,
-) -> PackResult<Run> {
-    let name = FileKind::Index.file_name(number);
-    let file = disk.create(&name).map_err(PackError::io(format!("make {name}")))?;
-    let mut writer = Writer::new(&*file, number, key_length, entries_max);
-    for entry in entries {
-        let (key, place) = entry?;
-        writer.add(key.as_ref(), place).map_err(PackError::io(format!("write {name}")))?;
-    }
-    writer.finish().map_err(PackError::io(format!("write {name}")))?;
-    file.sync().map_err(PackError::sync(format!("sync {name}")))?;
-    Run::open(disk, number, key_length)
-}
-
-struct Writer<'a> {
-    file: &'a dyn DiskFile,
-    number: u32,
-    key_length: usize,
-    entries: u64,
-    /// Whole pages before the one that is being filled.
-    pages: usize,
-    page: Vec<u8>,
-    firsts: Vec<u8>,
-    filter: Filter,
-    /// Pages that are not written yet.
-    buffer: Vec<u8>,
-    /// Where they go.
-    end: u64,
-}
-
-impl<'a> Writer<'a> {
-    /// So many bytes of pages are written at once.
-    const BUFFER: usize = 64 * PAGE;
-
-    fn new(file: &'a dyn DiskFile, number: u32, key_length: usize, entries_max: usize) -> Self {
-        let filter = Filter::for_keys(entries_max);
-        let (page, firsts, buffer) = (Vec::new(), Vec::new(), Vec::new());
-        let (entries, pages, end) = (0, 0, HEADER as u64);
-        Self { file, number, key_length, entries, pages, page, firsts, filter, buffer, end }
-    }
-
-    fn add(&mut self, key: &[u8], place: Place) -> std::io::Result<()> {
-        if self.page.is_empty() {
-            self.firsts.extend_from_slice(key);
-        }
-        self.filter.insert(key);
-        self.page.extend_from_slice(key);
-        for number in [place.segment, place.offset, place.length] {
-            self.page.extend_from_slice(&number.to_le_bytes());
-        }
-        self.entries += 1;
-        if self.page.len() / (self.key_length + PLACE) == per_page(self.key_length) {
-            self.end_page();
-        }
-        if self.buffer.len() >= Self::BUFFER { self.write_pages() } else { Ok(()) }
-    }
-
-    fn end_page(&mut self) {
-        self.page.resize(PAGE_ENTRIES, 0);
-        let sum = page_checksum(self.number, self.pages, &self.page);
-        self.buffer.append(&mut self.page);
-        self.buffer.extend_from_slice(&sum.to_le_bytes());
-        self.pages += 1;
-    }
-
-    fn write_pages(&mut self) -> std::io::Result<()> {
-        self.file.write_all_at(&self.buffer, self.end)?;
-        self.end += self.buffer.len() as u64;
-        self.buffer.clear();
-        Ok(())
-    }
-
-    fn finish(mut self) -> std::io::Result<()> {
-        if !self.page.is_empty() {
-            self.end_page();
-        }
-        self.write_pages()?;
-        self.file.write_all_at(&self.firsts, self.end)?;
-        let filter = self.end + self.firsts.len() as u64;
-        self.file.write_all_at(self.filter.as_bytes(), filter)?;
-        let small = |length: usize| u32::try_from(length).map_err(std::io::Error::other);
-        let header = Header {
-            number: self.number,
-            key_length: small(self.key_length)?,
-            pages: small(self.pages)?,
-            entries: self.entries,
-            filter_length: small(self.filter.as_bytes().len())?,
-            firsts: checksum(&[&self.firsts]),
-            filter: checksum(&[self.filter.as_bytes()]),
-        };
-        self.file.write_all_at(&header.encode(), 0)
-    }
-}
-
-struct Header {
-    number: u32,
-    key_length: u32,
-    pages: u32,
-    entries: u64,
-    filter_length: u32,
-    firsts: u32,
-    filter: u32,
+pub(super) struct Header {
+    pub(super) number: u32,
+    pub(super) key_length: u32,
+    pub(super) pages: u32,
+    pub(super) entries: u64,
+    pub(super) filter_length: u32,
+    pub(super) firsts: u32,
+    pub(super) filter: u32,
 }
 
 impl Header {
-    fn encode(&self) -> [u8; HEADER] {
+    pub(super) fn encode(&self) -> [u8; HEADER] {
         let mut bytes = [0; HEADER];
         bytes[..8].copy_from_slice(MAGIC);
         bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
@@ -367,7 +309,11 @@ impl Header {
     }
 }
 
-const fn per_page(key_length: usize) -> usize {
+fn word_of(ordinal: u64) -> usize {
+    usize::try_from(ordinal / 64).unwrap_or(usize::MAX)
+}
+
+pub(super) const fn per_page(key_length: usize) -> usize {
     PAGE_ENTRIES / (key_length + PLACE)
 }
 
@@ -375,7 +321,7 @@ const fn page_start(page: usize) -> u64 {
     (HEADER + page * PAGE) as u64
 }
 
-fn page_checksum(run: u32, page: usize, entries: &[u8]) -> u32 {
+pub(super) fn page_checksum(run: u32, page: usize, entries: &[u8]) -> u32 {
     let page = u32::try_from(page).unwrap_or(u32::MAX);
     checksum(&[&run.to_le_bytes(), &page.to_le_bytes(), entries])
 }

@@ -6,6 +6,8 @@ use ramus_testkit::{Campaign, run};
 
 use super::sim::{Random, SimDisk};
 use super::work::{History, open, settings};
+use crate::format::manifest::{FileKind, Manifest};
+use crate::writer::files::MANIFEST;
 use crate::{Damaged, Durability, Pack};
 
 /// Trials per unit of scale.
@@ -109,15 +111,30 @@ async fn look(files: Files, history: &History, context: &str) -> bool {
     }
 }
 
+/// Returns files whose active segment has a batch, and its name.
+async fn files_with_an_active_batch() -> (Files, History, String) {
+    for seed in 3.. {
+        let (files, history) = some_files(seed).await;
+        // What was collected is copied into segments of later numbers.
+        let manifest = files.iter().find(|(name, _)| name == MANIFEST).expect("a manifest");
+        let active = Manifest::decode(&manifest.1).expect("it is sound").active;
+        let name = FileKind::Segment.file_name(active);
+        let has_batch =
+            files.iter().any(|(file, bytes)| *file == name && bytes[64..].starts_with(b"RmBt"));
+        if has_batch {
+            return (files, history, name);
+        }
+    }
+    unreachable!("most have one")
+}
+
 #[test]
 fn a_damaged_log_is_refused_with_its_place_and_can_be_read_as_it_was() {
     run(async {
-        let (mut files, history) = some_files(3).await;
-        let active = files.iter_mut().rfind(|(name, _)| name.ends_with(".segment"));
-        let (name, bytes) = active.expect("there is a segment");
+        let (mut files, history, name) = files_with_an_active_batch().await;
+        let (_, bytes) = files.iter_mut().find(|(file, _)| *file == name).expect("it is there");
         // The first record of the first batch.
         bytes[64 + 64 + 20] ^= 1;
-        let name = name.clone();
         let disk = SimDisk::of_files(files);
         let error = open(&disk, Durability::Sync).expect_err("it is damaged");
         assert_eq!(error.kind(), ErrorKind::Corrupt);

@@ -13,7 +13,8 @@ use crate::format::head::Head;
 use crate::format::manifest::{FileEntry, FileKind, Manifest, State};
 use crate::format::record::{Kind, RecordHeader};
 use crate::format::segment::SegmentHeader;
-use crate::index::run::{self, Lookup, Run};
+use crate::index::run::{Lookup, Run};
+use crate::index::write::write;
 use crate::index::{Place, Read};
 use crate::scan::{check_records, scan};
 use crate::writer::tail::{Link, Tail};
@@ -122,7 +123,10 @@ fn changes_that_are_taken_back_leave_a_batch_that_is_valid() {
 #[test]
 fn the_manifest() {
     let golden = golden!("manifest");
-    let file = |kind, number, length, first, last| FileEntry { kind, number, length, first, last };
+    let file = |kind, number, length, first, last| {
+        let dead = if kind == FileKind::Segment { 3 } else { 0 };
+        FileEntry { kind, number, length, first, last, dead }
+    };
     let manifest = Manifest {
         hash: "sha1".to_owned(),
         key_length: 20,
@@ -163,7 +167,7 @@ fn an_index() {
     let place = |index: u32| Place { segment: 1, offset: 128 + 10 * index, length: index };
     let disk = SimDisk::default();
     let entries = keys.iter().zip(0..).map(|(key, index)| Ok((key.as_bytes(), place(index))));
-    run::write(&disk, 5, Sha1::LENGTH, keys.len(), entries).expect("write");
+    write(&disk, 5, Sha1::LENGTH, keys.len(), entries).expect("write");
     assert_eq!(disk.files(), [("00000005.index".to_owned(), golden.clone())]);
     let run = Run::open(&disk, 5, Sha1::LENGTH).expect("open");
     assert_eq!(run.size(), golden.len() as u64);

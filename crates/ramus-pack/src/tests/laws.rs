@@ -38,6 +38,7 @@ mod sync {
 
     ramus_testkit::storage_laws!(subject());
     ramus_testkit::derived_laws!(subject());
+    ramus_testkit::sweep_laws!(subject());
 }
 
 mod os_and_small_segments {
@@ -48,4 +49,5 @@ mod os_and_small_segments {
     }
 
     ramus_testkit::storage_laws!(subject());
+    ramus_testkit::sweep_laws!(subject());
 }

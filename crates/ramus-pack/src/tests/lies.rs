@@ -11,6 +11,9 @@ use super::crash::{crash_once, recorded};
 use super::sim::{Op, Random, Recording};
 use super::work::History;
 
+/// What is done to a recording.
+type Change = fn(&mut Recording, &BTreeMap<usize, String>);
+
 /// What is left out: an operation, by its index.
 type Lie = fn(&Recording, &BTreeMap<usize, String>, usize) -> bool;
 
@@ -18,17 +21,27 @@ type Lie = fn(&Recording, &BTreeMap<usize, String>, usize) -> bool;
 const SEEDS: u64 = 12;
 
 fn is_noticed(lie: Lie) {
+    noticed(|recording, names| {
+        let dropped: Vec<_> =
+            (0..recording.log.len()).filter(|at| lie(recording, names, *at)).collect();
+        // Times are numbers of operations, so something has to stay in its place.
+        for at in dropped {
+            recording.log[at] = Op::Nothing;
+        }
+    });
+}
+
+fn is_noticed_if(change: Change) {
+    noticed(change);
+}
+
+fn noticed(change: impl Fn(&mut Recording, &BTreeMap<usize, String>)) {
     run(async {
         for seed in 1..=SEEDS {
             let mut random = Random::new(seed);
             let (mut recording, history) = recorded(&mut random).await;
             let names = recording.names();
-            let dropped: Vec<_> =
-                (0..recording.log.len()).filter(|at| lie(&recording, &names, *at)).collect();
-            // Times are numbers of operations, so something has to stay in its place.
-            for at in dropped {
-                recording.log[at] = Op::Nothing;
-            }
+            change(&mut recording, &names);
             if fails(&recording, &history, &mut random, seed).await {
                 return;
             }
@@ -110,5 +123,36 @@ fn a_directory_that_is_not_synced_after_the_manifest() {
     is_noticed(|recording, _, at| {
         let renamed = at > 0 && matches!(recording.log[at - 1], Op::Rename { .. });
         matches!(recording.log[at], Op::SyncDirectory) && renamed
+    });
+}
+
+/// Returns whether the file of a sync was filled before it was synced for the first time: a collection
+/// copied blocks into it.
+fn is_copy(recording: &Recording, at: usize) -> bool {
+    let Op::SyncFile { file: synced } = recording.log[at] else { return false };
+    let mut writes = recording.log[..at].iter().filter_map(|op| match op {
+        Op::Write { file, bytes, .. } if *file == synced => Some(bytes),
+        _ => None,
+    });
+    is_new(recording, at) && writes.any(|bytes| bytes.starts_with(b"RmBt"))
+}
+
+#[test]
+fn a_copied_segment_that_is_not_synced() {
+    is_noticed(|recording, names, at| {
+        syncs(recording, names, at, ".segment") && is_copy(recording, at)
+    });
+}
+
+#[test]
+fn files_that_are_removed_before_the_manifest_is_in_place() {
+    is_noticed_if(|recording, _| {
+        for at in 0..recording.log.len() {
+            let before = recording.log[..at].iter();
+            let renamed = before.clone().rposition(|op| matches!(op, Op::Rename { .. }));
+            if let (Op::Unlink { .. }, Some(renamed)) = (&recording.log[at], renamed) {
+                recording.log[renamed..=at].rotate_right(1);
+            }
+        }
     });
 }

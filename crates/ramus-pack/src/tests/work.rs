@@ -1,12 +1,12 @@
 //! Random work on a pack, and what has to be true of it after whatever happened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use ramus_core::{
-    AtomicWrite as _, Change, Changes, ContentAddressable as _, Cursor, Hash as _, Outcome,
-    ReadOnly as _, RefName, Sha1, Storage as _, Update,
+    AtomicWrite as _, Change, Changes, ContentAddressable as _, Cursor, Epoch, ErrorKind,
+    Hash as _, Outcome, ReadOnly as _, RefName, Sha1, Storage as _, Sweep as _, Update,
 };
 
 use super::sim::{Random, SimDisk};
@@ -37,13 +37,43 @@ pub(super) struct History {
     /// after which the change was answered.
     pub(super) states: Vec<(BTreeMap<RefName, Sha1>, usize)>,
     pub(super) changes: Vec<Arc<Change<RefName, Sha1>>>,
-    /// What every name of a block stands for, and after which operation it was flushed or named.
-    pub(super) blocks: BTreeMap<Sha1, (Bytes, Option<usize>)>,
+    /// What every name of a block stands for.
+    pub(super) blocks: BTreeMap<Sha1, Known>,
+    /// How many collections have removed something.
+    removals: usize,
+    /// The collection that runs.
+    collection: Option<Collection>,
+}
+
+/// What is known of a block.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) bytes: Bytes,
+    /// After which operation it was flushed or named.
+    pub(super) durable: Option<usize>,
+    /// By which removal it was removed, and at which operation that began.
+    removed: Option<(usize, usize)>,
+}
+
+/// A collection that runs.
+#[derive(Clone, Debug)]
+struct Collection {
+    epoch: Epoch,
+    /// What it will try to remove.
+    names: Vec<Sha1>,
+    /// What was added or named since it began: that has to stay.
+    since: BTreeSet<Sha1>,
+    has_removed: bool,
 }
 
 impl History {
     pub(super) fn new() -> Self {
         Self { states: vec![(BTreeMap::new(), 0)], ..Self::default() }
+    }
+
+    /// Returns how many blocks were not removed.
+    pub(super) fn live(&self) -> usize {
+        self.blocks.values().filter(|known| known.removed.is_none()).count()
     }
 
     /// Does so many random things, each after the one before was answered.
@@ -55,7 +85,7 @@ impl History {
         random: &mut Random,
     ) -> ramus_core::Result<()> {
         for _ in 0..things {
-            match random.below(8) {
+            match random.below(11) {
                 0 => {
                     let block = self.block(random);
                     pack.blocks().add(block).await?;
@@ -64,10 +94,96 @@ impl History {
                     pack.blocks().flush().await?;
                     self.all_durable(disk.recorded());
                 }
+                2..=4 => self.collect(pack, disk, random).await?,
+                5 => self.name_again(pack, disk, random).await?,
                 _ => self.update(pack, disk, random).await?,
             }
         }
         Ok(())
+    }
+
+    /// Does the next part of a collection.
+    async fn collect(
+        &mut self,
+        pack: &Pack,
+        disk: &SimDisk,
+        random: &mut Random,
+    ) -> ramus_core::Result<()> {
+        let sweep = pack.sweep().expect("it can be collected");
+        let Some(mut collection) = self.collection.take() else {
+            let epoch = sweep.begin().await?;
+            // It has synced what was there.
+            self.all_durable(disk.recorded());
+            let refs = &self.states.last().expect("there is a first state").0;
+            let held: BTreeSet<_> = refs.values().copied().collect();
+            let garbage = self.blocks.iter().filter(|(hash, known)| {
+                known.removed.is_none() && !held.contains(hash) && !random.once_in(4)
+            });
+            let names = garbage.map(|(hash, _)| *hash).collect();
+            let (since, has_removed) = (BTreeSet::new(), false);
+            self.collection = Some(Collection { epoch, names, since, has_removed });
+            return Ok(());
+        };
+        if collection.has_removed {
+            // Now and then it is left as it is, and another one begins.
+            if !random.once_in(4) {
+                sweep.finish(collection.epoch).await?;
+            }
+            return Ok(());
+        }
+        let removal = (self.removals, disk.recorded());
+        self.removals += 1;
+        let expected: Vec<_> =
+            collection.names.iter().filter(|name| !collection.since.contains(name)).collect();
+        for name in &expected {
+            self.blocks.entry(**name).and_modify(|known| known.removed = Some(removal));
+        }
+        let removed = sweep.remove_many(collection.epoch, collection.names.clone()).await?;
+        assert_eq!(removed, expected.len(), "what was not added or named since");
+        for name in &collection.names {
+            let there = pack.blocks().mem(name).await?;
+            assert_eq!(there, collection.since.contains(name), "block {name} after a removal");
+        }
+        collection.has_removed = true;
+        self.collection = Some(collection);
+        Ok(())
+    }
+
+    /// Sets a ref to a block that was added at some time, without bringing it; if it was removed, that is
+    /// refused.
+    async fn name_again(
+        &mut self,
+        pack: &Pack,
+        disk: &SimDisk,
+        random: &mut Random,
+    ) -> ramus_core::Result<()> {
+        if self.blocks.is_empty() {
+            return Ok(());
+        }
+        let at = random.below(self.blocks.len());
+        let (name, removed) =
+            self.blocks.iter().nth(at).map(|(name, known)| (*name, known.removed)).unwrap();
+        let update = Update::new(pack.refs().position().await?).with_note("again");
+        let update = update.set(RefName::branch(&format!("b{}", random.below(6)))?, name);
+        if removed.is_some() {
+            let kind = pack.refs().update(update).await.map(drop).map_err(|error| error.kind());
+            // Or the disk fails just then.
+            assert!(kind != Ok(()), "block {name} was removed, and can be named");
+            return if kind == Err(ErrorKind::Missing) {
+                Ok(())
+            } else {
+                Err(ramus_core::Error::new(ErrorKind::Unavailable, "as it was told"))
+            };
+        }
+        self.keep(name);
+        self.apply(pack, disk, Vec::new(), update).await
+    }
+
+    /// Notes that a block has to stay in the collection that runs.
+    fn keep(&mut self, name: Sha1) {
+        if let Some(collection) = &mut self.collection {
+            collection.since.insert(name);
+        }
     }
 
     async fn update(
@@ -89,6 +205,16 @@ impl History {
                 update = update.set(name, hash);
             }
         }
+        self.apply(pack, disk, blocks, update).await
+    }
+
+    async fn apply(
+        &mut self,
+        pack: &Pack,
+        disk: &SimDisk,
+        blocks: Vec<(Sha1, Bytes)>,
+        update: Update<RefName, Sha1>,
+    ) -> ramus_core::Result<()> {
         let id = update.id;
         let Outcome::Applied(at) = pack.write(blocks, update).await? else {
             panic!("nothing is tested, so nothing is refused")
@@ -115,16 +241,26 @@ impl History {
     }
 
     /// Looks which of the blocks that were not durable a kill left: they are durable once the pack is
-    /// open again. The others are gone.
+    /// open again. The others are gone. And what was removed is found again, if that was not finished.
     pub(super) async fn opened(&mut self, pack: &Pack, disk: &SimDisk) -> ramus_core::Result<()> {
-        let unsure = self.blocks.iter().filter(|(_, (_, durable))| durable.is_none());
-        let unsure: Vec<_> = unsure.map(|(hash, _)| *hash).collect();
-        for hash in unsure {
-            if pack.blocks().mem(&hash).await? {
-                self.blocks.entry(hash).and_modify(|(_, durable)| *durable = Some(disk.recorded()));
-            } else {
-                self.blocks.remove(&hash);
+        self.collection = None;
+        let mut gone = Vec::new();
+        for (hash, known) in &mut self.blocks {
+            if known.durable.is_some() && known.removed.is_none() {
+                continue;
             }
+            let there = pack.blocks().mem(hash).await?;
+            match (there, known.removed) {
+                (true, _) => {
+                    known.removed = None;
+                    known.durable.get_or_insert(disk.recorded());
+                }
+                (false, None) => gone.push(*hash),
+                (false, Some(_)) => {}
+            }
+        }
+        for hash in gone {
+            self.blocks.remove(&hash);
         }
         Ok(())
     }
@@ -135,25 +271,39 @@ impl History {
         for (_, answer) in &mut self.states {
             *answer = nothing_done;
         }
-        for (_, durable) in self.blocks.values_mut() {
-            *durable = None;
+        for known in self.blocks.values_mut() {
+            (known.durable, known.removed) = (None, None);
         }
     }
 
     /// Notes that every block that was added is durable after so many operations.
     fn all_durable(&mut self, operations: usize) {
-        for (_, durable) in self.blocks.values_mut() {
-            durable.get_or_insert(operations);
+        for known in self.blocks.values_mut() {
+            known.durable.get_or_insert(operations);
         }
     }
 
+    /// Returns a block that is about to be added: a new one, or one that was there before.
     fn block(&mut self, random: &mut Random) -> Bytes {
+        if !self.blocks.is_empty() && random.once_in(3) {
+            let at = random.below(self.blocks.len());
+            let known = self.blocks.values_mut().nth(at).expect("there are more");
+            if known.removed.take().is_some() {
+                known.durable = None;
+            }
+            let bytes = known.bytes.clone();
+            self.keep(Sha1::of(&bytes));
+            return bytes;
+        }
         let length = if random.once_in(10) { random.below(3000) } else { random.below(200) };
         let seed = random.next();
-        let mut bytes = Random::new(seed);
-        let block: Bytes = (0..length).map(|_| bytes.byte()).collect();
-        self.blocks.entry(Sha1::of(&block)).or_insert((block.clone(), None));
-        block
+        let mut random = Random::new(seed);
+        let bytes: Bytes = (0..length).map(|_| random.byte()).collect();
+        let name = Sha1::of(&bytes);
+        let known = Known { bytes: bytes.clone(), durable: None, removed: None };
+        self.blocks.entry(name).or_insert(known);
+        self.keep(name);
+        bytes
     }
 
     /// Checks that a pack is what this history left after a crash after so many operations: some state
@@ -179,15 +329,24 @@ impl History {
             assert!(block.is_some(), "{name} names {hash}, which is not there");
             assert_eq!(Sha1::of(&block.unwrap_or_default()), *hash, "{name}");
         }
-        for (hash, (block, durable)) in &self.blocks {
+        let mut removals: BTreeMap<usize, BTreeSet<bool>> = BTreeMap::new();
+        for (hash, Known { bytes, durable, removed }) in &self.blocks {
             let found = pack.blocks().find(hash).await?;
-            match durable {
-                Some(durable) if *durable <= operations => {
-                    assert_eq!(found.as_ref(), Some(block), "block {hash} was durable");
+            let there = found.is_some();
+            assert!(found.is_none_or(|found| found == *bytes), "block {hash}");
+            match removed {
+                Some((removal, begun)) if *begun <= operations => {
+                    removals.entry(*removal).or_default().insert(there);
                 }
-                _ => assert!(found.is_none_or(|found| found == *block), "block {hash}"),
+                _ if durable.is_some_and(|durable| durable <= operations) => {
+                    assert!(there, "block {hash} was durable");
+                }
+                _ => {}
             }
         }
+        // What was removed comes back as a whole or not at all.
+        let split: Vec<_> = removals.iter().filter(|(_, there)| there.len() > 1).collect();
+        assert!(split.is_empty(), "removals of which a part is there: {split:?}");
         self.check_log(pack, at).await
     }
 

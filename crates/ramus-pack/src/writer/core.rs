@@ -2,8 +2,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use ramus_core::{
-    Change, Cursor, Error, Hash, KeyChange, Outcome, RefName, RefOutcome, RefUpdate, Refusal,
-    Result, UpdateId,
+    Change, Cursor, Epoch, Error, Hash, KeyChange, Outcome, RefName, RefOutcome, RefUpdate,
+    Refusal, Result, UpdateId,
 };
 use ramus_watch::Log;
 use tokio::sync::oneshot;
@@ -13,6 +13,7 @@ use super::tail::Tail;
 use crate::format::change::{self, RefChange};
 use crate::format::files::Table;
 use crate::format::record::{Kind, RecordHeader};
+use crate::reclaim::{Plan, Reclaimed};
 
 /// What readers of the refs see.
 #[derive(Debug)]
@@ -48,6 +49,8 @@ pub(crate) struct Core<H: Hash> {
     /// Their sequences, by the ids of their updates.
     ids: HashMap<UpdateId, u64>,
     pub(crate) waiting: Vec<Waiter>,
+    /// What a collection asks the writer to do.
+    pub(crate) jobs: VecDeque<Job<H>>,
     /// The number of the last batch that is in the file, and of the last that is durable.
     pub(crate) written: u64,
     pub(crate) synced: u64,
@@ -74,6 +77,20 @@ pub(crate) struct Pending<H: Hash> {
     /// What the refs hold after it.
     table: Table<H>,
 }
+
+/// What a collection asks the writer to do between two batches.
+#[derive(Debug)]
+pub(crate) enum Job<H: Hash> {
+    /// Begin a collection, and with it a new segment.
+    Begin(Answer<Epoch>),
+    Remove(Epoch, Vec<H>, Answer<usize>),
+    /// End a collection, and say what is to be reclaimed, if anything is.
+    Plan(Epoch, Answer<Option<Plan>>),
+    /// Put what was reclaimed in place.
+    Switch(Box<Reclaimed>, Answer<()>),
+}
+
+pub(crate) type Answer<T> = oneshot::Sender<Result<T>>;
 
 /// Somebody who waits for a batch.
 #[derive(Debug)]
@@ -104,6 +121,7 @@ impl<H: Hash> Core<H> {
             pending: VecDeque::new(),
             ids: HashMap::new(),
             waiting: Vec::new(),
+            jobs: VecDeque::new(),
             written: durable,
             synced: durable,
             failed: None,
@@ -226,6 +244,11 @@ impl<H: Hash> Core<H> {
         (changes.collect(), table)
     }
 
+    /// Returns the place of the last change that was appended.
+    pub(crate) const fn end(&self) -> Cursor {
+        self.end
+    }
+
     fn wait_for_pending(&mut self, need: Need) -> Wait {
         let batch = self.pending.back().map(|pending| pending.batch)?;
         self.wait(batch, need)
@@ -245,6 +268,19 @@ impl<H: Hash> Core<H> {
         self.ids.insert(change.id, change.cursor.sequence);
         let (batch, table) = (self.tail.last_number(), self.newest.clone());
         self.pending.push_back(Pending { batch, change, table });
+    }
+}
+
+impl<H: Hash> Job<H> {
+    /// Tells why it was not done.
+    pub(crate) fn refuse(self, error: Error) {
+        // That nobody waits any more is fine.
+        match self {
+            Self::Begin(answer) => drop(answer.send(Err(error))),
+            Self::Remove(_, _, answer) => drop(answer.send(Err(error))),
+            Self::Plan(_, answer) => drop(answer.send(Err(error))),
+            Self::Switch(_, answer) => drop(answer.send(Err(error))),
+        }
     }
 }
 

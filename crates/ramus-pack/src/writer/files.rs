@@ -26,9 +26,12 @@ use crate::format::files::{Table, encode_changes, encode_refs};
 use crate::format::head::Head;
 use crate::format::manifest::{FileEntry, FileKind, Manifest, State};
 use crate::format::segment::SegmentHeader;
-use crate::index::run::{self, Run};
-use crate::index::{Places, merge};
+use crate::index::merge::{self, Merged};
+use crate::index::run::Run;
+use crate::index::write::write;
+use crate::index::{Place, Places};
 use crate::options::{Durability, Settings};
+use crate::reclaim::Building;
 
 pub(crate) const MANIFEST: &str = "manifest";
 pub(crate) const MANIFEST_NEW: &str = "manifest.new";
@@ -81,6 +84,8 @@ pub(crate) struct Seal<'a, H: Hash> {
     /// The place in the log after the segment, and where the log begins.
     pub(crate) after: Cursor,
     pub(crate) oldest: Cursor,
+    /// What is to be left alone.
+    pub(crate) building: &'a Building,
 }
 
 /// What was sealed and what takes its place.
@@ -135,7 +140,7 @@ impl<H: Hash> Files<H> {
         // What counts no more, or does not count after all. After another failure it is not known
         // which manifest is in place, so nothing is removed.
         if sealed.as_ref().map_or_else(PackError::is_full, |_| true) {
-            self.remove_strays();
+            self.remove_strays(seal.building);
         }
         sealed
     }
@@ -150,7 +155,7 @@ impl<H: Hash> Files<H> {
         let disk = Arc::clone(&self.disk);
         let mut files = self.manifest.files.clone();
         self.list_sealed(&mut files);
-        let runs = write_runs(&*disk, seal, numbers)?;
+        let runs = write_runs(&*disk, seal, numbers, &mut files)?;
         files.retain(|file| file.kind != FileKind::Index);
         files.extend(runs.iter().map(|run| index_entry(run)));
         self.write_changes(&mut files, seal)?;
@@ -203,6 +208,7 @@ impl<H: Hash> Files<H> {
                 length: *end,
                 first: header.first_batch,
                 last: *next_batch,
+                dead: 0,
             });
         }
     }
@@ -226,7 +232,7 @@ impl<H: Hash> Files<H> {
     }
 
     /// Removes files of ours that do not count. What cannot be removed now is removed another time.
-    pub(crate) fn remove_strays(&self) {
+    pub(crate) fn remove_strays(&self, building: &Building) {
         let active = (FileKind::Segment, self.active.header.number);
         let counts: HashSet<_> = self
             .manifest
@@ -236,7 +242,8 @@ impl<H: Hash> Files<H> {
             .chain([active])
             .collect();
         for name in self.disk.list().unwrap_or_default() {
-            let ours = FileKind::of_file_name(&name).is_some_and(|file| !counts.contains(&file));
+            let ours = FileKind::of_file_name(&name)
+                .is_some_and(|file| !counts.contains(&file) && !building.has(file));
             if ours || name == MANIFEST_NEW {
                 drop(self.disk.unlink(&name));
             }
@@ -318,12 +325,16 @@ pub(crate) fn write_manifest(disk: &dyn Disk, manifest: &Manifest) -> PackResult
     disk.sync().map_err(PackError::sync(format!("sync {}", disk.place())))
 }
 
-fn write_run<H: Hash>(disk: &dyn Disk, number: u32, places: &Places<H>) -> PackResult<Run> {
-    let mut entries: Vec<_> = places.iter().map(|(key, place)| (*key, *place)).collect();
+/// Writes the run of some blocks, each of which comes once.
+pub(crate) fn write_places<H: Hash>(
+    disk: &dyn Disk,
+    number: u32,
+    entries: &mut [(H, Place)],
+) -> PackResult<Run> {
     entries.sort_unstable_by_key(|(key, _)| *key);
     let count = entries.len();
     let entries = entries.iter().map(|(key, place)| Ok((key.as_bytes(), *place)));
-    run::write(disk, number, H::LENGTH, count, entries)
+    write(disk, number, H::LENGTH, count, entries)
 }
 
 /// Returns the runs that hold the blocks of the segment, too.
@@ -331,25 +342,29 @@ fn write_runs<H: Hash>(
     disk: &dyn Disk,
     seal: &Seal<'_, H>,
     numbers: &mut impl FnMut() -> u32,
+    files: &mut [FileEntry],
 ) -> PackResult<Vec<Arc<Run>>> {
     let mut runs = seal.runs.to_vec();
     if !seal.places.is_empty() {
-        runs.insert(0, Arc::new(write_run(disk, numbers(), seal.places)?));
+        let mut places: Vec<_> = seal.places.iter().map(|(key, place)| (*key, *place)).collect();
+        runs.insert(0, Arc::new(write_places(disk, numbers(), &mut places)?));
     }
-    let due = merge::due(&runs);
+    let free = runs.len() - seal.building.frozen().min(runs.len());
+    let due = merge::due(&runs[..free]);
     if due > 0 {
         let newest: Vec<_> = runs.drain(..due).collect();
-        let count = newest.iter().map(|run| run.entries()).sum::<u64>();
-        let count = usize::try_from(count).unwrap_or(usize::MAX);
-        let merged = run::write(disk, numbers(), H::LENGTH, count, merge::merged(&newest))?;
-        runs.insert(0, Arc::new(merged));
+        let Merged { run, left_out } = merge::merge(disk, numbers(), H::LENGTH, &newest)?;
+        for file in files.iter_mut().filter(|file| file.kind == FileKind::Segment) {
+            file.dead += left_out.get(&file.number).copied().unwrap_or(0);
+        }
+        runs.insert(0, Arc::new(run));
     }
     Ok(runs)
 }
 
-fn index_entry(run: &Run) -> FileEntry {
+pub(super) fn index_entry(run: &Run) -> FileEntry {
     let (kind, number, length) = (FileKind::Index, run.number, run.size());
-    FileEntry { kind, number, length, first: run.entries(), last: 0 }
+    FileEntry { kind, number, length, first: run.entries(), last: 0, dead: 0 }
 }
 
 /// Writes a small file whole, and makes it durable.
@@ -365,7 +380,7 @@ pub(crate) fn write_file(
     let file = disk.create(&name).map_err(failed())?;
     file.write_all_at(bytes, 0).map_err(failed())?;
     file.sync().map_err(PackError::sync(format!("sync {name}")))?;
-    Ok(FileEntry { kind, number, length: bytes.len() as u64, first, last })
+    Ok(FileEntry { kind, number, length: bytes.len() as u64, first, last, dead: 0 })
 }
 
 /// Returns a random number, from where the ids of updates come from.

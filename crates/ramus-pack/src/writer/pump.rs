@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use ramus_core::{Error, ErrorKind, Hash, Result};
 
-use super::core::Core;
+use super::core::{Core, Job};
 use super::files::{Files, Seal};
 use super::tail::Flight;
 use crate::error::{PackError, PackResult};
@@ -12,16 +12,17 @@ use crate::shared::Shared;
 /// The writer at work. There is one at a time: who has the [`Files`].
 #[derive(Debug)]
 pub(crate) struct Pump<H: Hash> {
-    shared: Arc<Shared<H>>,
-    files: Box<Files<H>>,
+    pub(super) shared: Arc<Shared<H>>,
+    pub(super) files: Box<Files<H>>,
 }
 
-enum Work {
+enum Work<H: Hash> {
     /// Seal the active segment, and begin the one of this number.
     Rotate(u32),
     /// Write this batch, and sync it if so said.
     Write(Flight, bool),
     Sync,
+    Job(Job<H>),
     Stop,
 }
 
@@ -97,12 +98,18 @@ impl<H: Hash> Pump<H> {
                 Work::Rotate(number) => self.rotate(number),
                 Work::Write(flight, sync) => self.write(&flight, sync),
                 Work::Sync => self.sync(),
+                Work::Job(job) => {
+                    self.work_for_collection(job);
+                    Ok(())
+                }
                 Work::Stop => break,
             };
             if let Err(error) = done {
-                self.fail(error);
+                drop(self.fail(error));
             }
         }
+        // Nobody may write files once the directory is let go.
+        self.shared.building.close();
         let ended = self.end();
         let Self { shared, files } = self;
         shared.derived.close();
@@ -111,11 +118,11 @@ impl<H: Hash> Pump<H> {
         shared.ended(&ended);
     }
 
-    fn work(&self, core: &mut Core<H>) -> Option<Work> {
+    fn work(&self, core: &mut Core<H>) -> Option<Work<H>> {
         if core.failed.is_some() {
             return core.stop.then_some(Work::Stop);
         }
-        let wanted = !core.waiting.is_empty();
+        let wanted = !core.waiting.is_empty() || !core.jobs.is_empty();
         if core.full && !wanted {
             // Not again before somebody asks.
             return core.stop.then_some(Work::Stop);
@@ -126,6 +133,12 @@ impl<H: Hash> Pump<H> {
         }
         if core.tail.segment() != self.files.active.header.number {
             return Some(Work::Rotate(core.tail.segment()));
+        }
+        // Between two batches: jobs are asked for one after the other, and those who wait come next.
+        if !core.stop
+            && let Some(job) = core.jobs.pop_front()
+        {
+            return Some(Work::Job(job));
         }
         let large = core.tail.len() >= self.shared.settings.write_bytes;
         if !core.tail.is_empty() && (wanted || large || core.stop) {
@@ -142,7 +155,7 @@ impl<H: Hash> Pump<H> {
         core.stop.then_some(Work::Stop)
     }
 
-    fn write(&mut self, flight: &Flight, sync: bool) -> PackResult<()> {
+    pub(super) fn write(&mut self, flight: &Flight, sync: bool) -> PackResult<()> {
         self.files.write(flight)?;
         if sync {
             self.files.sync()?;
@@ -160,7 +173,7 @@ impl<H: Hash> Pump<H> {
         Ok(())
     }
 
-    fn sync(&mut self) -> PackResult<()> {
+    pub(super) fn sync(&mut self) -> PackResult<()> {
         self.files.sync()?;
         {
             let mut core = self.shared.core.lock();
@@ -171,7 +184,7 @@ impl<H: Hash> Pump<H> {
         Ok(())
     }
 
-    fn rotate(&mut self, next: u32) -> PackResult<()> {
+    pub(super) fn rotate(&mut self, next: u32) -> PackResult<()> {
         // What was appended before has to be visible: it is what the refs are after the segment.
         self.sync()?;
         let shared = &*self.shared;
@@ -180,7 +193,9 @@ impl<H: Hash> Pump<H> {
             (visible.table.clone(), visible.log.end(), visible.log.oldest())
         };
         let (places, runs) = (shared.index.sealing(), shared.index.runs());
-        let seal = Seal { next, places: &places, runs: &runs, table: &table, after, oldest };
+        let building = &*shared.building;
+        let seal =
+            Seal { next, places: &places, runs: &runs, table: &table, after, oldest, building };
         let sealed = self.files.rotate(&seal, &mut || shared.next_file(), &shared.settings)?;
         shared.index.add_segment(next, sealed.file);
         shared.index.sealed(sealed.runs);
@@ -215,11 +230,11 @@ impl<H: Hash> Pump<H> {
         }
     }
 
-    /// Takes a failure: for good, or until there is room again.
-    fn fail(&mut self, error: PackError) {
+    /// Takes a failure, for good or until there is room again, and returns what is told of it.
+    pub(super) fn fail(&self, error: PackError) -> Error {
         let full = error.is_full();
         let error = Error::from(error);
-        let waiters = {
+        let (waiters, jobs) = {
             let mut core = self.shared.core.lock();
             let visible = self.shared.visible.lock();
             if full {
@@ -228,11 +243,15 @@ impl<H: Hash> Pump<H> {
             } else {
                 core.failed = Some(self.shared.ended_writing(&error));
             }
-            std::mem::take(&mut core.waiting)
+            (std::mem::take(&mut core.waiting), std::mem::take(&mut core.jobs))
         };
         for waiter in waiters {
             waiter.tell(Err(error.clone()));
         }
+        for job in jobs {
+            job.refuse(error.clone());
+        }
+        error
     }
 
     /// Leaves the directory closed.

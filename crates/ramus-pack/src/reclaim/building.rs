@@ -1,0 +1,100 @@
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use parking_lot::{Condvar, Mutex};
+use ramus_core::{Error, Result};
+
+use crate::format::manifest::FileKind;
+
+/// What the writer has to leave alone while room is given back.
+#[derive(Debug, Default)]
+pub(crate) struct Building {
+    state: Mutex<BuildingState>,
+    /// Told when a worker ends.
+    idle: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct BuildingState {
+    /// How many of the oldest runs are not merged.
+    frozen: usize,
+    /// Files that no manifest lists yet, and that are needed.
+    files: HashSet<(FileKind, u32)>,
+    /// Whether somebody writes them.
+    works: bool,
+    /// The store is closing.
+    closing: bool,
+}
+
+/// Keeps runs from being merged, and new files from being removed, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Frozen(Arc<Building>);
+
+impl Building {
+    /// Keeps so many of the oldest runs; nothing if some are kept already.
+    pub(crate) fn freeze(self: &Arc<Self>, runs: usize) -> Option<Frozen> {
+        let mut state = self.state.lock();
+        if state.frozen > 0 || runs == 0 {
+            return None;
+        }
+        state.frozen = runs;
+        Some(Frozen(Arc::clone(self)))
+    }
+
+    pub(crate) fn frozen(&self) -> usize {
+        self.state.lock().frozen
+    }
+
+    pub(crate) fn has(&self, file: (FileKind, u32)) -> bool {
+        self.state.lock().files.contains(&file)
+    }
+
+    /// Returns the files that no manifest lists yet.
+    pub(super) fn files(&self) -> Vec<(FileKind, u32)> {
+        self.state.lock().files.iter().copied().collect()
+    }
+
+    pub(super) fn add(&self, file: (FileKind, u32)) {
+        self.state.lock().files.insert(file);
+    }
+
+    /// Lets nobody begin or go on to write files, and waits until nobody does.
+    pub(crate) fn close(&self) {
+        let mut state = self.state.lock();
+        state.closing = true;
+        while state.works {
+            self.idle.wait(&mut state);
+        }
+    }
+
+    pub(super) fn begin_work(self: &Arc<Self>) -> Result<Working> {
+        let mut state = self.state.lock();
+        if state.closing {
+            return Err(Error::closed());
+        }
+        state.works = true;
+        Ok(Working(Arc::clone(self)))
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.state.lock().closing
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        state.frozen = 0;
+        state.files.clear();
+    }
+}
+
+/// Somebody writes new files; the directory is not let go meanwhile.
+pub(super) struct Working(Arc<Building>);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.state.lock().works = false;
+        self.0.idle.notify_all();
+    }
+}

@@ -1,0 +1,378 @@
+//! Collections: what is given back, when, and what goes on beside it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::{FutureExt as _, TryStreamExt as _};
+use ramus_core::{
+    AtomicWrite as _, ContentAddressable as _, ErrorKind, Hash as _, ReadOnly as _, RefName, Sha1,
+    Storage as _, Sweep as _, Update,
+};
+use ramus_testkit::run;
+
+use super::sim::{Random, SimDisk};
+use super::work::settings;
+use crate::check::check_disk;
+use crate::options::Settings;
+use crate::{Depth, Durability, Pack, Report};
+
+fn open_with(disk: &SimDisk, change: impl FnOnce(&mut Settings)) -> Pack {
+    let mut settings = settings(Durability::Sync);
+    change(&mut settings);
+    Pack::open_disk(Arc::new(disk.clone()), settings).expect("open")
+}
+
+fn open(disk: &SimDisk) -> Pack {
+    open_with(disk, |_| {})
+}
+
+/// A block of 200 bytes that no other number has.
+fn block(number: u64) -> Bytes {
+    let mut random = Random::new(number);
+    (0..200).map(|_| random.byte()).collect()
+}
+
+fn name(number: u64) -> Sha1 {
+    Sha1::of(&block(number))
+}
+
+async fn add(pack: &Pack, numbers: impl IntoIterator<Item = u64>) {
+    let blocks = numbers.into_iter().map(|number| (name(number), block(number))).collect();
+    pack.blocks().unsafe_add_many(blocks).await.expect("add");
+}
+
+/// Removes blocks and finishes the collection.
+async fn remove(pack: &Pack, numbers: impl IntoIterator<Item = u64>) -> usize {
+    let sweep = pack.sweep().expect("a sweep");
+    let epoch = sweep.begin().await.expect("begin");
+    let names = numbers.into_iter().map(name).collect();
+    let removed = sweep.remove_many(epoch, names).await.expect("remove_many");
+    sweep.finish(epoch).await.expect("finish");
+    removed
+}
+
+/// Checks which of the blocks up to `end` are there.
+async fn look(pack: &Pack, end: u64, is_there: impl Fn(u64) -> bool) {
+    for number in 0..end {
+        let found = pack.blocks().find(&name(number)).await.expect("find");
+        let expected = is_there(number).then(|| block(number));
+        assert_eq!(found, expected, "block {number}");
+    }
+    let keys: Vec<Sha1> = pack.sweep().expect("a sweep").keys().try_collect().await.expect("keys");
+    let expected = (0..end).filter(|number| is_there(*number)).count();
+    assert!(keys.len() >= expected);
+    for number in (0..end).filter(|number| !is_there(*number)) {
+        assert!(!keys.contains(&name(number)), "block {number} is among the keys");
+    }
+}
+
+fn checked(disk: &SimDisk) -> Report {
+    let report = check_disk::<Sha1>(&Arc::new(disk.clone()), Depth::Full).expect("check");
+    assert_eq!(report.problems, Vec::<String>::new());
+    report
+}
+
+/// Returns how many bytes the files have whose names end so.
+fn bytes(disk: &SimDisk, end: &str) -> usize {
+    let files = disk.files();
+    files.iter().filter(|(name, _)| name.ends_with(end)).map(|(_, bytes)| bytes.len()).sum()
+}
+
+#[test]
+fn what_was_removed_gives_back_its_room() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk);
+        add(&pack, 0..200).await;
+        let before = bytes(&disk, ".segment");
+        assert_eq!(remove(&pack, (0..200).filter(|number| number % 4 != 0)).await, 150);
+        look(&pack, 200, |number| number % 4 == 0).await;
+        let after = bytes(&disk, ".segment");
+        assert!(after * 2 < before, "{before} bytes became {after}");
+        // What is left is not copied again for nothing.
+        let files = disk.files().len();
+        assert_eq!(remove(&pack, []).await, 0);
+        assert!(disk.files().len() <= files + 1);
+        pack.close().await.expect("close");
+        let report = checked(&disk);
+        assert_eq!((report.blocks, report.collected), (50, 0));
+        let pack = open(&disk);
+        look(&pack, 200, |number| number % 4 == 0).await;
+        // Those that were copied can be removed as well, though nothing was added since.
+        assert_eq!(remove(&pack, 0..200).await, 50);
+        look(&pack, 200, |_| false).await;
+        pack.close().await.expect("close");
+        assert_eq!(checked(&disk).blocks, 0);
+    });
+}
+
+#[test]
+fn of_a_segment_that_has_lost_little_it_is_noted_how_much() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open_with(&disk, |settings| {
+            settings.options.reclaim_percent = 100;
+            settings.segment_bytes = 60_000;
+        });
+        add(&pack, 0..200).await;
+        assert_eq!(remove(&pack, 0..20).await, 20);
+        look(&pack, 200, |number| number >= 20).await;
+        pack.close().await.expect("close");
+        let report = checked(&disk);
+        assert_eq!((report.blocks, report.collected), (180, 20));
+        // They are gone, and can be added again and be removed again.
+        let pack = open_with(&disk, |settings| settings.options.reclaim_percent = 100);
+        look(&pack, 200, |number| number >= 20).await;
+        add(&pack, 0..10).await;
+        look(&pack, 200, |number| !(10..20).contains(&number)).await;
+        assert_eq!(remove(&pack, 5..30).await, 15);
+        look(&pack, 200, |number| !(5..30).contains(&number)).await;
+        pack.close().await.expect("close");
+        let report = checked(&disk);
+        assert_eq!((report.blocks, report.collected), (175, 35));
+    });
+}
+
+#[test]
+fn what_was_removed_comes_back_if_the_collection_was_not_finished() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk);
+        add(&pack, 0..100).await;
+        let sweep = pack.sweep().expect("a sweep");
+        let epoch = sweep.begin().await.expect("begin");
+        let names = (0..60).map(name).collect();
+        assert_eq!(sweep.remove_many(epoch, names).await.expect("remove_many"), 60);
+        // Segments are sealed and runs merged meanwhile, and what was removed stays removed.
+        add(&pack, 100..300).await;
+        look(&pack, 300, |number| number >= 60).await;
+        add(&pack, 0..5).await;
+        look(&pack, 300, |number| !(5..60).contains(&number)).await;
+        pack.close().await.expect("close");
+        drop((pack, sweep));
+        checked(&disk);
+        let pack = open(&disk);
+        look(&pack, 300, |_| true).await;
+        // The next collection leaves nothing over of those that lie there twice.
+        assert_eq!(remove(&pack, 0..150).await, 150);
+        look(&pack, 300, |number| number >= 150).await;
+        pack.close().await.expect("close");
+        checked(&disk);
+        look(&open(&disk), 300, |number| number >= 150).await;
+    });
+}
+
+#[test]
+fn a_ref_holds_what_it_names_and_what_is_gone_cannot_be_named() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk);
+        add(&pack, 0..50).await;
+        let sweep = pack.sweep().expect("a sweep");
+        let epoch = sweep.begin().await.expect("begin");
+        let update = async |number| {
+            let update = Update::new(pack.refs().position().await.expect("position"));
+            let branch = RefName::branch("main").expect("a name");
+            pack.refs().update(update.set(branch, name(number))).await
+        };
+        assert!(update(7).await.expect("update").is_applied());
+        let names = (0..50).map(name).collect();
+        assert_eq!(sweep.remove_many(epoch, names).await.expect("remove_many"), 49);
+        let kind = update(8).await.map_err(|error| error.kind());
+        assert_eq!(kind.map(drop), Err(ErrorKind::Missing));
+        sweep.finish(epoch).await.expect("finish");
+        look(&pack, 50, |number| number == 7).await;
+    });
+}
+
+#[test]
+fn small_segments_are_put_together() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open_with(&disk, |settings| settings.segment_bytes = 100_000);
+        for round in 0..40 {
+            add(&pack, [2 * round, 2 * round + 1]).await;
+            assert_eq!(remove(&pack, [2 * round]).await, 1, "round {round}");
+        }
+        let segments = disk.files().iter().filter(|(name, _)| name.ends_with(".segment")).count();
+        assert!(segments < 12, "{segments} segments");
+        look(&pack, 80, |number| number % 2 == 1).await;
+        pack.close().await.expect("close");
+        checked(&disk);
+    });
+}
+
+#[test]
+fn a_collection_copies_no_faster_than_it_may() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open_with(&disk, |settings| {
+            settings.options.reclaim_bytes_per_second = Some(100_000);
+        });
+        add(&pack, 0..100).await;
+        let begun = Instant::now();
+        // 50 records of 236 bytes.
+        remove(&pack, (0..100).filter(|number| number % 2 == 0)).await;
+        assert!(begun.elapsed() >= Duration::from_millis(100));
+        look(&pack, 100, |number| number % 2 == 1).await;
+    });
+}
+
+#[test]
+fn what_is_sealed_and_merged_while_a_collection_copies_stays() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build();
+    runtime.expect("a runtime").block_on(async {
+        let disk = SimDisk::default();
+        let pack = open_with(&disk, |settings| {
+            settings.options.reclaim_bytes_per_second = Some(50_000);
+        });
+        add(&pack, 0..100).await;
+        let sweep = pack.sweep().expect("a sweep");
+        let epoch = sweep.begin().await.expect("begin");
+        let names = (0..50).map(|number| name(2 * number)).collect();
+        assert_eq!(sweep.remove_many(epoch, names).await.expect("remove_many"), 50);
+        let segments = |disk: &SimDisk| {
+            disk.files().iter().filter(|(name, _)| name.ends_with(".segment")).count()
+        };
+        let before = segments(&disk);
+        let finishing = tokio::spawn(async move { sweep.finish(epoch).await });
+        while segments(&disk) == before {
+            tokio::task::yield_now().await;
+        }
+        // It copies now: new segments are sealed meanwhile, their runs merged, and strays removed.
+        add(&pack, 100..300).await;
+        pack.blocks().flush().await.expect("flush");
+        look(&pack, 300, |number| number >= 100 || number % 2 == 1).await;
+        finishing.await.expect("no panic").expect("finish");
+        look(&pack, 300, |number| number >= 100 || number % 2 == 1).await;
+        pack.close().await.expect("close");
+        drop(pack);
+        checked(&disk);
+        look(&open(&disk), 300, |number| number >= 100 || number % 2 == 1).await;
+    });
+}
+
+#[test]
+fn closing_ends_a_collection_that_copies() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build();
+    runtime.expect("a runtime").block_on(async {
+        let disk = SimDisk::default();
+        let pack = open_with(&disk, |settings| {
+            settings.options.reclaim_bytes_per_second = Some(1);
+        });
+        add(&pack, 0..100).await;
+        let removing = {
+            let pack = pack.clone();
+            tokio::spawn(async move {
+                let sweep = pack.sweep().expect("a sweep");
+                let epoch = sweep.begin().await.expect("begin");
+                let names = (0..50).map(|number| name(2 * number)).collect();
+                sweep.remove_many(epoch, names).await.expect("remove_many");
+                sweep.finish(epoch).await.map_err(|error| error.kind())
+            })
+        };
+        // It copies as soon as there is a segment with a number that no other has.
+        while pack.blocks().mem(&name(0)).await.expect("mem") {
+            tokio::task::yield_now().await;
+        }
+        pack.close().await.expect("close");
+        assert_eq!(removing.await.expect("no panic"), Err(ErrorKind::Closed));
+        drop(pack);
+        checked(&disk);
+        look(&open(&disk), 100, |_| true).await;
+    });
+}
+
+#[test]
+fn a_finish_that_is_dropped_gives_nothing_back_and_the_next_one_does() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk);
+        add(&pack, 0..100).await;
+        let sweep = pack.sweep().expect("a sweep");
+        for polls in 0..4 {
+            let epoch = sweep.begin().await.expect("begin");
+            let names = (0..=polls).map(name).collect();
+            sweep.remove_many(epoch, names).await.expect("remove_many");
+            let mut finishing = sweep.finish(epoch).boxed();
+            for _ in 0..polls {
+                if (&mut finishing).now_or_never().is_some() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+            drop(finishing);
+            look(&pack, 100, |number| number > polls).await;
+        }
+        assert_eq!(remove(&pack, [50]).await, 1);
+        look(&pack, 100, |number| number > 3 && number != 50).await;
+        pack.close().await.expect("close");
+        drop((pack, sweep));
+        checked(&disk);
+        look(&open(&disk), 100, |number| number > 3 && number != 50).await;
+    });
+}
+
+#[test]
+fn readers_and_writers_beside_collections_miss_nothing() {
+    const ROUNDS: u64 = 30;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build();
+    runtime.expect("a runtime").block_on(async {
+        let disk = SimDisk::default();
+        let pack = open_with(&disk, |settings| settings.options.cache_bytes = 20_000);
+        add(&pack, 0..100).await;
+        let reader = {
+            let pack = pack.clone();
+            tokio::spawn(async move {
+                let mut random = Random::new(3);
+                for _ in 0..3000 {
+                    // Every tenth is never removed.
+                    let number = 10 * (random.next() % 10);
+                    let found = pack.blocks().find(&name(number)).await.expect("find");
+                    assert_eq!(found, Some(block(number)), "block {number}");
+                    let some: Vec<_> = (0..10).map(|number| name(10 * number)).collect();
+                    let found = pack.blocks().find_many(&some).await.expect("find_many");
+                    assert!(found.iter().all(Option::is_some));
+                    tokio::task::yield_now().await;
+                }
+            })
+        };
+        let writer = {
+            let pack = pack.clone();
+            tokio::spawn(async move {
+                let branch = RefName::branch("main").expect("a name");
+                for number in (100..).take_while(|number| *number < 100 + 10 * ROUNDS) {
+                    let update = Update::new(pack.refs().position().await.expect("position"));
+                    let update = update.set(branch.clone(), name(number % 200));
+                    let blocks = vec![(name(number % 200), block(number % 200))];
+                    assert!(pack.write(blocks, update).await.expect("write").is_applied());
+                    let there = pack.blocks().find(&name(number % 200)).await.expect("find");
+                    assert_eq!(there, Some(block(number % 200)), "a ref names {number}");
+                }
+            })
+        };
+        let sweep = pack.sweep().expect("a sweep");
+        let mut round = 0;
+        while !(reader.is_finished() && writer.is_finished()) || round < ROUNDS {
+            let epoch = sweep.begin().await.expect("begin");
+            let branch = RefName::branch("main").expect("a name");
+            let held = pack.refs().find(&branch).await.expect("find");
+            let all = (0..200).filter(|number| number % 10 != 0).map(name);
+            let garbage: Vec<_> = all.filter(|name| Some(*name) != held).collect();
+            sweep.remove_many(epoch, garbage).await.expect("remove_many");
+            if round % 3 != 0 {
+                sweep.finish(epoch).await.expect("finish");
+            }
+            round += 1;
+            if round % 5 == 0 {
+                add(&pack, (0..100).filter(|number| number % 3 == 0)).await;
+            }
+        }
+        reader.await.expect("the reader misses nothing");
+        writer.await.expect("the writer misses nothing");
+        pack.close().await.expect("close");
+        drop((pack, sweep));
+        checked(&disk);
+    });
+}

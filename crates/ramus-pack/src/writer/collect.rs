@@ -1,0 +1,175 @@
+//! What a collection asks of the writer. It comes between two batches, so nothing is sealed or merged
+//! meanwhile, and no other collection does anything.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use ramus_core::{Epoch, Error, Hash};
+
+use super::core::Job;
+use super::files::{Files, index_entry};
+use super::pump::Pump;
+use crate::error::{PackError, PackResult};
+use crate::format::manifest::{FileKind, Manifest};
+use crate::format::segment::SegmentHeader;
+use crate::index::run::Run;
+use crate::reclaim::{Plan, Reclaimed};
+
+impl<H: Hash> Pump<H> {
+    /// Does it and tells of it; a failure to write is one of the writer, too. That nobody waits any more
+    /// is fine.
+    pub(super) fn work_for_collection(&mut self, job: Job<H>) {
+        match job {
+            Job::Begin(answer) => {
+                let begun = self.begin();
+                drop(answer.send(begun.map_err(|error| self.fail(error))));
+            }
+            // It only reads: what cannot be read is no failure of the writer.
+            Job::Remove(epoch, keys, answer) => {
+                drop(answer.send(self.remove(epoch, &keys).map_err(Error::from)));
+            }
+            Job::Plan(epoch, answer) => drop(answer.send(Ok(self.plan(epoch)))),
+            Job::Switch(reclaimed, answer) => {
+                let switched = self.switch(*reclaimed);
+                drop(answer.send(switched.map_err(|error| self.fail(error))));
+            }
+        }
+    }
+
+    /// Begins a collection: everything that was added before lies in sealed segments then, and what was
+    /// written is visible.
+    fn begin(&mut self) -> PackResult<Epoch> {
+        let shared = Arc::clone(&self.shared);
+        let active = self.files.active.header.number;
+        let newer = self.files.manifest.files(FileKind::Segment).any(|file| file.number > active);
+        let (epoch, segment, flight) = {
+            let mut core = shared.core.lock();
+            let flight = (!core.tail.is_empty()).then(|| core.tail.take(self.files.link()));
+            if newer || !shared.index.is_blank() {
+                shared.index.rotate();
+                core.tail.begin_segment(shared.next_file(), SegmentHeader::LENGTH as u64);
+            }
+            shared.set_since(core.tail.segment());
+            (shared.protection.lock().begin(), core.tail.segment(), flight)
+        };
+        if let Some(flight) = flight {
+            self.write(&flight, true)?;
+        }
+        if segment == active {
+            self.sync()?;
+        } else {
+            self.rotate(segment)?;
+        }
+        Ok(epoch)
+    }
+
+    /// Removes those blocks that nothing protects; only from what is found, for now.
+    fn remove(&self, epoch: Epoch, keys: &[H]) -> PackResult<usize> {
+        let shared = &*self.shared;
+        let (runs, since) = (shared.index.runs(), shared.since());
+        let mut removed = Vec::new();
+        for key in keys {
+            let mut found = Vec::new();
+            for run in runs.iter() {
+                let entry = run.ordinal(key.as_bytes())?;
+                found.extend(entry.map(|(ordinal, place)| (run, ordinal, place)));
+            }
+            let is_new = found.iter().any(|(.., place)| place.segment >= since);
+            if found.is_empty() || is_new || shared.index.in_memory(key).is_some() {
+                continue;
+            }
+            // Under this lock: who pins a name afterwards finds the block removed.
+            let protection = shared.protection.lock();
+            if !protection.is_running(epoch) {
+                break;
+            }
+            if !protection.protects(key) {
+                for (run, ordinal, _) in found {
+                    run.kill(ordinal);
+                }
+                removed.push(*key);
+            }
+        }
+        if !removed.is_empty() {
+            shared.has_dead.store(true, Ordering::SeqCst);
+            shared.forget(&removed);
+        }
+        Ok(removed.len())
+    }
+
+    /// Ends a collection, and returns what is to be reclaimed: nothing if nothing was removed, or room is
+    /// being given back already.
+    fn plan(&self, epoch: Epoch) -> Option<Plan> {
+        let shared = &*self.shared;
+        let since = shared.since();
+        if !shared.protection.lock().finish(epoch) {
+            return None;
+        }
+        shared.set_since(0);
+        if !shared.has_dead.load(Ordering::SeqCst) {
+            return None;
+        }
+        let runs = shared.index.runs().to_vec();
+        let frozen = shared.building.freeze(runs.len())?;
+        let segments = self.files.manifest.files(FileKind::Segment);
+        let segments: Vec<_> = segments.filter(|file| file.number < since).copied().collect();
+        let file = |number| Some((number, shared.index.segment(number)?));
+        let files = segments.iter().filter_map(|entry| file(entry.number)).collect();
+        let (disk, after) = (Arc::clone(&self.files.disk), shared.visible.lock().log.end());
+        Some(Plan { epoch, disk, runs, segments, files, after, frozen })
+    }
+
+    fn switch(&mut self, reclaimed: Reclaimed) -> PackResult<()> {
+        let shared = Arc::clone(&self.shared);
+        if !shared.protection.lock().is_newest(reclaimed.epoch) {
+            // What was removed since is not in it.
+            drop(reclaimed);
+            self.files.remove_strays(&shared.building);
+            return Ok(());
+        }
+        let runs = shared.index.runs();
+        let newer: Vec<Arc<Run>> = runs[..runs.len() - reclaimed.runs].to_vec();
+        let switched = self.files.switch(&reclaimed, &newer, shared.next_file());
+        if let Err(error) = switched {
+            if error.is_full() {
+                drop(reclaimed);
+                self.files.remove_strays(&shared.building);
+            }
+            return Err(error);
+        }
+        let Reclaimed { run, segments, condemned, frozen, .. } = reclaimed;
+        let segments = segments.into_iter().map(|(entry, file)| (entry.number, file));
+        shared.index.switch(newer.into_iter().chain(run).collect(), segments, &condemned);
+        shared.has_dead.store(false, Ordering::SeqCst);
+        drop(frozen);
+        self.files.remove_strays(&shared.building);
+        Ok(())
+    }
+}
+
+impl<H: Hash> Files<H> {
+    /// Puts what was reclaimed in place of what it was made from; `newer` are the runs that came since.
+    ///
+    /// After an error everything is as it was, unless it came from a sync.
+    fn switch(
+        &mut self,
+        reclaimed: &Reclaimed,
+        newer: &[Arc<Run>],
+        next_file: u32,
+    ) -> PackResult<()> {
+        let Reclaimed { run, segments, condemned, dead, .. } = reclaimed;
+        let mut files = self.manifest.files.clone();
+        files.retain(|file| {
+            let gone = file.kind == FileKind::Segment && condemned.contains(&file.number);
+            file.kind != FileKind::Index && !gone
+        });
+        for file in files.iter_mut().filter(|file| file.kind == FileKind::Segment) {
+            file.dead += dead.get(&file.number).copied().unwrap_or(0);
+        }
+        files.extend(segments.iter().map(|(entry, _)| *entry));
+        files.extend(newer.iter().chain(run).map(|run| index_entry(run)));
+        let durable_end = self.active.durable_end;
+        self.disk.sync().map_err(PackError::sync(format!("sync {}", self.disk.place())))?;
+        self.write_manifest(Manifest { next_file, durable_end, files, ..self.manifest.clone() })
+    }
+}
