@@ -81,19 +81,12 @@ impl<H: Hash> Index<H> {
         }
     }
 
-    /// Puts the index of other segments in place, at once; of the one that is being filled, if given.
-    pub(crate) fn replace(
-        &self,
-        active: Option<Places<H>>,
-        runs: Vec<Arc<Run>>,
-        segments: HashMap<u32, Arc<dyn DiskFile>>,
-    ) {
+    /// Puts other runs and segments in place, at once. They hold what was being sealed, too.
+    pub(crate) fn replace(&self, runs: Vec<Arc<Run>>, segments: HashMap<u32, Arc<dyn DiskFile>>) {
         let mut state = self.state.write();
-        if let Some(active) = active {
-            state.active = active;
-        }
         state.runs = runs.into();
         state.segments = segments;
+        state.sealing = Arc::default();
     }
 
     /// Returns the names of the blocks that are not in a run.
@@ -117,6 +110,10 @@ impl<H: Hash> Index<H> {
 
     pub(crate) fn segment(&self, number: u32) -> Option<Arc<dyn DiskFile>> {
         self.state.read().segments.get(&number).cloned()
+    }
+
+    pub(crate) fn segments(&self) -> HashMap<u32, Arc<dyn DiskFile>> {
+        self.state.read().segments.clone()
     }
 
     pub(crate) fn add_segment(&self, number: u32, file: Arc<dyn DiskFile>) {
@@ -151,20 +148,5 @@ impl<H: Hash> Index<H> {
         let mut state = self.state.write();
         state.runs = runs.into();
         state.sealing = Arc::default();
-    }
-
-    /// Puts other runs in place, and other segments that hold what they name.
-    pub(crate) fn switch(
-        &self,
-        runs: Vec<Arc<Run>>,
-        segments: impl IntoIterator<Item = (u32, Arc<dyn DiskFile>)>,
-        condemned: &[u32],
-    ) {
-        let mut state = self.state.write();
-        state.runs = runs.into();
-        state.segments.extend(segments);
-        for number in condemned {
-            state.segments.remove(number);
-        }
     }
 }

@@ -31,7 +31,8 @@ pub struct PackOptions {
     /// 20 by default; 1 to 60 000, and what lies outside is taken for the nearest of these. What was
     /// written is seen so much later at the most, on a machine that is not overloaded.
     pub follow_ms: u64,
-    /// How many bytes a second a collection copies when it is finished. As many as it can by default.
+    /// How many bytes of blocks a second a collection copies when it is finished. As many as it can by
+    /// default. With a rate it needs a runtime whose time is enabled; 0 is taken for 1.
     pub reclaim_bytes_per_second: Option<u64>,
     /// How much of a segment has to be lost, in percent, before a collection copies what is left of it.
     /// 30 by default; 100 copies nothing that is left.
@@ -49,6 +50,10 @@ pub enum Mode {
     /// To be read, by any number of processes beside one that writes, or none. They see what becomes
     /// durable, and their watches tell of it. Nothing in the directory is changed, and every write
     /// answers [`Permission`](ramus_core::ErrorKind::Permission).
+    ///
+    /// What the refs name is there. A collection by the process that writes does not know what readers
+    /// keep, so what only a handle of a reader reaches may answer
+    /// [`Missing`](ramus_core::ErrorKind::Missing): read the ref again.
     Read,
 }
 

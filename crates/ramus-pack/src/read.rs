@@ -156,10 +156,17 @@ impl<H: Hash> Shared<H> {
     }
 
     fn locate(&self, key: &H, read: Read) -> PackResult<Lookup> {
-        // In this order: what is no longer in memory is in a run by then.
-        match self.index.in_memory(key) {
-            Some(place) => Ok(Lookup::Found(place)),
-            None => self.index.in_runs(key, read),
+        loop {
+            let removals = self.removals();
+            // In this order: what is no longer in memory is in a run by then.
+            let found = match self.index.in_memory(key) {
+                Some(place) => return Ok(Lookup::Found(place)),
+                None => self.index.in_runs(key, read)?,
+            };
+            // A reader goes over to other runs, and what they have no more may be in memory since.
+            if found != Lookup::Absent || self.removals() == removals {
+                return Ok(found);
+            }
         }
     }
 

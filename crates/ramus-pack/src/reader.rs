@@ -10,6 +10,8 @@
 //!   largest `durable_end` that the manifest, `head` or a batch tells of; with `os` every whole batch.
 //! - What is shown never goes back: blocks can be found before the change that names them is visible, and
 //!   changes become visible in order, each batch of them at once.
+//! - What the visible refs name is there: the files of before stay open until nothing visible names what
+//!   the new ones lack, because it was collected. What a reader keeps besides may be collected.
 //! - A reader that cannot follow answers why, for refs and changes, until it can; blocks stay readable.
 //!
 //! A segment that is sealed is left where it was read up to: the files of its changes and of the refs have

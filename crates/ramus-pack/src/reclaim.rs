@@ -24,33 +24,36 @@
 //!
 //! Each run is read two times and once more for every [`GROUP`] blocks that are copied, and written once.
 //! Memory holds about 40 bytes for each of the blocks of a group, and of those of a new segment.
+//! It goes in steps, each where blocking is allowed; between them nothing is held but open files, so
+//! whoever waits for it can wait longer, or drop it.
 
 mod building;
+mod copies;
 mod pace;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::vec::IntoIter;
 
 use ramus_core::{Cursor, Epoch, Error, Hash, Result};
 
 pub(crate) use self::building::{Building, Frozen};
+use self::copies::Copies;
 use self::pace::Pace;
 
 use crate::disk::{Disk, DiskFile, read_exact_at};
 use crate::error::{PackError, PackResult};
+use crate::format::Fault;
 use crate::format::manifest::{FileEntry, FileKind};
-use crate::format::record::{Kind, RecordHeader};
-use crate::format::segment::SegmentHeader;
-use crate::format::{Fault, Reader};
+use crate::format::record::RecordHeader;
+use crate::index::Place;
+use crate::index::groups::Groups;
 use crate::index::live::{Live, name_of};
 use crate::index::run::{Entry, Run};
 use crate::index::write::write;
-use crate::index::{Place, groups::Groups};
-use crate::read::check_record;
+use crate::options::Settings;
+use crate::read::{blocking, check_record};
 use crate::shared::Shared;
-use crate::writer::files::{random_salt, write_places};
-use crate::writer::tail::{Link, Tail};
 
 /// So many blocks are copied in one pass over the runs.
 const GROUP: u64 = 1 << 19;
@@ -88,43 +91,50 @@ pub(crate) struct Reclaimed {
     pub(crate) frozen: Frozen,
 }
 
-/// Writes what takes the place of the old runs and of condemned segments. It blocks.
-pub(crate) fn reclaim<H: Hash>(shared: &Arc<Shared<H>>, plan: Plan) -> Result<Reclaimed> {
-    let _working = shared.building.begin_work()?;
-    Reclaim { shared, plan, pace: Pace::new(&shared.settings), new: New::empty() }.run()
-}
-
-struct Reclaim<'a, H: Hash> {
-    shared: &'a Shared<H>,
-    plan: Plan,
-    pace: Pace,
-    new: New<H>,
-}
-
-/// What is condemned, how many blocks of the other segments count no more, and the new run.
-type Written = (BTreeSet<u32>, BTreeMap<u32, u64>, Option<Arc<Run>>);
-
-/// What was copied.
-struct New<H> {
-    open: Option<Open<H>>,
-    segments: Vec<(FileEntry, Arc<dyn DiskFile>)>,
-    /// A run for each segment.
-    runs: Vec<Arc<Run>>,
-}
-
-impl<H> New<H> {
-    const fn empty() -> Self {
-        Self { open: None, segments: Vec::new(), runs: Vec::new() }
+/// Writes what takes the place of the old runs and of condemned segments.
+///
+/// # Cancel safety
+///
+/// A dropped future leaves files that do not count, and are removed at the next seal.
+pub(crate) async fn reclaim<H: Hash>(shared: Arc<Shared<H>>, plan: Plan) -> Result<Reclaimed> {
+    let building = Arc::clone(&shared.building);
+    let mut pace = Pace::new(shared.settings.options.reclaim_bytes_per_second);
+    let mut reclaim = Reclaim::new(shared, plan);
+    loop {
+        let slice = pace.slice();
+        match blocking(move || reclaim.step(slice)).await? {
+            Step::Copied(rest, bytes) => {
+                building.pause(pace.copied(bytes)).await;
+                reclaim = rest;
+            }
+            Step::Done(reclaimed) => return Ok(reclaimed),
+        }
     }
 }
 
-/// A new segment that is being filled.
-struct Open<H> {
-    header: SegmentHeader,
-    file: Arc<dyn DiskFile>,
-    tail: Tail,
-    link: Link,
-    places: Vec<(H, Place)>,
+/// Returns whether there are so many small segments that it pays to put them together.
+pub(crate) fn are_many_small(segments: &[FileEntry], settings: &Settings) -> bool {
+    segments.iter().filter(|entry| is_small(entry, settings)).count() > 4 * SMALL_MAX
+}
+
+struct Reclaim<H: Hash> {
+    shared: Arc<Shared<H>>,
+    plan: Plan,
+    /// What each segment still has; nothing before it was counted.
+    counts: Option<BTreeMap<u32, Count>>,
+    condemned: BTreeSet<u32>,
+    /// Segments whose blocks are still to be copied, in groups; the last is the next.
+    groups: Vec<BTreeSet<u32>>,
+    /// The blocks of a group that are still to be copied.
+    blocks: IntoIter<(Place, H)>,
+    copies: Copies<H>,
+}
+
+/// What a step came to.
+enum Step<H: Hash> {
+    /// So many bytes were copied, and there is more to do.
+    Copied(Box<Reclaim<H>>, u64),
+    Done(Reclaimed),
 }
 
 /// What a segment holds.
@@ -135,43 +145,84 @@ struct Count {
     dead: u64,
 }
 
-impl<H: Hash> Reclaim<'_, H> {
-    fn run(mut self) -> Result<Reclaimed> {
-        let (condemned, dead, run) = match self.write() {
-            Ok(written) => written,
-            Err(error) => {
-                // They take room, and nobody needs them.
-                for (kind, number) in self.shared.building.files() {
-                    drop(self.plan.disk.unlink(&kind.file_name(number)));
-                }
-                return Err(error);
-            }
-        };
-        let Self { plan: Plan { epoch, runs, frozen, .. }, new, .. } = self;
-        let (segments, condemned) = (new.segments, condemned.into_iter().collect());
-        Ok(Reclaimed { epoch, runs: runs.len(), run, segments, condemned, dead, frozen })
+impl<H: Hash> Reclaim<H> {
+    fn new(shared: Arc<Shared<H>>, plan: Plan) -> Box<Self> {
+        let copies = Copies::new(Arc::clone(&shared), Arc::clone(&plan.disk), plan.after);
+        Box::new(Self {
+            shared,
+            plan,
+            counts: None,
+            condemned: BTreeSet::new(),
+            groups: Vec::new(),
+            blocks: Vec::new().into_iter(),
+            copies,
+        })
     }
 
-    fn write(&mut self) -> Result<Written> {
-        let counts = self.count()?;
-        let condemned = self.condemn(&counts);
-        for group in groups(&condemned, &counts) {
-            self.copy(&group)?;
+    /// Goes on until so many bytes were copied, or to the end.
+    fn step(mut self: Box<Self>, bytes: u64) -> Result<Step<H>> {
+        let shared = Arc::clone(&self.shared);
+        let _working = shared.building.begin_work()?;
+        let done = match self.go_on(bytes) {
+            Ok(Some(copied)) => return Ok(Step::Copied(self, copied)),
+            Ok(None) => self.end(),
+            Err(error) => Err(error),
+        };
+        if done.is_err() {
+            // They take room, and nobody needs them.
+            for (kind, number) in shared.building.files() {
+                drop(self.plan.disk.unlink(&kind.file_name(number)));
+            }
         }
-        self.seal()?;
-        let live = counts.values().map(|count| count.live).sum();
-        let run = self.index(&condemned, live)?;
-        let left = counts.into_iter().filter(|(number, _)| !condemned.contains(number));
+        done.map(|run| Step::Done(self.reclaimed(run)))
+    }
+
+    /// Copies so many bytes, and returns how many; nothing when nothing is left to be copied.
+    fn go_on(&mut self, bytes: u64) -> Result<Option<u64>> {
+        if self.counts.is_none() {
+            let counts = self.count()?;
+            self.condemned = self.condemn(&counts);
+            self.groups = groups(&self.condemned, &counts);
+            self.counts = Some(counts);
+        }
+        let mut copied = 0;
+        while copied < bytes {
+            self.ensure_wanted()?;
+            if let Some((place, key)) = self.blocks.next() {
+                let record = self.read(&key, place)?;
+                self.copies.append(&key, place.length, &record)?;
+                copied += record.len() as u64;
+            } else if let Some(group) = self.groups.pop() {
+                self.blocks = self.blocks_of(&group)?.into_iter();
+            } else {
+                return Ok(None);
+            }
+        }
+        Ok(Some(copied))
+    }
+
+    /// Makes durable what was copied, and returns the new run.
+    fn end(&mut self) -> Result<Option<Arc<Run>>> {
+        self.copies.seal()?;
+        let counts = self.counts.iter().flat_map(BTreeMap::values);
+        self.index(counts.map(|count| count.live).sum())
+    }
+
+    fn reclaimed(self, run: Option<Arc<Run>>) -> Reclaimed {
+        let Self { plan: Plan { epoch, runs, frozen, .. }, counts, condemned, copies, .. } = self;
+        let left = counts.unwrap_or_default().into_iter();
+        let left = left.filter(|(number, _)| !condemned.contains(number));
         let dead = left.map(|(number, count)| (number, count.dead)).collect();
-        Ok((condemned, dead, run))
+        let (segments, condemned) = (copies.segments, condemned.into_iter().collect());
+        Reclaimed { epoch, runs: runs.len(), run, segments, condemned, dead, frozen }
     }
 
     /// Counts what each segment still has, and what not.
-    fn count(&mut self) -> Result<BTreeMap<u32, Count>> {
+    fn count(&self) -> Result<BTreeMap<u32, Count>> {
         let mut counts: BTreeMap<u32, Count> = BTreeMap::new();
         let mut all = Groups::new(&self.plan.runs);
         while let Some(group) = all.next()? {
-            self.go_on(0)?;
+            self.ensure_wanted()?;
             let mut found = false;
             for Entry { place, is_dead, .. } in group {
                 let count = counts.entry(place.segment).or_default();
@@ -191,43 +242,34 @@ impl<H: Hash> Reclaim<'_, H> {
     /// Returns the segments that are copied: those of which enough is lost, and many small ones.
     fn condemn(&self, counts: &BTreeMap<u32, Count>) -> BTreeSet<u32> {
         let settings = &self.shared.settings;
-        let lost = |entry: &FileEntry| {
+        let lost = |entry: &&FileEntry| {
             let live = counts.get(&entry.number).map_or(0, |count| count.live_bytes);
             let lost = entry.length.saturating_sub(live);
             lost * 100 >= entry.length * u64::from(settings.options.reclaim_percent.min(100))
         };
-        let mut condemned: BTreeSet<_> = self
-            .plan
-            .segments
-            .iter()
-            .filter(|entry| lost(entry))
-            .map(|entry| entry.number)
-            .collect();
-        let is_small = |entry: &&FileEntry| entry.length < settings.segment_bytes / 4;
-        let small: Vec<_> = self.plan.segments.iter().filter(is_small).collect();
+        let segments = &self.plan.segments;
+        let mut condemned: BTreeSet<_> =
+            segments.iter().filter(lost).map(|entry| entry.number).collect();
+        let small = segments.iter().filter(|entry| is_small(entry, settings));
+        let small: Vec<_> = small.map(|entry| entry.number).collect();
         if small.len() > SMALL_MAX {
-            condemned.extend(small.iter().map(|entry| entry.number));
+            condemned.extend(small);
         }
         condemned
     }
 
-    /// Copies what is left of some segments.
-    fn copy(&mut self, segments: &BTreeSet<u32>) -> Result<()> {
-        let mut blocks: Vec<(Place, H)> = Vec::new();
+    /// Returns what is left of some segments, in the order in which it lies.
+    fn blocks_of(&self, segments: &BTreeSet<u32>) -> Result<Vec<(Place, H)>> {
+        let mut blocks = Vec::new();
         let mut live = Live::new(&self.plan.runs);
         while let Some(entry) = live.next()? {
-            self.go_on(0)?;
+            self.ensure_wanted()?;
             if segments.contains(&entry.place.segment) {
                 blocks.push((entry.place, name_of(&entry)?));
             }
         }
         blocks.sort_unstable_by_key(|(place, _)| *place);
-        for (place, key) in blocks {
-            let record = self.read(&key, place)?;
-            self.go_on(record.len() as u64)?;
-            self.append(&key, place.length, &record)?;
-        }
-        Ok(())
+        Ok(blocks)
     }
 
     fn read(&self, key: &H, place: Place) -> PackResult<Vec<u8>> {
@@ -244,83 +286,24 @@ impl<H: Hash> Reclaim<'_, H> {
         Ok(record)
     }
 
-    fn append(&mut self, key: &H, length: u32, record: &[u8]) -> PackResult<()> {
-        let mut open = match self.new.open.take() {
-            Some(open) => open,
-            None => self.open()?,
-        };
-        let (header, rest) = record.split_at(RecordHeader::LENGTH);
-        let (name, block) = rest.split_at(H::LENGTH);
-        debug_assert!(matches!(
-            RecordHeader::take(&mut Reader::new(record), H::LENGTH),
-            Ok((RecordHeader { kind: Kind::Block, .. }, _))
-        ));
-        let offset = open.tail.push(header, name, block);
-        open.places.push((*key, Place { segment: open.header.number, offset, length }));
-        let end = open.tail.start() + open.tail.len() as u64;
-        let is_full = end >= self.shared.settings.segment_bytes;
-        if open.tail.len() >= self.shared.settings.write_bytes || is_full {
-            open.write()?;
-        }
-        self.new.open = Some(open);
-        if is_full { self.seal() } else { Ok(()) }
-    }
-
-    fn open(&self) -> PackResult<Open<H>> {
-        let number = self.shared.next_file();
-        self.shared.building.add((FileKind::Segment, number));
-        let after = self.plan.after;
-        let header = SegmentHeader { number, salt: random_salt(), first_batch: 1, after };
-        let name = FileKind::Segment.file_name(number);
-        let file = self.plan.disk.create(&name).map_err(PackError::io(format!("make {name}")))?;
-        let written = file.write_all_at(&header.encode(), 0);
-        written.map_err(PackError::io(format!("write {name}")))?;
-        let start = SegmentHeader::LENGTH as u64;
-        let tail = Tail::new(number, start, header.first_batch);
-        let link = Link { salt: header.salt, chain: header.chain(), durable_end: start };
-        Ok(Open { header, file, tail, link, places: Vec::new() })
-    }
-
-    /// Ends the new segment, if there is one, and makes it durable.
-    fn seal(&mut self) -> PackResult<()> {
-        let Some(mut open) = self.new.open.take() else { return Ok(()) };
-        open.write()?;
-        let name = FileKind::Segment.file_name(open.header.number);
-        open.file.sync().map_err(PackError::sync(format!("sync {name}")))?;
-        let number = self.shared.next_file();
-        self.shared.building.add((FileKind::Index, number));
-        let run = write_places(&*self.plan.disk, number, &mut open.places)?;
-        let entry = FileEntry {
-            kind: FileKind::Segment,
-            number: open.header.number,
-            length: open.tail.start(),
-            first: open.header.first_batch,
-            last: open.tail.last_number() + 1,
-            dead: 0,
-        };
-        self.new.segments.push((entry, open.file));
-        self.new.runs.push(Arc::new(run));
-        Ok(())
-    }
-
     /// Writes the run of all that is left: what was copied has its new place.
-    fn index(&self, condemned: &BTreeSet<u32>, live: u64) -> Result<Option<Arc<Run>>> {
+    fn index(&self, live: u64) -> Result<Option<Arc<Run>>> {
         if live == 0 {
             return Ok(None);
         }
         let number = self.shared.next_file();
         self.shared.building.add((FileKind::Index, number));
-        let runs: Vec<_> = self.new.runs.iter().chain(&self.plan.runs).cloned().collect();
+        let runs: Vec<_> = self.copies.runs.iter().chain(&self.plan.runs).cloned().collect();
         let mut all = Live::new(&runs);
         let mut stopped = None;
         let entries = std::iter::from_fn(|| {
-            if let Err(error) = self.go_on(0) {
+            if let Err(error) = self.ensure_wanted() {
                 stopped = Some(error);
                 return None;
             }
             let entry = all.next().transpose()?;
             Some(entry.and_then(|Entry { key, place, .. }| {
-                if condemned.contains(&place.segment) {
+                if self.condemned.contains(&place.segment) {
                     let name = FileKind::Segment.file_name(place.segment);
                     let fault = Fault::Damaged("a block of it was not copied");
                     return Err(PackError::fault(&name, place.offset.into())(fault));
@@ -336,33 +319,9 @@ impl<H: Hash> Reclaim<'_, H> {
         }
     }
 
-    /// Waits as the rate asks, after so many bytes; and ends when the store is closed.
-    fn go_on(&self, bytes: u64) -> Result<()> {
-        /// How long is slept before it is looked whether the store is closed.
-        const NAP: Duration = Duration::from_millis(20);
-        self.pace.count(bytes);
-        loop {
-            if self.shared.building.is_closing() {
-                return Err(Error::closed());
-            }
-            let Some(wait) = self.pace.wait() else { return Ok(()) };
-            std::thread::sleep(wait.min(NAP));
-        }
-    }
-}
-
-impl<H: Hash> Open<H> {
-    fn write(&mut self) -> PackResult<()> {
-        if self.tail.is_empty() {
-            return Ok(());
-        }
-        let flight = self.tail.take(self.link);
-        let name = FileKind::Segment.file_name(flight.segment);
-        let written = self.file.write_all_at(&flight.bytes, flight.start);
-        written.map_err(PackError::io(format!("write {name}")))?;
-        self.link.chain = flight.chain();
-        self.tail.landed();
-        Ok(())
+    /// Ends the work once the store is closed.
+    fn ensure_wanted(&self) -> Result<()> {
+        if self.shared.building.is_closing() { Err(Error::closed()) } else { Ok(()) }
     }
 }
 
@@ -382,7 +341,13 @@ fn groups(condemned: &BTreeSet<u32>, counts: &BTreeMap<u32, Count>) -> Vec<BTree
         blocks += live;
         groups.last_mut().expect("the first one makes a group").insert(*number);
     }
+    // The last is the next.
+    groups.reverse();
     groups
+}
+
+const fn is_small(entry: &FileEntry, settings: &Settings) -> bool {
+    entry.length < settings.segment_bytes / 4
 }
 
 const fn record_bytes<H: Hash>(place: Place) -> u64 {

@@ -39,7 +39,7 @@ pub(crate) struct Shared<H: Hash> {
     /// While a collection runs, the segment that it began with; it removes blocks of older ones only.
     /// 0 if none runs.
     since: AtomicU32,
-    /// How often blocks were removed.
+    /// How often blocks were removed, or a reader went over to runs that may lack some.
     removals: AtomicU64,
     /// Whether something was removed that is still on disk.
     pub(crate) has_dead: AtomicBool,
@@ -127,7 +127,7 @@ impl<H: Hash> Shared<H> {
         self.since.store(segment, Ordering::SeqCst);
     }
 
-    /// Returns how often blocks were removed.
+    /// Returns how often blocks were removed from what is looked up.
     pub(crate) fn removals(&self) -> u64 {
         self.removals.load(Ordering::SeqCst)
     }

@@ -24,7 +24,9 @@ use crate::writer::pump;
 ///   it names, if they were removed together.
 /// - `finish` copies what is left of segments that have lost enough, beside running writers, and as fast
 ///   as [`reclaim_bytes_per_second`](crate::PackOptions::reclaim_bytes_per_second) allows; then it
-///   removes the old files. Segments that have lost less stay, and are cut later.
+///   removes the old files. Segments that have lost less
+///   ([`reclaim_percent`](crate::PackOptions::reclaim_percent)) stay, and are copied later. If it is
+///   dropped, it gives back nothing, and the next collection does.
 /// - Until a collection is finished, an `add` of a block from before it writes the block again.
 /// - A bit is kept for each block on disk, in memory, while some are removed and not given back; and what
 ///   is pinned, and was while the collection runs.
@@ -96,9 +98,13 @@ impl<H: Hash> Sweep for PackSweep<H> {
 
     async fn finish(&self, epoch: Epoch) -> Result<()> {
         let Some(plan) = self.ask(|answer| Job::Plan(epoch, answer)).await? else { return Ok(()) };
-        let shared = Arc::clone(&self.0.shared);
-        let reclaimed = blocking(move || reclaim::reclaim(&shared, plan)).await?;
-        self.ask(|answer| Job::Switch(Box::new(reclaimed), answer)).await
+        let shared = &self.0.shared;
+        match reclaim::reclaim(Arc::clone(shared), plan).await {
+            Ok(reclaimed) => self.ask(|answer| Job::Switch(Box::new(reclaimed), answer)).await,
+            // What was removed since may be what was not found; the next collection gives back all of it.
+            Err(_) if !shared.protection.lock().is_newest(epoch) => shared.ensure_open(),
+            Err(error) => Err(error),
+        }
     }
 
     async fn pin(&self, keys: Vec<H>) -> Result<Pin> {

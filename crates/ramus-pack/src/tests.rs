@@ -1,6 +1,7 @@
 //! Tests that need what only this crate sees: small segments, and disks that crash.
 
 mod adopt;
+mod beside;
 mod check;
 mod collect;
 mod crash;

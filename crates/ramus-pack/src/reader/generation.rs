@@ -11,7 +11,6 @@ use crate::format::Fault;
 use crate::format::change::RefChange;
 use crate::format::files::{Table, decode_changes, decode_refs};
 use crate::format::manifest::{FileKind, Manifest, State};
-use crate::index::Places;
 use crate::index::run::Run;
 use crate::recover::{open_segment, read_head, read_manifest, read_small};
 use crate::scan::Scan;
@@ -103,8 +102,11 @@ impl<H: Hash> Generation<H> {
         Ok(self.advance(shared)? || switched)
     }
 
-    /// Goes over to the files of another manifest, if there is one; returns whether another segment is
-    /// written now.
+    /// Goes over to the files of another manifest, if there is one; returns whether anything is new.
+    ///
+    /// The files of another manifest may lack what a collection removed, and what is visible here may
+    /// still name that. So first the log is read on, at least as far as the collection knew it: all files
+    /// of before are open until what is visible names nothing that the new ones lack.
     fn switch(&mut self, shared: &Shared<H>) -> Result<bool> {
         if peek_generation(&*self.disk)? == Some(self.manifest.generation) {
             return Ok(false);
@@ -113,29 +115,55 @@ impl<H: Hash> Generation<H> {
         let manifest = read_manifest(&*self.disk)?;
         match newest(&self.disk, manifest, |manifest| self.next(manifest, end))? {
             Next::Files(manifest, mut files) => {
-                files.segments.insert(manifest.active, Arc::clone(&self.active));
-                shared.index.replace(None, files.runs.clone(), files.segments.clone());
                 self.durable_end = self.durable_end.max(manifest.durable_end);
+                let advanced = self.advance_in(manifest.state, shared)?;
+                files.segments.insert(manifest.active, Arc::clone(&self.active));
                 (self.manifest, self.files) = (manifest, files);
-                Ok(false)
+                self.use_files(shared);
+                Ok(advanced)
             }
-            Next::Segment(next, begin, follows) => {
-                let (runs, segments) = (next.files.runs.clone(), next.files.segments.clone());
-                shared.index.replace(Some(Places::default()), runs, segments);
-                if follows {
-                    let mut visible = shared.visible.lock();
-                    for change in begin.changes {
-                        visible.log.push(change)?;
-                    }
-                    visible.table = begin.table;
-                } else {
-                    let begin = begin.visible(shared.settings.log_changes)?;
-                    *shared.visible.lock() = begin;
-                }
+            Next::Segment(mut next, begin, follows) => {
+                next.read_on(next.manifest.state)?;
+                self.go_over(&mut next, begin, follows, shared)?;
                 *self = *next;
+                self.use_files(shared);
                 Ok(true)
             }
         }
+    }
+
+    /// Shows what another segment goes on with: the blocks first, beside all that were there before.
+    fn go_over(
+        &self,
+        next: &mut Self,
+        begin: Begin<H>,
+        follows: bool,
+        shared: &Shared<H>,
+    ) -> Result<()> {
+        let Opened { runs, segments } = self.files.beside(&next.files);
+        shared.index.replace(runs, segments);
+        shared.index.rotate();
+        shared.index.extend(std::mem::take(&mut next.scan.places));
+        let mut visible = shared.visible.lock();
+        if follows {
+            for change in begin.changes {
+                visible.log.push(change)?;
+            }
+            visible.table = begin.table;
+        } else {
+            *visible = begin.visible(shared.settings.log_changes)?;
+        }
+        for change in std::mem::take(&mut next.scan.changes) {
+            visible.push(&change)?;
+        }
+        Ok(())
+    }
+
+    /// Looks for blocks in the files of this generation, and in no others.
+    fn use_files(&self, shared: &Shared<H>) {
+        let Opened { runs, segments } = self.files.clone();
+        shared.forget(&[]);
+        shared.index.replace(runs, segments);
     }
 
     /// Opens what a manifest lists, but for what is open.
@@ -153,16 +181,15 @@ impl<H: Hash> Generation<H> {
         Ok(Next::Segment(Box::new(next), begin, false))
     }
 
-    /// Reads the active segment on, as far as it may be shown.
+    /// Reads the active segment on, and shows it as far as that may be.
     fn advance(&mut self, shared: &Shared<H>) -> Result<bool> {
-        let head = read_head(&*self.disk, &self.scan.header);
-        self.durable_end = self.durable_end.max(head);
-        let limit = match self.manifest.state {
-            State::InUseOs => u64::MAX,
-            State::InUseSync | State::Closed => self.durable_end,
-        };
+        self.advance_in(self.manifest.state, shared)
+    }
+
+    fn advance_in(&mut self, state: State, shared: &Shared<H>) -> Result<bool> {
         let before = self.scan.end;
-        self.scan.advance(&*self.active, limit)?;
+        let read = self.read_on(state);
+        // What is sound is shown, also before damage.
         shared.index.extend(std::mem::take(&mut self.scan.places));
         {
             let mut visible = shared.visible.lock();
@@ -170,13 +197,25 @@ impl<H: Hash> Generation<H> {
                 visible.push(&change)?;
             }
         }
+        read.map(|()| self.scan.end > before)
+    }
+
+    /// Reads the active segment on, as far as it may be shown.
+    fn read_on(&mut self, state: State) -> Result<()> {
+        let head = read_head(&*self.disk, &self.scan.header);
+        self.durable_end = self.durable_end.max(head);
+        let limit = match state {
+            State::InUseOs => u64::MAX,
+            State::InUseSync | State::Closed => self.durable_end,
+        };
+        self.scan.advance(&*self.active, limit)?;
         if self.scan.end < self.durable_end {
             let place = self.disk.place();
             return Err(Error::from(self.scan.damage()).context(format!(
                 "the log of {place} is damaged: data that were acknowledged cannot be read"
             )));
         }
-        Ok(self.scan.end > before)
+        Ok(())
     }
 }
 
@@ -194,6 +233,16 @@ impl Opened {
             Ok((file.number, open.map_or_else(|| open_segment(disk, file), Ok)?))
         });
         Ok(Self { runs, segments: segments.collect::<PackResult<_>>()? })
+    }
+
+    /// Returns these files together with newer ones.
+    fn beside(&self, newer: &Self) -> Self {
+        let is_older = |run: &&Arc<Run>| newer.runs.iter().all(|newer| newer.number != run.number);
+        let runs = newer.runs.iter().chain(self.runs.iter().filter(is_older));
+        let runs = runs.cloned().collect();
+        let segments = self.segments.iter().chain(&newer.segments);
+        let segments = segments.map(|(number, file)| (*number, Arc::clone(file))).collect();
+        Self { runs, segments }
     }
 }
 

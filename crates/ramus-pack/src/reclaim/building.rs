@@ -1,8 +1,12 @@
 use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use ramus_core::{Error, Result};
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::format::manifest::FileKind;
 
@@ -12,6 +16,8 @@ pub(crate) struct Building {
     state: Mutex<BuildingState>,
     /// Told when a worker ends.
     idle: Condvar,
+    /// Told when the store is closing.
+    closed: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -20,8 +26,8 @@ struct BuildingState {
     frozen: usize,
     /// Files that no manifest lists yet, and that are needed.
     files: HashSet<(FileKind, u32)>,
-    /// Whether somebody writes them.
-    works: bool,
+    /// How many write them: the next one may begin before the one before has quite ended.
+    workers: usize,
     /// The store is closing.
     closing: bool,
 }
@@ -62,7 +68,8 @@ impl Building {
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
         state.closing = true;
-        while state.works {
+        self.closed.notify_waiters();
+        while state.workers > 0 {
             self.idle.wait(&mut state);
         }
     }
@@ -72,8 +79,21 @@ impl Building {
         if state.closing {
             return Err(Error::closed());
         }
-        state.works = true;
+        state.workers += 1;
         Ok(Working(Arc::clone(self)))
+    }
+
+    /// Waits so long, or until the store is closing.
+    pub(super) async fn pause(&self, wait: Duration) {
+        if wait.is_zero() {
+            return;
+        }
+        let mut closed = pin!(self.closed.notified());
+        closed.as_mut().enable();
+        if !self.is_closing() {
+            // Which of the two it was, the next step sees.
+            drop(timeout(wait, closed).await);
+        }
     }
 
     pub(super) fn is_closing(&self) -> bool {
@@ -94,7 +114,7 @@ pub(super) struct Working(Arc<Building>);
 
 impl Drop for Working {
     fn drop(&mut self) {
-        self.0.state.lock().works = false;
+        self.0.state.lock().workers -= 1;
         self.0.idle.notify_all();
     }
 }

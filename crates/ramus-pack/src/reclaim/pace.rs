@@ -1,30 +1,39 @@
-use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::num::NonZeroU64;
+use std::time::Duration;
 
-use crate::options::Settings;
+use tokio::time::Instant;
 
-/// Says how long to wait so that no more than so many bytes go in a second.
+/// Says how much is copied before others get their turn, and how long to wait then.
 pub(super) struct Pace {
-    bytes_per_second: Option<u64>,
-    began: Instant,
-    done: Cell<u64>,
+    bytes_per_second: Option<NonZeroU64>,
+    /// When the first bytes were copied; the clock of the runtime is asked only if there is a rate.
+    began: Option<Instant>,
+    done: u64,
 }
 
 impl Pace {
-    pub(super) fn new(settings: &Settings) -> Self {
-        let bytes_per_second = settings.options.reclaim_bytes_per_second.filter(|rate| *rate > 0);
-        Self { bytes_per_second, began: Instant::now(), done: Cell::new(0) }
+    /// So many bytes are copied at once, at the most.
+    const SLICE_BYTES: u64 = 4 << 20;
+
+    /// A rate of 0 is taken for 1.
+    pub(super) fn new(bytes_per_second: Option<u64>) -> Self {
+        let rate = bytes_per_second.map(|rate| NonZeroU64::new(rate).unwrap_or(NonZeroU64::MIN));
+        Self { bytes_per_second: rate, began: None, done: 0 }
     }
 
-    pub(super) fn count(&self, bytes: u64) {
-        self.done.set(self.done.get() + bytes);
+    /// Returns how many bytes are to be copied at once: those of a tenth of a second.
+    pub(super) fn slice(&self) -> u64 {
+        let tenth = self.bytes_per_second.map_or(u64::MAX, |rate| rate.get() / 10);
+        tenth.clamp(1, Self::SLICE_BYTES)
     }
 
-    /// Returns how long to wait before the next bytes.
-    pub(super) fn wait(&self) -> Option<Duration> {
-        let rate = self.bytes_per_second?;
-        let due = u128::from(self.done.get()) * 1_000_000 / u128::from(rate);
+    /// Counts bytes that were copied, and returns how long to wait before the next ones.
+    pub(super) fn copied(&mut self, bytes: u64) -> Duration {
+        let Some(rate) = self.bytes_per_second else { return Duration::ZERO };
+        let began = *self.began.get_or_insert_with(Instant::now);
+        self.done += bytes;
+        let due = u128::from(self.done) * 1_000_000 / u128::from(rate.get());
         let due = Duration::from_micros(u64::try_from(due).unwrap_or(u64::MAX));
-        due.checked_sub(self.began.elapsed()).filter(|wait| !wait.is_zero())
+        due.saturating_sub(began.elapsed())
     }
 }

@@ -13,7 +13,7 @@ use crate::error::{PackError, PackResult};
 use crate::format::manifest::{FileKind, Manifest};
 use crate::format::segment::SegmentHeader;
 use crate::index::run::Run;
-use crate::reclaim::{Plan, Reclaimed};
+use crate::reclaim::{Plan, Reclaimed, are_many_small};
 
 impl<H: Hash> Pump<H> {
     /// Does it and tells of it; a failure to write is one of the writer, too. That nobody waits any more
@@ -75,15 +75,17 @@ impl<H: Hash> Pump<H> {
                 found.extend(entry.map(|(ordinal, place)| (run, ordinal, place)));
             }
             let is_new = found.iter().any(|(.., place)| place.segment >= since);
-            if found.is_empty() || is_new || shared.index.in_memory(key).is_some() {
+            if found.is_empty() || is_new {
                 continue;
             }
-            // Under this lock: who pins a name afterwards finds the block removed.
+            // Under these locks: who adds the block afterwards does so after a moment without it, and who
+            // pins its name finds it removed.
+            let _core = shared.core.lock();
             let protection = shared.protection.lock();
             if !protection.is_running(epoch) {
                 break;
             }
-            if !protection.protects(key) {
+            if !protection.protects(key) && shared.index.in_memory(key).is_none() {
                 for (run, ordinal, _) in found {
                     run.kill(ordinal);
                 }
@@ -106,13 +108,14 @@ impl<H: Hash> Pump<H> {
             return None;
         }
         shared.set_since(0);
-        if !shared.has_dead.load(Ordering::SeqCst) {
+        let segments = self.files.manifest.files(FileKind::Segment);
+        let segments: Vec<_> = segments.filter(|file| file.number < since).copied().collect();
+        let has_dead = shared.has_dead.load(Ordering::SeqCst);
+        if !has_dead && !are_many_small(&segments, &shared.settings) {
             return None;
         }
         let runs = shared.index.runs().to_vec();
         let frozen = shared.building.freeze(runs.len())?;
-        let segments = self.files.manifest.files(FileKind::Segment);
-        let segments: Vec<_> = segments.filter(|file| file.number < since).copied().collect();
         let file = |number| Some((number, shared.index.segment(number)?));
         let files = segments.iter().filter_map(|entry| file(entry.number)).collect();
         let (disk, after) = (Arc::clone(&self.files.disk), shared.visible.lock().log.end());
@@ -138,8 +141,10 @@ impl<H: Hash> Pump<H> {
             return Err(error);
         }
         let Reclaimed { run, segments, condemned, frozen, .. } = reclaimed;
-        let segments = segments.into_iter().map(|(entry, file)| (entry.number, file));
-        shared.index.switch(newer.into_iter().chain(run).collect(), segments, &condemned);
+        let mut files = shared.index.segments();
+        files.extend(segments.into_iter().map(|(entry, file)| (entry.number, file)));
+        files.retain(|number, _| !condemned.contains(number));
+        shared.index.replace(newer.into_iter().chain(run).collect(), files);
         shared.has_dead.store(false, Ordering::SeqCst);
         drop(frozen);
         self.files.remove_strays(&shared.building);
