@@ -23,17 +23,20 @@ fn when_the_disk_is_full_no_answer_is_lost_and_writing_resumes() {
 }
 
 fn check(kind: io::ErrorKind) {
-    run(async {
-        let campaign = Campaign::from_env();
-        let mut random = Random::new(campaign.seed);
-        for _ in 0..campaign.times(RUNS) {
-            let seed = random.next();
-            let mut at = 1;
-            while fail_at(seed, Failure { at, kind, lasts: at.is_multiple_of(2) }).await {
-                at += 1;
-            }
+    let campaign = Campaign::from_env();
+    let mut random = Random::new(campaign.seed);
+    for _ in 0..campaign.times(RUNS) {
+        let seed = random.next();
+        let (mut at, mut reached) = (1, true);
+        while reached {
+            // Each has a bound of its own on how long it may take.
+            run(async {
+                let failure = Failure { at, kind, lasts: at.is_multiple_of(2) };
+                reached = fail_at(seed, failure).await;
+            });
+            at += 1;
         }
-    });
+    }
 }
 
 /// Works until the call fails; returns whether it was reached.

@@ -3,9 +3,10 @@
 //! The test starts itself again as a child that works in a directory and says on its standard error
 //! what was answered, and kills it at some moment. Each writer of the child has refs of its own, and what
 //! its n-th update sets follows from its number and n; so what is there shows how far it came, and
-//! whether all of that is there.
+//! whether all of that is there. In every other directory one more task collects what no ref names,
+//! all the time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -13,9 +14,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures::TryStreamExt as _;
 use ramus_core::{
     AtomicWrite as _, Changes, ContentAddressable as _, Cursor, Hash as _, Outcome, ReadOnly as _,
-    RefName, Sha1, Storage as _, Update,
+    RefName, Sha1, Storage as _, Sweep as _, Update,
 };
 use ramus_testkit::{Campaign, run};
 
@@ -29,10 +31,11 @@ const TEST: &str = "tests::kill::what_was_acknowledged_outlives_a_kill";
 /// Tells a child where it works, and how.
 const DIRECTORY: &str = "RAMUS_PACK_KILL_DIRECTORY";
 const DURABILITY: &str = "RAMUS_PACK_KILL_DURABILITY";
+const COLLECTS: &str = "RAMUS_PACK_KILL_COLLECTS";
 
 const WRITERS: usize = 4;
 /// Kills per unit of scale.
-const KILLS: usize = 4;
+const KILLS: usize = 6;
 
 #[test]
 fn what_was_acknowledged_outlives_a_kill() {
@@ -42,36 +45,49 @@ fn what_was_acknowledged_outlives_a_kill() {
     }
     let campaign = Campaign::from_env();
     let mut random = Random::new(campaign.seed);
-    let mut killed = 0;
-    let (mut acknowledged, mut segments) = (0, 0);
-    while killed < campaign.times(KILLS) {
+    let (mut killed, mut acknowledged) = (0, 0);
+    let mut seen = Seen::default();
+    for collects in [false, true].into_iter().cycle() {
+        if killed >= campaign.times(KILLS) {
+            break;
+        }
         let directory = tempfile::tempdir().expect("a directory for tests");
         let mut answered = [0; WRITERS];
         // Some kills one after the other, each of which finds what the one before has left.
-        for _ in 0..4 {
+        for _ in 0..3 {
             let durability = if random.once_in(2) { "sync" } else { "os" };
-            kill_once(directory.path(), durability, &mut answered, &mut random);
+            kill_once(directory.path(), durability, collects, &mut answered, &mut random);
             killed += 1;
             if random.once_in(2) {
-                run(async {
-                    segments = check(directory.path(), &mut answered).await.max(segments);
-                });
+                run(check(directory.path(), collects, &mut answered, &mut seen));
             }
         }
-        run(async { segments = check(directory.path(), &mut answered).await.max(segments) });
+        run(check(directory.path(), collects, &mut answered, &mut seen));
         acknowledged += answered.iter().sum::<u64>();
     }
+    let Seen { segments, collected } = seen;
     assert!(acknowledged > 0 && segments > 2, "{killed} kills came before much was done");
+    assert!(collected > 0, "nothing was collected in {killed} lives");
+}
+
+/// What was seen in all directories together.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The most that one had.
+    segments: usize,
+    /// How many blocks were there no more.
+    collected: usize,
 }
 
 /// Starts a process and kills it at some moment; notes what it said was answered.
 fn kill_once(
     directory: &Path,
     durability: &str,
+    collects: bool,
     answered: &mut [u64; WRITERS],
     random: &mut Random,
 ) {
-    let mut child = start(directory, durability);
+    let mut child = start(directory, durability, collects);
     let mut said = BufReader::new(child.stderr.take().expect("it is piped"));
     // While it opens the directory; or after some answers, and a little later.
     let answers = if random.once_in(5) { 0 } else { 1 + random.below(300) };
@@ -89,10 +105,11 @@ fn kill_once(
     while hear(&mut said, answered) {}
 }
 
-fn start(directory: &Path, durability: &str) -> Child {
+fn start(directory: &Path, durability: &str, collects: bool) -> Child {
     let mut command = Command::new(std::env::current_exe().expect("the path of the test"));
     command.args(["--exact", TEST, "--nocapture"]);
     command.env(DIRECTORY, directory).env(DURABILITY, durability);
+    command.env(COLLECTS, if collects { "yes" } else { "no" });
     command.stdout(Stdio::null()).stderr(Stdio::piped());
     command.spawn().expect("the test can start itself")
 }
@@ -132,8 +149,37 @@ async fn work(directory: String) {
     let pack = open(Path::new(&directory), durability);
     let writers: Vec<_> =
         (0..WRITERS).map(|writer| tokio::spawn(write_on(pack.clone(), writer))).collect();
+    if std::env::var(COLLECTS).as_deref() == Ok("yes") {
+        tokio::spawn(collect_on(pack)).await.expect("the collector goes on");
+    }
     for writer in writers {
         writer.await.expect("a writer goes on");
+    }
+}
+
+/// Collects what no ref names, again and again. (No block names another here.)
+async fn collect_on(pack: Pack) {
+    let sweep = pack.sweep().expect("a sweep");
+    for round in 1_u64.. {
+        let epoch = sweep.begin().await.expect("begin");
+        let refs = pack.refs().snapshot(b"").await.expect("snapshot");
+        let mut at = refs.cursor();
+        let refs = refs.collect().await.expect("refs");
+        let mut kept: BTreeSet<_> = refs.into_iter().map(|(_, value)| value).collect();
+        while let Changes::Page(page) = pack.refs().changes(at, 100).await.expect("changes") {
+            let keys = page.changes.iter().flat_map(|change| &change.keys);
+            kept.extend(keys.filter_map(|key| key.new));
+            at = page.next;
+            if page.is_last() {
+                break;
+            }
+        }
+        let keys: Vec<_> = sweep.keys().try_collect().await.expect("keys");
+        let garbage = keys.into_iter().filter(|key| !kept.contains(key)).collect();
+        sweep.remove_many(epoch, garbage).await.expect("remove_many");
+        if !round.is_multiple_of(4) {
+            sweep.finish(epoch).await.expect("finish");
+        }
     }
 }
 
@@ -198,9 +244,9 @@ async fn came_to(pack: &Pack, writer: usize) -> u64 {
     number.parse().expect("a number")
 }
 
-/// Checks that every answered update is there, none in half, and that nothing is wrong. Returns how many
-/// segments there are.
-async fn check(directory: &Path, answered: &mut [u64; WRITERS]) -> usize {
+/// Checks that every answered update is there, none in half, and that nothing is wrong: all its blocks, or
+/// those that a ref names where others may have been collected.
+async fn check(directory: &Path, collects: bool, answered: &mut [u64; WRITERS], seen: &mut Seen) {
     let pack = open(directory, Durability::Sync);
     let refs = pack.refs().snapshot(b"").await.expect("snapshot");
     let end = refs.cursor();
@@ -223,8 +269,13 @@ async fn check(directory: &Path, answered: &mut [u64; WRITERS]) -> usize {
                 };
             }
             for block in blocks {
-                let found = pack.blocks().find(&Sha1::of(&block)).await.expect("find");
-                assert_eq!(found, Some(block), "of update {number} of {writer}");
+                let name = Sha1::of(&block);
+                let found = pack.blocks().find(&name).await.expect("find");
+                if collects && found.is_none() && !refs.values().any(|value| *value == name) {
+                    seen.collected += 1;
+                } else {
+                    assert_eq!(found, Some(block), "of update {number} of {writer}");
+                }
             }
         }
         *answered = number;
@@ -250,5 +301,5 @@ async fn check(directory: &Path, answered: &mut [u64; WRITERS]) -> usize {
     let disk = Arc::new(RealDisk::at(directory));
     let report = check_disk::<Sha1>(&disk, Depth::Full).expect("check");
     assert_eq!(report.problems, Vec::<String>::new());
-    report.segments
+    seen.segments = seen.segments.max(report.segments);
 }

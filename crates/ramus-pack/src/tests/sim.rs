@@ -205,10 +205,16 @@ impl Disk for SimDisk {
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let mut state = self.0.lock();
-        let file = state.files.len();
+        // One that is there already is cut off, and stays the same file: a name that comes from it later
+        // never shows what it held before.
+        let file = state.names.get(name).copied().unwrap_or(state.files.len());
         self.act(&mut state, || Op::Create { name: name.to_owned(), file })?;
-        state.files.push(Vec::new());
-        state.names.insert(name.to_owned(), file);
+        if file == state.files.len() {
+            state.files.push(Vec::new());
+            state.names.insert(name.to_owned(), file);
+        } else {
+            state.files[file].clear();
+        }
         Ok(Arc::new(SimFile { disk: self.clone(), file }))
     }
 
@@ -414,7 +420,9 @@ impl Recording {
             match op {
                 Op::Create { file, .. } => {
                     files.resize_with(files.len().max(file + 1), Vec::new);
-                    files[*file].clear();
+                    if synced.get(file).is_some_and(|sync| index < *sync) || random.once_in(2) {
+                        files[*file].clear();
+                    }
                 }
                 Op::Write { file, offset, bytes } => {
                     files.resize_with(files.len().max(file + 1), Vec::new);

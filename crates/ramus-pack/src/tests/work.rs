@@ -285,23 +285,21 @@ impl History {
 
     /// Returns a block that is about to be added: a new one, or one that was there before.
     fn block(&mut self, random: &mut Random) -> Bytes {
-        if !self.blocks.is_empty() && random.once_in(3) {
+        let bytes = if !self.blocks.is_empty() && random.once_in(3) {
             let at = random.below(self.blocks.len());
-            let known = self.blocks.values_mut().nth(at).expect("there are more");
-            if known.removed.take().is_some() {
-                known.durable = None;
-            }
-            let bytes = known.bytes.clone();
-            self.keep(Sha1::of(&bytes));
-            return bytes;
-        }
-        let length = if random.once_in(10) { random.below(3000) } else { random.below(200) };
-        let seed = random.next();
-        let mut random = Random::new(seed);
-        let bytes: Bytes = (0..length).map(|_| random.byte()).collect();
+            self.blocks.values().nth(at).expect("there are more").bytes.clone()
+        } else {
+            let length = if random.once_in(10) { random.below(3000) } else { random.below(200) };
+            let mut random = Random::new(random.next());
+            (0..length).map(|_| random.byte()).collect()
+        };
         let name = Sha1::of(&bytes);
         let known = Known { bytes: bytes.clone(), durable: None, removed: None };
-        self.blocks.entry(name).or_insert(known);
+        let known = self.blocks.entry(name).or_insert(known);
+        // Chance gives short blocks twice, too.
+        if known.removed.take().is_some() {
+            known.durable = None;
+        }
         self.keep(name);
         bytes
     }
