@@ -1,4 +1,4 @@
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -150,6 +150,13 @@ impl Key for RefName {
             Ok(text) => text.parse(),
             Err(cause) => Err(Error::invalid_input("a ref name has to be text").with_source(cause)),
         }
+    }
+}
+
+/// The whole of the name; names are ordered as their texts are.
+impl Borrow<str> for RefName {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

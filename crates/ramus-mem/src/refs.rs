@@ -5,13 +5,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
-use imbl::OrdMap;
 use parking_lot::{Mutex, MutexGuard};
 use ramus_core::{
     AtomicWrite, Change, Changes, Cursor, Error, Key, KeyChange, Limits, Outcome, ReadOnly,
     RefName, Refusal, Result, Sha1, Snapshot, Subscription, Update, Value,
 };
 use ramus_watch::{Hub, Log};
+use rpds::RedBlackTreeMapSync;
 
 use crate::MemOptions;
 
@@ -32,13 +32,13 @@ struct State<K, V> {
 }
 
 /// By canonical bytes. A persistent map: a snapshot is one cheap clone, taken under the lock.
-type Entries<K, V> = OrdMap<Bytes, (K, V)>;
+type Entries<K, V> = RedBlackTreeMapSync<Bytes, (K, V)>;
 
 impl<K: Key, V: Value> MemRefs<K, V> {
     /// Returns an empty store.
     pub fn new(options: &MemOptions) -> Self {
         let log = Log::new(options.log_changes_max);
-        let state = Mutex::new(Some(State { entries: OrdMap::new(), log }));
+        let state = Mutex::new(Some(State { entries: Entries::new_sync(), log }));
         Self(Arc::new(Shared { state, hub: Hub::new(options.notices_max) }))
     }
 
@@ -163,10 +163,10 @@ fn put<K: Key, V: Value>(entries: &mut Entries<K, V>, key: &K, value: Option<&V>
     let bytes = key.to_bytes();
     match value {
         Some(value) => {
-            entries.insert(Bytes::copy_from_slice(&bytes), (key.clone(), value.clone()));
+            entries.insert_mut(Bytes::copy_from_slice(&bytes), (key.clone(), value.clone()));
         }
         None => {
-            entries.remove::<[u8]>(&bytes);
+            entries.remove_mut::<[u8]>(&bytes);
         }
     }
 }

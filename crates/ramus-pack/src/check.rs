@@ -148,7 +148,7 @@ impl<H: Hash> Check<H> {
                 let log = &visible.log;
                 let kept = log.end().sequence - log.oldest().sequence;
                 self.report.changes = usize::try_from(kept).unwrap_or(usize::MAX);
-                self.report.refs = visible.table.len();
+                self.report.refs = visible.table.size();
                 let refs = visible.table.iter().map(|(name, hash)| (name.to_string(), *hash));
                 self.refs = refs.collect();
             }

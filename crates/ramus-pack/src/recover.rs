@@ -87,7 +87,7 @@ fn create<H: Hash>(disk: &dyn Disk, names: &[String], settings: &Settings) -> Re
     check_empty::<H>(disk, names)?;
     let after = Cursor { incarnation: Incarnation::random(), sequence: 0 };
     let active = Active::create(disk, 1, 1, after, settings.ahead_bytes)?;
-    let refs = encode_refs(&Table::<H>::new(), after);
+    let refs = encode_refs(&Table::<H>::new_sync(), after);
     let refs = write_file(disk, FileKind::Refs, 2, &refs, [0, 0])?;
     let head = disk.create(HEAD).map_err(PackError::io(format!("make {HEAD}")))?;
     head.sync().map_err(PackError::sync(format!("sync {HEAD}")))?;
@@ -289,9 +289,9 @@ impl<H: Hash> Recovery<H> {
         let mut table = self.table.clone();
         for key in self.scan.changes.iter().flat_map(|change| &change.keys) {
             match key.new {
-                Some(value) => table.insert(key.key.clone(), value),
-                None => table.remove(&key.key),
-            };
+                Some(value) => table.insert_mut(key.key.clone(), value),
+                None => drop(table.remove_mut(&key.key)),
+            }
         }
         let os = self.manifest.state == State::InUseOs;
         if os && self.durable_end <= self.scan.end {

@@ -81,17 +81,21 @@ impl<H: Hash> AtomicWrite for PackRefs<H> {
 /// Returns the refs under `prefix`, by pages.
 fn pages<H: Hash>(table: Table<H>, prefix: Bytes) -> BoxStream<'static, Result<Vec<(RefName, H)>>> {
     const PAGE: usize = 256;
-    stream::unfold((table, Bound::Unbounded), move |(table, begin)| {
-        let from = (begin, Bound::Unbounded);
+    stream::unfold((table, None::<RefName>), move |(table, last)| {
+        // No name begins with what is no text.
+        let prefix = std::str::from_utf8(&prefix).ok();
+        let begin = match &last {
+            Some(last) => Bound::Excluded(last.as_str()),
+            None => Bound::Included(prefix.unwrap_or_default()),
+        };
         let page: Vec<_> = table
-            .range::<_, RefName>(from)
+            .range::<str, _>((begin, Bound::Unbounded))
             .map(|(name, hash)| (name.clone(), *hash))
-            .skip_while(|(name, _)| name.as_str().as_bytes() < &*prefix)
-            .take_while(|(name, _)| name.as_str().as_bytes().starts_with(&prefix))
+            .take_while(|(name, _)| prefix.is_some_and(|prefix| name.as_str().starts_with(prefix)))
             .take(PAGE)
             .collect();
-        let next = page.last().map(|(name, _)| Bound::Excluded(name.clone()));
-        std::future::ready(next.map(|next| (Ok(page), (table, next))))
+        let last = page.last().map(|(name, _)| name.clone());
+        std::future::ready(last.map(|last| (Ok(page), (table, Some(last)))))
     })
     .boxed()
 }

@@ -25,14 +25,14 @@
 
 use std::sync::Arc;
 
-use imbl::OrdMap;
 use ramus_core::{Cursor, Hash, Incarnation, Key as _, RefName};
+use rpds::RedBlackTreeMapSync;
 
 use super::change::{self, RefChange, length16, take_hash, take_name};
 use super::{Fault, Reader, VERSION, check_version, checksum};
 
 /// What every ref names. A persistent map: a clone is cheap.
-pub(crate) type Table<H> = OrdMap<RefName, H>;
+pub(crate) type Table<H> = RedBlackTreeMapSync<RefName, H>;
 
 const CHANGES: [u8; 8] = *b"RamusChg";
 const REFS: [u8; 8] = *b"RamusRef";
@@ -62,7 +62,7 @@ pub(crate) fn decode_changes<H: Hash>(bytes: &[u8]) -> Result<Vec<Arc<RefChange<
 }
 
 pub(crate) fn encode_refs<H: Hash>(refs: &Table<H>, at: Cursor) -> Vec<u8> {
-    let mut bytes = begin(REFS, refs.len(), at.incarnation);
+    let mut bytes = begin(REFS, refs.size(), at.incarnation);
     bytes.extend_from_slice(&at.sequence.to_le_bytes());
     for (name, hash) in refs {
         let name = name.to_bytes();
@@ -76,13 +76,13 @@ pub(crate) fn encode_refs<H: Hash>(refs: &Table<H>, at: Cursor) -> Vec<u8> {
 pub(crate) fn decode_refs<H: Hash>(bytes: &[u8]) -> Result<(Table<H>, Cursor), Fault> {
     let (count, incarnation, mut reader) = open(REFS, bytes)?;
     let at = Cursor { incarnation, sequence: reader.u64()? };
-    let mut refs = Table::new();
+    let mut refs = Table::new_sync();
     for _ in 0..count {
         let (name, hash) = (take_name(&mut reader)?, take_hash(&mut reader)?);
-        if refs.get_max().is_some_and(|(last, _)| *last >= name) {
+        if refs.last().is_some_and(|(last, _)| *last >= name) {
             return Err(Fault::Damaged("its refs are not in order"));
         }
-        refs.insert(name, hash);
+        refs.insert_mut(name, hash);
     }
     reader.end()?;
     Ok((refs, at))

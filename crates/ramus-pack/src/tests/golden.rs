@@ -154,7 +154,7 @@ fn changes_and_refs() {
     assert_eq!(decode_changes(&golden), Ok(vec![change()]));
 
     let golden = golden!("refs");
-    let refs: Table<Sha1> = Table::unit(main(), hello());
+    let refs: Table<Sha1> = Table::new_sync().insert(main(), hello());
     assert_eq!(encode_refs(&refs, at(42)), golden);
     assert_eq!(decode_refs(&golden), Ok((refs, at(42))));
 }

@@ -28,9 +28,9 @@ impl<H: Hash> Visible<H> {
         self.log.push(Arc::clone(change))?;
         for KeyChange { key, new, .. } in &change.keys {
             match new {
-                Some(value) => self.table.insert(key.clone(), *value),
-                None => self.table.remove(key),
-            };
+                Some(value) => self.table.insert_mut(key.clone(), *value),
+                None => drop(self.table.remove_mut(key)),
+            }
         }
         Ok(())
     }
@@ -260,9 +260,9 @@ impl<H: Hash> Core<H> {
         self.tail.push(&header, &[], &body);
         for KeyChange { key, new, .. } in &change.keys {
             match new {
-                Some(value) => self.newest.insert(key.clone(), *value),
-                None => self.newest.remove(key),
-            };
+                Some(value) => self.newest.insert_mut(key.clone(), *value),
+                None => drop(self.newest.remove_mut(key)),
+            }
         }
         self.end = change.cursor;
         self.ids.insert(change.id, change.cursor.sequence);
