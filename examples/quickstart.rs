@@ -1,14 +1,17 @@
 //! The main job, on real input: a directory tree is committed, forked, edited on both sides, merged
-//! and watched, and every file is read back byte for byte.
+//! and watched, and every file is read back byte for byte. The repository is on disk: the next run goes
+//! on where this one ended, or was killed.
 //!
 //! ```sh
-//! cargo run --release --example quickstart            # this project's own checkout
-//! cargo run --release --example quickstart -- ~/notes # a directory of yours, which is only read
+//! cargo run --release --example quickstart                      # this project's own checkout
+//! cargo run --release --example quickstart -- ~/notes           # a directory of yours, which is only read
+//! cargo run --release --example quickstart -- ~/notes ~/history # and where the repository is kept
 //! ```
 //!
-//! Everything below the directory is read, binary files and hidden ones too, but for `.git` and what
-//! a `.gitignore` leaves out. Without an argument it is the checkout that the example was built in,
-//! wherever it is run. The repository is in memory, so at most 1 GiB is taken.
+//! Everything below the directory is read, binary files and hidden ones too, but for `.git`, what a
+//! `.gitignore` leaves out, and the repository itself. Without an argument it is the checkout that the
+//! example was built in, wherever it is run. The repository is kept in the directory `quickstart` beside
+//! the build, unless another is named. The files are held in memory, so at most 1 GiB is taken.
 //!
 //! The exit code is 0 if everything was read, merged and found again; otherwise it is 1, and the
 //! standard error says what was wrong.
@@ -30,7 +33,7 @@ use ramus::{BranchWatch, Bytes, Commit, Error, ErrorKind, Kind, Kv, Path, Step, 
 type Files = Kv<Bytes>;
 type Failure = Box<dyn StdError + Send + Sync>;
 
-const USAGE: &str = "usage: quickstart [DIRECTORY]";
+const USAGE: &str = "usage: quickstart [DIRECTORY [REPOSITORY]]";
 const LAST_MESSAGE: &str = "merge draft";
 /// How many lines of a list are shown.
 const SHOWN_MAX: usize = 8;
@@ -47,12 +50,24 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Failure> {
-    let root = directory()?;
-    say(format_args!("The directory {}, as a repository in memory\n", root.display()))?;
+    let Places { root, data } = Places::of_arguments()?;
+    say(format_args!("The directory {}", root.display()))?;
+    say(format_args!("as a repository in {}\n", data.display()))?;
 
     let clock = Instant::now();
-    let walked = root.clone();
-    let input = tokio::task::spawn_blocking(move || Input::read(&walked)).await??;
+    let repo = ramus::open::<Files>(&location(&data)?).await?;
+    let main = repo.main().await?;
+    match main.head().await? {
+        Some(head) => {
+            let (name, message) = (short(&head), &head.info().message);
+            done(clock, format_args!("opened it; `main` is on {name}, `{message}`"))?;
+        }
+        None => done(clock, format_args!("opened it; it is new"))?,
+    }
+
+    let clock = Instant::now();
+    let (walked, kept) = (root.clone(), data.clone());
+    let input = tokio::task::spawn_blocking(move || Input::read(&walked, &kept)).await??;
     let Input { mut files, skipped, mut faults } = input;
     let bytes: usize = files.values().map(Bytes::len).sum();
     done(clock, format_args!("read {} files, {}{skipped}", files.len(), size(bytes)))?;
@@ -60,12 +75,12 @@ async fn run() -> Result<(), Failure> {
         return Err(format!("there is no file to read in {}", root.display()).into());
     }
 
-    let repo = ramus::open::<Files>("mem:").await?;
-    let main = repo.main().await?;
     let first = commit_all(&main, &mut files, &mut faults).await?;
 
     let clock = Instant::now();
-    let draft = main.fork("draft").await?;
+    let draft = repo.branch("draft").await?;
+    // It may be there from the last time.
+    draft.set_head(&first).await?;
     done(clock, format_args!("forked `draft` from `main`"))?;
 
     let changes = main.watch("").await?;
@@ -101,20 +116,54 @@ async fn run() -> Result<(), Failure> {
     }
 }
 
-/// Returns the directory that is asked for.
-fn directory() -> Result<PathBuf, Failure> {
-    let mut arguments = std::env::args_os().skip(1);
-    let root = match (arguments.next(), arguments.next()) {
-        (None, _) => FilePath::new(env!("CARGO_MANIFEST_DIR")).join(".."),
-        (Some(root), None) if !root.as_encoded_bytes().starts_with(b"-") => root.into(),
-        _ => return Err(USAGE.into()),
-    };
-    let root = fs::canonicalize(&root)
-        .map_err(|cause| fault(format!("cannot read {}; {USAGE}", root.display()), cause))?;
-    if !root.is_dir() {
-        return Err(format!("{} is not a directory; {USAGE}", root.display()).into());
+/// What is read, and where the repository is.
+struct Places {
+    root: PathBuf,
+    data: PathBuf,
+}
+
+impl Places {
+    fn of_arguments() -> Result<Self, Failure> {
+        let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+        let is_option = |path: &PathBuf| path.as_os_str().as_encoded_bytes().starts_with(b"-");
+        if arguments.len() > 2 || arguments.iter().any(is_option) {
+            return Err(USAGE.into());
+        }
+        let mut arguments = arguments.into_iter();
+        let checkout = || FilePath::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let root = arguments.next().unwrap_or_else(checkout);
+        let root = fs::canonicalize(&root)
+            .map_err(|cause| fault(format!("cannot read {}; {USAGE}", root.display()), cause))?;
+        if !root.is_dir() {
+            return Err(format!("{} is not a directory; {USAGE}", root.display()).into());
+        }
+        let data = arguments.next().map_or_else(beside_the_build, Ok)?;
+        let made = fs::create_dir_all(&data).and_then(|()| fs::canonicalize(&data));
+        let data = made.map_err(|cause| {
+            fault(format!("cannot keep a repository in {}; {USAGE}", data.display()), cause)
+        })?;
+        if data == root {
+            let data = data.display();
+            return Err(format!("{data} cannot be read and be the repository, too; {USAGE}").into());
+        }
+        Ok(Self { root, data })
     }
-    Ok(root)
+}
+
+/// Returns a directory that is there as long as what was built is.
+fn beside_the_build() -> Result<PathBuf, Failure> {
+    // The program is `target/release/examples/quickstart`.
+    let program = std::env::current_exe()?;
+    let build = program.ancestors().nth(2).ok_or("the program is in no directory")?;
+    Ok(build.join("quickstart"))
+}
+
+/// Returns what is opened: a path is escaped where it would mean something else.
+fn location(data: &FilePath) -> Result<String, Failure> {
+    let path = data.to_str().ok_or_else(|| {
+        format!("the path {} is not UTF-8, which a location has to be", data.display())
+    })?;
+    Ok(format!("pack:{}", path.replace('%', "%25").replace('?', "%3F")))
 }
 
 /// What was read from the directory.
@@ -148,12 +197,15 @@ impl Input {
     /// The most bytes that are taken in all.
     const TOTAL_MAX: usize = 1 << 30;
 
-    fn read(root: &FilePath) -> Result<Self, Failure> {
+    fn read(root: &FilePath, data: &FilePath) -> Result<Self, Failure> {
         let mut input =
             Self { files: BTreeMap::new(), skipped: Skipped::default(), faults: Faults(0) };
         let mut walk = WalkBuilder::new(root);
         walk.hidden(false).ignore(false).git_global(false).git_exclude(false).require_git(false);
-        walk.filter_entry(|entry| entry.depth() == 0 || entry.file_name() != ".git");
+        let data = data.to_owned();
+        walk.filter_entry(move |entry| {
+            entry.depth() == 0 || (entry.file_name() != ".git" && entry.path() != data)
+        });
         let mut total = 0;
         for entry in walk.build() {
             match entry {
@@ -214,17 +266,18 @@ fn content(file: &FilePath) -> Result<Bytes, Failure> {
     Ok(bytes.into())
 }
 
-/// Commits all files in one transaction. Those that the repository does not take are left out.
+/// Commits all files in one transaction, in place of what was there. Those that the repository does
+/// not take are left out.
 async fn commit_all(
     main: &Store<Files>,
     files: &mut BTreeMap<Path, Bytes>,
     faults: &mut Faults,
 ) -> Result<Commit<Files>, Failure> {
     let clock = Instant::now();
-    let mut edit = main.begin().await?;
+    let mut tree = main.repo().empty_tree();
     let mut refused = Vec::new();
     for (path, bytes) in &*files {
-        match edit.set(path, bytes.clone()).await {
+        match tree.set(path, bytes.clone()).await {
             Ok(()) => {}
             Err(cause) if cause.kind() == ErrorKind::Limit => refused.push((path.clone(), cause)),
             Err(failure) => return Err(failure.into()),
@@ -234,10 +287,20 @@ async fn commit_all(
         files.remove(&path);
         faults.add(&*fault(format!("cannot store {path}"), cause));
     }
-    let commit = main.commit(edit, "the directory as it was read").await?;
-    let commit = commit.ok_or("none of the files could be stored")?;
-    done(clock, format_args!("committed them as {}", short(&commit)))?;
-    Ok(commit)
+    if files.is_empty() {
+        return Err("none of the files could be stored".into());
+    }
+    match main.set_tree("", &tree, "the directory as it was read").await? {
+        Some(commit) => {
+            done(clock, format_args!("committed them as {}", short(&commit)))?;
+            Ok(commit)
+        }
+        None => {
+            let head = main.head().await?.ok_or("`main` was removed")?;
+            done(clock, format_args!("they are what {} holds already", short(&head)))?;
+            Ok(head)
+        }
+    }
 }
 
 /// What is to be done on the two branches: to different files, so that it merges.
@@ -351,13 +414,21 @@ async fn report_changes(mut changes: BranchWatch<Files>) -> Result<usize, Failur
 async fn show_log(main: &Store<Files>) -> Result<(), Failure> {
     say(format_args!("\nThe log of main, newest first"))?;
     let mut log = main.log().await?;
+    let mut count = 0;
     while let Some(commit) = log.next().await {
         let commit = commit?;
+        count += 1;
+        if count > SHOWN_MAX {
+            continue;
+        }
         let info = commit.info();
         let author = info.author.as_deref().unwrap_or("nobody");
         let (name, message) = (short(&commit), &info.message);
         let merge = if commit.parents().len() > 1 { " (two parents)" } else { "" };
         say(format_args!("  {name}  {author}  {message}{merge}"))?;
+    }
+    if count > SHOWN_MAX {
+        say(format_args!("  and {} more", count - SHOWN_MAX))?;
     }
     Ok(())
 }

@@ -6,13 +6,14 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
 #[test]
 fn quickstart_brings_this_checkout_through_everything() {
-    let output = run("quickstart", [""; 0]);
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let output = quickstart(&checkout);
     succeeded(&output);
     let printed = text(&output.stdout);
     for part in [
@@ -81,7 +82,7 @@ fn quickstart_takes_names_and_contents_of_every_kind() {
         let name = OsStr::from_bytes(b"not \xff UTF-8 \x1b[31m\n");
         fs::write(root.path().join(name), b"bytes").unwrap();
     }
-    let output = run("quickstart", [root.path()]);
+    let output = quickstart(root.path());
     succeeded(&output);
     let files = if cfg!(unix) { 7 } else { 6 };
     let printed = text(&output.stdout);
@@ -99,7 +100,7 @@ fn quickstart_leaves_out_what_gitignore_names_and_git_itself() {
     write(&root, ".git/config", b"4");
     write(&root, "below/.gitignore", b"also\n");
     write(&root, "below/also", b"5");
-    let output = run("quickstart", [root.path()]);
+    let output = quickstart(root.path());
     succeeded(&output);
     assert!(text(&output.stdout).contains("read 3 files, "), "{}", text(&output.stdout));
 }
@@ -116,7 +117,7 @@ fn quickstart_counts_what_is_no_file() {
     symlink("nowhere", root.path().join("dangling")).unwrap();
     symlink("..", root.path().join("loop")).unwrap();
     let _socket = UnixListener::bind(root.path().join("socket")).unwrap();
-    let output = run("quickstart", [root.path()]);
+    let output = quickstart(root.path());
     succeeded(&output);
     let skipped = "read 1 files, 1 bytes; skipped 3 symlinks; skipped 1 that are neither";
     assert!(text(&output.stdout).contains(skipped), "{}", text(&output.stdout));
@@ -129,12 +130,81 @@ fn quickstart_says_what_is_wrong_with_the_directory() {
     let nowhere = root.path().join("nowhere");
     let empty = root.path().join("empty");
     fs::create_dir(&empty).unwrap();
-    failed(&run("quickstart", [&nowhere]), &["cannot read", "nowhere", "usage"]);
-    failed(&run("quickstart", [&root.path().join("file")]), &["is not a directory", "usage"]);
-    failed(&run("quickstart", [&empty]), &["there is no file to read in", "empty"]);
-    failed(&run("quickstart", ["--fast"]), &["usage: quickstart [DIRECTORY]"]);
-    failed(&run("quickstart", ["a", "b"]), &["usage: quickstart [DIRECTORY]"]);
-    failed(&run("quickstart", [""]), &["cannot read", "usage"]);
+    failed(&quickstart(&nowhere), &["cannot read", "nowhere", "usage"]);
+    failed(&quickstart(&root.path().join("file")), &["is not a directory", "usage"]);
+    failed(&quickstart(&empty), &["there is no file to read in", "empty"]);
+    failed(&quickstart(Path::new("")), &["cannot read", "usage"]);
+    let usage = "usage: quickstart [DIRECTORY [REPOSITORY]]";
+    failed(&run("quickstart", ["--fast"]), &[usage]);
+    failed(&run("quickstart", ["a", "b", "c"]), &[usage]);
+}
+
+#[test]
+fn quickstart_says_what_is_wrong_with_the_place_of_its_repository() {
+    let root = directory();
+    write(&root, "file", b"1");
+    let at = |data: &Path| run("quickstart", [root.path(), data]);
+    failed(&at(root.path()), &["cannot be read and be the repository, too", "usage"]);
+    failed(&at(&root.path().join("file")), &["cannot keep a repository in", "file", "usage"]);
+    let other = directory();
+    write(&other, "something", b"else");
+    failed(&at(other.path()), &["something"]);
+}
+
+#[test]
+fn quickstart_goes_on_where_it_was() {
+    let (root, data) = (directory(), directory());
+    for i in 0..20 {
+        write(&root, &format!("dir/{i}"), format!("{i}").as_bytes());
+    }
+    // A path that a location would read otherwise, below what is read.
+    let data = data.path().join("100% new?");
+    let first = run("quickstart", [root.path(), &data]);
+    succeeded(&first);
+    assert!(text(&first.stdout).contains("opened it; it is new"), "{}", text(&first.stdout));
+    fs::write(root.path().join("dir/new"), b"of the second run").unwrap();
+    let second = run("quickstart", [root.path(), &data]);
+    succeeded(&second);
+    let printed = text(&second.stdout);
+    for part in ["opened it; `main` is on ", "`merge draft`", "read 21 files, ", "  and 4 more"] {
+        assert!(printed.contains(part), "no `{part}` in\n{printed}");
+    }
+}
+
+#[test]
+fn quickstart_does_not_read_its_own_repository() {
+    let root = directory();
+    write(&root, "file", b"1");
+    let data = root.path().join("below/data");
+    for _ in 0..2 {
+        let output = run("quickstart", [root.path(), &data]);
+        succeeded(&output);
+        assert!(text(&output.stdout).contains("read 1 files, "), "{}", text(&output.stdout));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn quickstart_recovers_when_it_was_killed() {
+    let (root, data) = (directory(), directory());
+    for i in 0..400 {
+        write(&root, &format!("{}/{i}", i % 20), format!("{i}").repeat(500).as_bytes());
+    }
+    let places = [root.path(), data.path()];
+    let clock = std::time::Instant::now();
+    succeeded(&run("quickstart", places));
+    let whole = clock.elapsed();
+    // Killed in different places, most of them somewhere in the middle.
+    for part in 1..=8 {
+        fs::write(root.path().join("file"), format!("{part}")).unwrap();
+        let mut child = command("quickstart").args(places).stdout(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(whole * part / 9);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let output = run("quickstart", places);
+        succeeded(&output);
+        assert!(text(&output.stdout).contains("opened it; `main` is on "));
+    }
 }
 
 #[test]
@@ -142,7 +212,7 @@ fn quickstart_goes_on_without_a_file_that_is_too_large_and_fails_in_the_end() {
     let root = directory();
     write(&root, "kept", b"1");
     File::create(root.path().join("large")).unwrap().set_len(64 << 20).unwrap();
-    let output = run("quickstart", [root.path()]);
+    let output = quickstart(root.path());
     failed(&output, &["cannot store", "large", "more than 63 MiB", "left out 1 of"]);
     assert!(text(&output.stdout).contains("byte for byte"), "the others are done");
 }
@@ -155,7 +225,7 @@ fn quickstart_goes_on_without_a_path_that_is_too_deep_and_fails_in_the_end() {
     let deep = root.path().join("d/".repeat(1100));
     fs::create_dir_all(&deep).unwrap();
     fs::write(deep.join("file"), b"2").unwrap();
-    let output = run("quickstart", [root.path()]);
+    let output = quickstart(root.path());
     failed(&output, &["cannot store d/d/d", "1101 steps is too deep", "left out 1 of"]);
     assert!(text(&output.stdout).contains("byte for byte"), "the others are done");
 }
@@ -170,7 +240,7 @@ fn quickstart_goes_on_without_what_may_not_be_read_and_fails_in_the_end() {
     write(&root, "secret", b"2");
     let secret = root.path().join("secret");
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o000)).unwrap();
-    let output = run("quickstart", [root.path()]);
+    let output = quickstart(root.path());
     // The superuser may read everything.
     if File::open(&secret).is_ok() {
         succeeded(&output);
@@ -183,7 +253,10 @@ fn quickstart_goes_on_without_what_may_not_be_read_and_fails_in_the_end() {
 #[test]
 fn quickstart_does_not_panic_when_nobody_reads_what_it_prints() {
     let full = File::options().write(true).open("/dev/full").unwrap();
-    let output = command("quickstart").stdout(full).output().unwrap();
+    let (root, data) = (directory(), directory());
+    write(&root, "file", b"1");
+    let places = [root.path(), data.path()];
+    let output = command("quickstart").args(places).stdout(full).output().unwrap();
     failed(&output, &["No space left"]);
 }
 
@@ -238,6 +311,12 @@ fn branch_and_merge_merges_resolves_and_commits() {
     ] {
         assert!(printed.contains(part), "no `{part}` in\n{printed}");
     }
+}
+
+/// Runs the quickstart with a repository of its own.
+fn quickstart(root: &Path) -> Output {
+    let data = directory();
+    run("quickstart", [root, data.path()])
 }
 
 /// Runs an example with these arguments.

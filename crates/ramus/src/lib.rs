@@ -5,20 +5,27 @@
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> ramus::Result<()> {
 //! use ramus::Kv;
 //!
-//! let repo = ramus::open::<Kv<String>>("mem:").await?;
+//! # let place = tempfile::tempdir().unwrap();
+//! # std::env::set_current_dir(&place).unwrap();
+//! # for _ in 0..2 { // the second time it goes on where it was
+//! let repo = ramus::open::<Kv<String>>("pack:./data").await?;  // or "mem:"
 //! let main = repo.main().await?;
 //! main.set("users/ada", "mathematician", "add Ada").await?;
 //! assert_eq!(main.find("users/ada").await?.as_deref(), Some("mathematician"));
 //!
 //! let draft = main.fork("draft").await?;
 //! let mut edit = draft.begin().await?;                  // one snapshot; sees its own writes
-//! edit.rename("users/ada", "people/ada").await?;
-//! draft.commit(edit, "people, not users").await?;
+//! edit.set("users/bob", "poet").await?;
+//! edit.remove("users/ada").await?;
+//! draft.commit(edit, "Bob for Ada").await?;
 //!
-//! let mut changes = main.watch("people").await?;        // a stream
+//! let mut changes = main.watch("users").await?;         // a stream
 //! main.merge(&draft, "merge draft").await?.clean()?;    // a conflict is a value, or an error here
 //! let change = changes.next().await;                    // both commits, and what differs between them
+//! repo.remove_branch("draft").await?;                   // its commits stay in the history of main
 //! # assert!(change.unwrap()?.new.is_some());
+//! # repo.close().await?;
+//! # }
 //! # Ok(()) }
 //! ```
 //!
@@ -465,7 +472,7 @@
 //! | feature | scheme | kept | options |
 //! |---|---|---|---|
 //! | `mem` (a default) | `mem:` | in memory, always new | `log_changes_max`, `notices_max` |
-//! | `pack` | `pack:./data` | in a directory, for good | `mode`, `durability`, `damaged`, `log_changes_max`, `cache_bytes`, `notices_max`, `follow_ms` |
+//! | `pack` (a default) | `pack:./data` | in a directory, for good | `mode`, `durability`, `damaged`, `log_changes_max`, `cache_bytes`, `notices_max`, `follow_ms` |
 //!
 //! Everything above is the same on every backend.
 //!

@@ -2,8 +2,8 @@ use ramus_core::open::Openers;
 use ramus_core::{Hash, Result};
 use ramus_kv::{Repo, RepoOptions, Schema};
 
-/// Opens the repository at a location, such as `mem:` or `mem:?log_changes_max=1000`, by the
-/// built-in [`openers`] and with the default [`RepoOptions`].
+/// Opens the repository at a location, such as `pack:./data`, `pack:./data?durability=os` or `mem:`, by
+/// the built-in [`openers`] and with the default [`RepoOptions`].
 ///
 /// ```
 /// use ramus::Kv;
@@ -15,7 +15,7 @@ use ramus_kv::{Repo, RepoOptions, Schema};
 /// let error = ramus::open::<Kv<String>>("./data").await.unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "location `./data` has no scheme: `scheme:path?option=value` is, and known is `mem:`"
+///     "location `./data` has no scheme: `scheme:path?option=value` is, and known are `mem:`, `pack:`"
 /// );
 /// # Ok(()) }
 /// ```
@@ -26,7 +26,8 @@ use ramus_kv::{Repo, RepoOptions, Schema};
 ///
 /// # Cancel safety
 ///
-/// That of the backend's opener; a dropped opening of `mem:` leaves nothing.
+/// That of the backend's opener: a dropped opening of `mem:` leaves nothing, one of `pack:` a directory
+/// that can be opened again.
 pub async fn open<S: Schema>(location: &str) -> Result<Repo<S>> {
     open_with(&openers(), location, RepoOptions::default()).await
 }

@@ -40,7 +40,7 @@ async fn a_wrong_location_names_what_would_be_accepted() {
 #[tokio::test]
 async fn own_openers_stand_beside_the_built_in_ones_or_alone() {
     let schemes: Vec<String> = ramus::openers::<Sha256>().schemes().map(str::to_owned).collect();
-    assert_eq!(schemes, ["mem"]);
+    assert_eq!(schemes, ["mem", "pack"]);
 
     let none = Openers::new();
     let error =
