@@ -192,7 +192,8 @@ impl<S: Schema> Repo<S> {
     ///
     /// # Errors
     ///
-    /// [`Missing`](ramus_core::ErrorKind::Missing) for a branch whose commit is not there.
+    /// [`Missing`](ramus_core::ErrorKind::Missing) for a branch whose commit is not there, also if the
+    /// branch was moved away from it or removed just now, and the commit collected: ask again then.
     pub async fn graph(&self, options: GraphOptions) -> Result<Graph> {
         Graph::open(self, options).await
     }

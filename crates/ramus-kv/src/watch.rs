@@ -45,6 +45,11 @@ pub type BranchesWatch<S> = EventStream<BranchesEvent<S>>;
 ///
 /// An event whose commits cannot be read is an error, and the watch goes on after it. If it was one
 /// that says what is there now, such an event comes again.
+///
+/// Commits are read when their event is, and can have been collected by then, if a branch was moved away
+/// from them or removed, and the watch was behind: [`Missing`](ramus_core::ErrorKind::Missing), with the
+/// name of the commit. A watch of one branch keeps the commit that it gave last from being collected, so who
+/// reads it as things happen knows what the branch was on. Otherwise a tag keeps them.
 pub struct EventStream<T> {
     cursor: Cursor,
     events: BoxStream<'static, (Cursor, Result<T>)>,

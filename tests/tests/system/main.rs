@@ -21,6 +21,7 @@ mod conflicts;
 mod containers;
 mod decisions;
 mod documents;
+mod held;
 mod hot;
 mod kept;
 mod merges;

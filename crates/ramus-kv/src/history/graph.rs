@@ -52,7 +52,8 @@ impl GraphOptions {
 
 /// The branches and commits of a repository, as text in the language of Graphviz: a stream of lines.
 ///
-/// `dot -Tsvg` makes a picture of it. What is held at a time is the hashes of what was shown, and a line.
+/// `dot -Tsvg` makes a picture of it. What is held at a time is the hashes of what was shown, and a line;
+/// what it shows is kept from collection until it is dropped.
 ///
 /// ```
 /// # use ramus_kv::{GraphOptions, Kv, Repo};

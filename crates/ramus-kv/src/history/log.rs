@@ -84,7 +84,8 @@ impl<S: Schema> Default for LogOptions<S> {
 
 /// The commits that led to a head: a stream.
 ///
-/// No commit comes twice.
+/// No commit comes twice. What it began from is kept from collection until it is dropped, so it can be read
+/// to its end also if the branch is gone by then.
 ///
 /// - **All of them**: a commit comes after one that it led to, and of several that could come next the
 ///   newest does, by the time in its info.
@@ -178,9 +179,8 @@ impl<S: Schema> Source<S> {
             }
             (None, heads) => {
                 let without = behind(objects, &without).await?;
-                let mut walk = Walk::new(Arc::clone(objects), without, *first_parent);
-                walk.begin(heads);
-                Ok(Self::All(walk))
+                let objects = Arc::clone(objects);
+                Ok(Self::All(Walk::begin(objects, heads, without, *first_parent)))
             }
         }
     }
@@ -201,6 +201,8 @@ async fn behind<S: Schema>(
 
 struct Walk<S: Schema> {
     objects: Arc<Objects<S>>,
+    /// Everything that is read lies behind these, which keep it from being collected.
+    _heads: Vec<Commit<S>>,
     without: Option<Ancestors>,
     first_parent: bool,
     next: BinaryHeap<Ranked<S>>,
@@ -212,17 +214,29 @@ struct Walk<S: Schema> {
 }
 
 impl<S: Schema> Walk<S> {
-    fn new(objects: Arc<Objects<S>>, without: Option<Ancestors>, first_parent: bool) -> Self {
+    fn begin(
+        objects: Arc<Objects<S>>,
+        heads: &[Commit<S>],
+        without: Option<Ancestors>,
+        first_parent: bool,
+    ) -> Self {
         let (next, seen, parents) = (BinaryHeap::new(), HashSet::default(), VecDeque::new());
-        Self { objects, without, first_parent, next, seen, parents, count: 0 }
-    }
-
-    fn begin(&mut self, heads: &[Commit<S>]) {
+        let mut walk = Self {
+            objects,
+            _heads: heads.to_vec(),
+            without,
+            first_parent,
+            next,
+            seen,
+            parents,
+            count: 0,
+        };
         for head in heads {
-            if self.is_new(head.hash()) {
-                self.push(head.clone());
+            if walk.is_new(head.hash()) {
+                walk.push(head.clone());
             }
         }
+        walk
     }
 
     fn push(&mut self, commit: Commit<S>) {

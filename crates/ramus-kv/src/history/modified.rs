@@ -14,6 +14,8 @@ use crate::{Commit, Schema};
 /// The commits behind a head that changed a path, one after the other.
 pub(super) struct Changes<S: Schema> {
     objects: Arc<Objects<S>>,
+    /// Everything that is read lies behind it, and it keeps that from being collected.
+    _head: Commit<S>,
     path: Path,
     first_parent: bool,
     candidates: Candidates<S::Hash>,
@@ -37,12 +39,13 @@ impl<S: Schema> Changes<S> {
         first_parent: bool,
     ) -> Result<Self> {
         let excluded = extend::known(objects, excluded).await?;
-        let head = extend::known_with_paths(objects, head.hash()).await?;
+        let last = extend::known_with_paths(objects, head.hash()).await?;
         let candidates = {
             let index = objects.history().index.read();
-            Candidates::of(&index, &path, head, &excluded, first_parent)
+            Candidates::of(&index, &path, last, &excluded, first_parent)
         };
-        Ok(Self { objects: Arc::clone(objects), path, first_parent, candidates })
+        let (objects, head) = (Arc::clone(objects), head.clone());
+        Ok(Self { objects, _head: head, path, first_parent, candidates })
     }
 
     pub(super) async fn next(&mut self) -> Result<Option<Commit<S>>> {

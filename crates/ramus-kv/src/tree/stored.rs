@@ -44,7 +44,9 @@ pub struct StoredConflicts<S: Schema>(BoxStream<'static, Result<PathConflict<S>>
 impl<S: Schema> Tree<S> {
     /// Returns the conflicts that are stored in the tree.
     ///
-    /// All its directories are read for that, and no values but those in conflict.
+    /// All its directories are read for that, and no values but those in conflict: nothing in a directory
+    /// says whether there are conflicts below it. In a large tree, look for those of a part of it, by
+    /// [`find_tree`](Tree::find_tree).
     pub fn conflicts(&self) -> StoredConflicts<S> {
         let walk = self.walk(WalkOptions::default().with_order(WalkOrder::ContentsOnly));
         let tree = Arc::new(self.clone());

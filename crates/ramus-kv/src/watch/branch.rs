@@ -62,7 +62,8 @@ impl<S: Schema> BranchWatch<S> {
             }
             WatchStart::Now | WatchStart::After(_) => (First::Next, refs.watch(options).await?),
         };
-        Ok(Self::new(watch.cursor(), BranchSource { watched, watch, first, last: None }))
+        let source = BranchSource { watched, watch, first, last: None, held: None };
+        Ok(Self::new(source.watch.cursor(), source))
     }
 
     pub(crate) async fn resume(
@@ -72,18 +73,19 @@ impl<S: Schema> BranchWatch<S> {
     ) -> Result<Self> {
         let watched = Watched::new(store, path)?;
         let WatchPlace { cursor, commit } = place;
-        let kept = watched.repo.existing_or_none(commit).await.map_err(|missing| {
+        let held = watched.repo.existing_or_none(commit).await.map_err(|missing| {
             let message = "cannot go on from a commit that is gone; watch from what exists";
             missing.context(message)
         })?;
         let refs = store.repo().refs();
         let (first, watch) = if let Some(cursor) = cursor {
-            (First::AfterPlace(kept), refs.watch(watched.options().after(cursor)).await?)
+            (First::AfterPlace, refs.watch(watched.options().after(cursor)).await?)
         } else {
             let (now, watch) = refs.snapshot_and_watch(watched.options()).await?;
-            (First::Since(now, kept), watch)
+            (First::Since(now), watch)
         };
-        Ok(Self::new(watch.cursor(), BranchSource { watched, watch, first, last: commit }))
+        let source = BranchSource { watched, watch, first, last: commit, held };
+        Ok(Self::new(source.watch.cursor(), source))
     }
 }
 
@@ -102,6 +104,9 @@ struct BranchSource<S: Schema> {
     first: First<S>,
     /// The head that was given last, or that the watch began from, if there is one.
     last: Option<S::Hash>,
+    /// The same commit, if it is at hand: it is kept from being collected until the next event shows what
+    /// became of it.
+    held: Option<Commit<S>>,
 }
 
 /// What comes first.
@@ -110,11 +115,10 @@ enum First<S: Schema> {
     Next,
     /// What is there now.
     Existing(Snapshot<RefName, S::Hash>),
-    /// What has changed by now since `last`, which is this commit.
-    Since(Snapshot<RefName, S::Hash>, Option<Commit<S>>),
-    /// What the log has next; if it has nothing from there, what has changed since `last`, which is
-    /// this commit.
-    AfterPlace(Option<Commit<S>>),
+    /// What has changed by now since `last`.
+    Since(Snapshot<RefName, S::Hash>),
+    /// What the log has next; if it has nothing from there, what has changed since `last`.
+    AfterPlace,
     /// What is there by then: what should have told it could not be read.
     Again,
 }
@@ -133,13 +137,13 @@ impl<S: Schema> Source for BranchSource<S> {
         loop {
             let event = match std::mem::replace(&mut self.first, First::Next) {
                 First::Existing(now) => self.of_snapshot(now, false).await.map(Some),
-                First::Since(now, _kept) => self.since_last(now).await,
+                First::Since(now) => self.since_last(now).await,
                 First::Again => self.begin_again().await.map(Some),
-                First::AfterPlace(kept) => match self.watch.next().await? {
+                First::AfterPlace => match self.watch.next().await? {
                     Ok(Event::Changed(changed)) => self.of_change(&changed, self.last).await,
                     Ok(Event::Resync(now)) => self.since_last(now).await,
                     Err(error) => {
-                        self.first = First::AfterPlace(kept);
+                        self.first = First::AfterPlace;
                         Err(error)
                     }
                 },
@@ -171,7 +175,7 @@ impl<S: Schema> BranchSource<S> {
         let Some(change) = changed.keys().first() else { return Ok(None) };
         self.last = change.new;
         let resync = old != change.old;
-        let event = self.watched.event(old, change.new, changed.cursor(), resync).await?;
+        let event = self.event(old, change.new, changed.cursor(), resync).await?;
         Ok(if event.is_the_same().await? { None } else { Some(event) })
     }
 
@@ -201,7 +205,24 @@ impl<S: Schema> BranchSource<S> {
         let new = entries.into_iter().find(|(name, _)| *name == self.watched.branch);
         let new = new.map(|(_, hash)| hash);
         let old = std::mem::replace(&mut self.last, new);
-        self.watched.event(old, new, cursor, resync).await
+        self.event(old, new, cursor, resync).await
+    }
+
+    async fn event(
+        &mut self,
+        old: Option<S::Hash>,
+        new: Option<S::Hash>,
+        cursor: Cursor,
+        resync: bool,
+    ) -> Result<BranchEvent<S>> {
+        let Watched { repo, path, .. } = &self.watched;
+        let old = match self.held.take() {
+            Some(held) if Some(held.hash()) == old => Some(held),
+            _ => repo.existing_or_none(old).await?,
+        };
+        let new = repo.existing_or_none(new).await?;
+        self.held.clone_from(&new);
+        Ok(BranchEvent { path: path.clone(), old, new, cursor, resync, repo: repo.clone() })
     }
 
     /// Begins to watch anew, and returns the event of what is there.
@@ -225,18 +246,5 @@ impl<S: Schema> Watched<S> {
 
     fn options(&self) -> WatchOptions<RefName> {
         WatchOptions::key(self.branch.clone())
-    }
-
-    async fn event(
-        &self,
-        old: Option<S::Hash>,
-        new: Option<S::Hash>,
-        cursor: Cursor,
-        resync: bool,
-    ) -> Result<BranchEvent<S>> {
-        let old = self.repo.existing_or_none(old).await?;
-        let new = self.repo.existing_or_none(new).await?;
-        let (repo, path) = (self.repo.clone(), self.path.clone());
-        Ok(BranchEvent { path, old, new, cursor, resync, repo })
     }
 }
