@@ -24,6 +24,7 @@ mod documents;
 mod held;
 mod hot;
 mod kept;
+mod marks;
 mod merges;
 mod operations;
 mod resume;

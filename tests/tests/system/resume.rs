@@ -351,7 +351,7 @@ async fn an_update_of_several_branches_is_one_event_of_those_that_differ_at_the_
 }
 
 /// Memory with so short a log that a reader who stops is soon left behind.
-fn short_log() -> BoxFuture<'static, Backend<Sha1>> {
+pub(crate) fn short_log() -> BoxFuture<'static, Backend<Sha1>> {
     async {
         let options = MemOptions::default().with_log_changes_max(3).with_notices_max(2);
         Backend::new(Mem::new(&options))

@@ -144,7 +144,14 @@ impl<S: Schema> Collection<S> {
     /// again.
     pub async fn step(&mut self) -> Result<Option<CollectionProgress>> {
         match &mut self.work {
-            Work::Mark => self.mark().await?,
+            Work::Mark => {
+                if let Err(error) = self.mark().await {
+                    // Another collection may have removed what refs named only since this one began: then
+                    // this one is over, and that is what is to be said.
+                    self.sweep.pinned(self.epoch).await?;
+                    return Err(error);
+                }
+            }
             Work::Pins => self.mark_pinned().await?,
             Work::Remove { keys, garbage } => {
                 let mut ended = false;
