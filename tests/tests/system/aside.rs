@@ -25,6 +25,7 @@ on_every_backend!(
     a_transaction_that_is_kept_aside_in_its_turn_delays_others_by_one_turn,
     a_turn_is_over_for_a_writer_that_comes_late,
     several_that_are_kept_aside_delay_others_by_one_turn_each_at_most,
+    each_turn_lasts_as_long_as_any_other,
     a_transaction_that_loses_its_turn_each_time_ends_in_contention,
     a_write_that_was_to_write_for_others_delays_them_by_one_turn,
     a_write_that_was_to_write_for_others_delays_nobody_who_comes_later,
@@ -36,6 +37,7 @@ on_every_backend!(
     a_transaction_that_is_kept_aside_in_its_turn_delays_others_by_one_turn,
     a_turn_is_over_for_a_writer_that_comes_late,
     several_that_are_kept_aside_delay_others_by_one_turn_each_at_most,
+    each_turn_lasts_as_long_as_any_other,
     a_transaction_that_loses_its_turn_each_time_ends_in_contention,
     a_write_that_was_to_write_for_others_delays_them_by_one_turn,
     a_write_that_was_to_write_for_others_delays_nobody_who_comes_later,
@@ -161,6 +163,54 @@ async fn several_that_are_kept_aside_delay_others_by_one_turn_each_at_most(bed: 
     assert_eq!(read(&main, "aside").await, "saw first");
     assert_eq!(log(&main).await.len(), 1 + 1 + 2 * EACH + 2 * EACH, "each is there once");
     assert_eq!(steps(&main, "").await.len(), 4 + EACH);
+}
+
+/// Returns a transaction that stays in its second run until it is told to go on.
+fn stays_in_its_turn(main: &Store<Text>, go_on: &Arc<Notify>, runs: &Arc<AtomicUsize>) -> Write {
+    let (main, go_on, runs) = (main.clone(), Arc::clone(go_on), Arc::clone(runs));
+    Box::pin(async move {
+        main.transact_again("stays", async move |edit| {
+            let go_on = Arc::clone(&go_on);
+            if runs.fetch_add(1, Ordering::SeqCst) == 1 {
+                go_on.notified().await;
+            }
+            let before = edit.find("n").await?.unwrap_or_default();
+            edit.set("n", before + "I").await
+        })
+        .await
+    })
+}
+
+async fn each_turn_lasts_as_long_as_any_other(bed: Bed) {
+    tokio::time::pause();
+    let main = bed.main().await;
+    let (go_on, runs) = (Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
+    let mut first = waits_in_its_turn(&main, &go_on, &runs);
+    assert!(poll_aside(&mut first).is_pending());
+    let told = Arc::new(Notify::new());
+    let runs: Vec<_> = (0..3).map(|_| Arc::new(AtomicUsize::new(0))).collect();
+    let mut others: Vec<_> =
+        runs.iter().map(|runs| stays_in_its_turn(&main, &told, runs)).collect();
+    for write in &mut others {
+        assert!(poll_aside(write).is_pending());
+    }
+    tokio::time::advance(TURN * 9 / 10).await;
+    go_on.notify_one();
+    first.await.unwrap();
+    // They came too late for its commit, so they run again one after the other.
+    let began = Instant::now();
+    let others: Vec<_> = others.into_iter().map(tokio::spawn).collect();
+    let began_their_turn = || runs.iter().filter(|runs| runs.load(Ordering::SeqCst) > 1).count();
+    // Their alarms were set for the end of the first turn, and that is over by now.
+    for (twentieths, expected) in [(1, 1), (18, 1), (21, 2), (38, 2), (41, 3)] {
+        tokio::time::sleep_until(began + TURN * twentieths / 20).await;
+        assert_eq!(began_their_turn(), expected, "after {twentieths} twentieths");
+    }
+    told.notify_waiters();
+    for other in others {
+        other.await.unwrap().unwrap();
+    }
+    assert_eq!(read(&main, "n").await, "III");
 }
 
 async fn a_transaction_that_loses_its_turn_each_time_ends_in_contention(bed: Bed) {

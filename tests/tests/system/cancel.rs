@@ -15,13 +15,14 @@ use ramus_kv::{
     Commit, MergeOptions, PickOptions, RebaseOptions, Rebased, Repo, SquashOptions, Store,
 };
 
-use crate::bed::{Bed, Text, head, log, put, read, steps};
+use crate::bed::{Bed, Text, head, log, long_text, put, read, steps};
 
 on_every_backend!(
     synced: a_dropped_set_did_nothing_or_everything,
     a_dropped_remove_did_nothing_or_everything,
     a_dropped_rename_did_nothing_or_everything,
     a_dropped_set_tree_did_nothing_or_everything,
+    a_dropped_set_stream_did_nothing_or_everything,
     a_dropped_test_and_set_did_nothing_or_everything,
     a_dropped_test_and_set_tree_did_nothing_or_everything,
     a_dropped_commit_did_nothing_or_everything,
@@ -171,6 +172,17 @@ async fn a_dropped_set_tree_did_nothing_or_everything(bed: Bed) {
         s.main.set_tree("b", &tree, "write").await
     })
     .await;
+}
+
+async fn a_dropped_set_stream_did_nothing_or_everything(bed: Bed) {
+    // One that lies in its directory, and one that has a block. What is cut into several is cut elsewhere, and
+    // then nobody can say how often it is polled.
+    for value in ["2".to_owned(), long_text("2")] {
+        check(bed.another().await, async |s: Scene| {
+            s.main.set_stream("b/c", value.as_bytes(), "write").await
+        })
+        .await;
+    }
 }
 
 async fn a_dropped_test_and_set_did_nothing_or_everything(bed: Bed) {

@@ -228,6 +228,12 @@ async fn a_stored_conflict_is_an_entry_of_its_own_kind(bed: Bed) {
     let differ: Vec<_> = differences.iter().map(|one| one.path.to_string()).collect();
     assert_eq!(differ, ["d/long", "d/x"]);
     assert_eq!(paths(&next(&mut watch).await).await, ["d/x"]);
+    let mut gone = tree.clone();
+    assert!(gone.remove("d/x").await.unwrap());
+    for (one, other) in [(&tree, &gone), (&gone, &tree)] {
+        let differences = one.diff(other).collect().await.unwrap();
+        assert_eq!(differences.len(), 1, "it is there, or it is not");
+    }
     let graph = main.repo().graph(ramus_kv::GraphOptions::default().trees()).await.unwrap();
     assert_eq!(graph.collect().await.unwrap().matches("shape=octagon").count(), 2);
     put(&main, "d/z", "beside it").await;
@@ -387,6 +393,15 @@ async fn a_change_of_a_side_takes_its_place_in_the_stored_conflict(bed: Bed) {
     );
     let other = ["old", "ours", "other"].map(long_text);
     assert_eq!(texts(&conflicts(&draft).await[0]), other.each_ref().map(String::as_str));
+
+    // What goes on from the side of whoever stored the conflict.
+    let (main, draft) = forked(&bed.another().await).await;
+    let late = main.fork("late").await.unwrap();
+    merge_later(&main, &draft).await;
+    put(&late, "d/x", "ours, changed").await;
+    merge_later(&main, &late).await;
+    assert_eq!(in_conflict(&main).await, ["d/long", "d/x"]);
+    assert_eq!(texts(&conflicts(&main).await[1]), ["old", "ours, changed", "theirs"]);
 }
 
 async fn replicas_that_store_the_same_conflict_agree_whoever_merged(bed: Bed) {

@@ -3,7 +3,7 @@
 use ramus_core::ErrorKind;
 use ramus_kv::{
     Commit, Counter, Info, Kv, MergeOptions, Merged, OnConflict, PickOptions, RebaseConflict,
-    RebaseOptions, Rebased, Resolution, SquashOptions, Store,
+    RebaseOptions, Rebased, Resolution, SquashOptions, Store, TransactionOptions,
 };
 
 use crate::bed::{Bed, Text, head, log, messages, put, read, refused, steps};
@@ -20,6 +20,7 @@ on_every_backend!(
     a_pick_that_lost_a_race_is_done_again,
     a_rebase_puts_each_commit_onto_the_other_with_one_update,
     a_rebase_leaves_out_what_changes_nothing,
+    a_rebase_leaves_what_stands_there_already_as_it_is,
     a_rebase_of_nothing_of_its_own_moves_forward_or_stays,
     a_rebase_refuses_merges_unless_they_are_changes_of_the_branch,
     a_rebase_halts_at_conflicts_and_goes_on,
@@ -294,6 +295,18 @@ async fn a_rebase_leaves_out_what_changes_nothing(bed: Bed) {
     let again = draft.repo().detached(&own);
     moved(rebase(&again, &onto, RebaseOptions::default().allow_empty()).await);
     assert_eq!(messages(&again).await[..2], ["draft: x is 2", "draft: y is 1"]);
+}
+
+async fn a_rebase_leaves_what_stands_there_already_as_it_is(bed: Bed) {
+    let (main, draft) = beside(&bed).await;
+    let empty = TransactionOptions::default().allow_empty();
+    draft.transact_with(empty, "nothing", async |_| Ok(())).await.unwrap();
+    let (onto, tip) = (head(&main).await, head(&draft).await);
+    let base = draft.repo().commit(&onto.parents()[0]).await.unwrap().unwrap();
+    assert!(matches!(rebase(&draft, &base, RebaseOptions::default()).await, Rebased::Unchanged));
+    assert_eq!(head(&draft).await, tip, "also a commit that changes nothing");
+    moved(rebase(&draft, &onto, RebaseOptions::default()).await);
+    assert_eq!(messages(&draft).await[0], "draft: x is 2", "elsewhere it is left out");
 }
 
 async fn a_rebase_of_nothing_of_its_own_moves_forward_or_stays(bed: Bed) {

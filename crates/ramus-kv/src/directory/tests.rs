@@ -289,17 +289,34 @@ proptest! {
         kinds in prop::collection::vec(0..4_u8, 1..12),
         links_from in 0..90_u32,
     ) {
-        let name = |number: u32| support::step(format!("step-{number:03}"));
-        let entry = |number: u32| match number % 5 {
-            0 if number > links_from => Entry::Directory { hash: Sha1::of(&number.to_be_bytes()) },
-            _ => value(number as usize % 7),
-        };
-        // The odd ones are new.
-        let map = (0..40).map(|number| (name(2 * number), entry(number))).collect();
-        let edits = (start..).zip(kinds).filter(|(_, kind)| *kind > 0);
-        let edits = edits.map(|(number, kind)| (name(number), (kind > 1).then(|| entry(number + 1))));
-        check_splice(map, edits.collect());
+        check_neighbours(start, &kinds, links_from);
     }
+}
+
+/// All edits of six neighbours, where what a step shares with the one before it changes, and where a step
+/// is written in full.
+#[test]
+fn a_block_with_edits_of_six_neighbours_is_the_one_that_its_items_make() {
+    for start in [7, 27] {
+        for edits in 0..3_u32.pow(6) {
+            let kinds = (0..6).map(|place| u8::try_from(edits / 3_u32.pow(place) % 3).unwrap());
+            check_neighbours(start, &kinds.collect::<Vec<_>>(), 90);
+        }
+    }
+}
+
+/// Checks a block of forty even numbers with edits from a number on: each is left, removed or set.
+fn check_neighbours(start: u32, kinds: &[u8], links_from: u32) {
+    let name = |number: u32| support::step(format!("step-{number:03}"));
+    let entry = |number: u32| match number % 5 {
+        0 if number > links_from => Entry::Directory { hash: Sha1::of(&number.to_be_bytes()) },
+        _ => value(number as usize % 7),
+    };
+    // The odd ones are new.
+    let map = (0..40).map(|number| (name(2 * number), entry(number))).collect();
+    let edits = (start..).zip(kinds).filter(|(_, kind)| **kind > 0);
+    let edits = edits.map(|(number, kind)| (name(number), (*kind > 1).then(|| entry(number + 1))));
+    check_splice(map, edits.collect());
 }
 
 /// Checks a block with edits against the one that is encoded of the items.

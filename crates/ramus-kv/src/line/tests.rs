@@ -439,6 +439,27 @@ fn a_turn_that_lost_its_race_again_keeps_its_place() {
 }
 
 #[test]
+fn those_of_a_round_that_was_given_up_come_first_in_their_order() {
+    let mut line = Plain::new();
+    let [one, two, three, four] = ["1", "2", "3", "4"].map(|work| line.enter(work));
+    assert_eq!(line.begin_round(3), [(one, "1"), (two, "2"), (three, "3")]);
+    line.leave(one);
+    assert!(lead(&mut line, two));
+    assert_eq!(line.begin_round(9), [(two, "2"), (three, "3"), (four, "4")]);
+}
+
+#[test]
+fn who_comes_from_another_task_is_woken_there() {
+    let mut line = Line::<&'static str, (), (), &'static str>::new();
+    let (one, two) = (line.enter("1"), line.enter("2"));
+    assert_eq!(line.poll(one, || "the first"), Step::Lead);
+    assert_eq!(line.poll(two, || "a task"), Step::Wait);
+    assert_eq!(line.poll(two, || "another task"), Step::Wait);
+    line.begin_round(9);
+    assert_eq!(line.answer(two, ()), Some("another task"));
+}
+
+#[test]
 fn what_is_under_way_when_nobody_is_left_is_forgotten() {
     let mut line = Plain::new();
     let one = line.enter("1");

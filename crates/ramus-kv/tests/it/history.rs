@@ -20,6 +20,7 @@ use ramus_kv::{
 use ramus_mem::Mem;
 
 use crate::campaign;
+use crate::probe::Probe;
 
 type Texts = Kv<String>;
 
@@ -421,6 +422,40 @@ async fn ancestors_of_three_that_cross_are_merged_once() {
     // leads there, they would double with every round.
     assert!(merges[0] > 0, "{merges:?}");
     assert!(merges.windows(2).all(|pair| pair[1] <= 6 * pair[0]), "{merges:?}");
+}
+
+/// Rounds of four commits, each of which has others of the round before behind it; and two heads. To join
+/// some of a round, several sets of the round before have to be joined, and for each of these the same ones
+/// of the round before that.
+fn rounds_of_four(rounds: usize) -> Graph {
+    const PARENTS: [&[usize]; 4] = [&[0, 1, 2], &[0, 1, 2, 3], &[1, 2, 3], &[0, 2, 3]];
+    let mut graph = Graph::of(&[&[], &[0], &[0], &[0], &[0]]);
+    for round in 0..rounds {
+        let before = 4 * round + 1;
+        let parents = |of: &[usize]| of.iter().map(|parent| before + parent).collect();
+        graph.0.extend(PARENTS.map(|of| (parents(of), 0)));
+    }
+    let last: Vec<_> = (4 * rounds + 1..4 * rounds + 5).collect();
+    graph.0.extend([(last.clone(), 0), (last.into_iter().rev().collect(), 0)]);
+    graph
+}
+
+#[tokio::test]
+async fn ancestors_that_are_needed_in_several_places_are_joined_once() {
+    let mut reads = Vec::new();
+    for rounds in [6, 12] {
+        let probe = Probe::default();
+        let repo = Repo::<Texts>::new(probe.backend());
+        let commits = rounds_of_four(rounds).make(&repo).await.unwrap();
+        let [.., one, other] = &commits[..] else { panic!("there are two heads") };
+        let (one, other) = (repo.detached(one), repo.detached(other));
+        probe.reads();
+        one.merge(&other, "merge").await.unwrap().clean().unwrap().unwrap();
+        reads.push(probe.reads());
+    }
+    // Twice as many rounds are twice as many commits to be joined. Joined again wherever they are needed,
+    // they would be some thirty times as many.
+    assert!(reads[1] <= 3 * reads[0], "{reads:?}");
 }
 
 #[tokio::test]
