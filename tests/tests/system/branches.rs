@@ -149,6 +149,11 @@ async fn whoever_lost_a_race_takes_the_head_as_it_is_then(bed: Bed) {
     let renamed = repo.rename_branch("main", "trunk").await.unwrap();
     assert_eq!(read(&renamed, "x").await, "before the renaming");
     assert_eq!(repo.branches().await.unwrap(), ["copy", "trunk"]);
+    let spare = repo.copy_branch("copy", "spare").await.unwrap();
+    let elsewhere = bed.repo().branch("spare").await.unwrap();
+    bed.rig().before_next_update(async move { drop(put(&elsewhere, "x", "in vain").await) });
+    assert!(repo.remove_branch("spare").await.unwrap());
+    assert_eq!(spare.head().await.unwrap(), None);
     // One that is gone by then cannot be taken over, and one that was made is not overwritten.
     let gone = repo.clone();
     bed.rig()

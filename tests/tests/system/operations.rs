@@ -313,6 +313,12 @@ async fn an_undo_of_an_update_of_several_refs_is_all_or_nothing(bed: Bed) {
     assert_eq!(undo, Undo::Refused { name, left: None, holds: Some(anew.hash()) });
     assert_eq!(repo.branches().await.unwrap(), ["b", "c"]);
     repo.remove_branch("b").await.unwrap();
+    let (c, left) = (repo.branch("c").await.unwrap(), rename.moved[1].new);
+    let on = put(&c, "x", "on").await;
+    let undo = repo.undo(&rename).await.unwrap();
+    let name = RefName::branch("c").unwrap();
+    assert_eq!(undo, Undo::Refused { name, left, holds: Some(on.hash()) });
+    done(repo.undo(&newest(&repo).await).await.unwrap());
     let undone = done(repo.undo(&rename).await.unwrap());
     assert_eq!((repo.branches().await.unwrap(), undone.moved.len()), (vec!["b".to_owned()], 2));
 }
@@ -404,6 +410,9 @@ async fn operations_are_read_on_from_a_place(bed: Bed) {
     reading.next().await.unwrap().unwrap();
     put(&main, "x", "4").await;
     assert_eq!(reading.collect().await.unwrap().len(), 2);
+    let reading = repo.operations_with(oldest_first()).await.unwrap();
+    put(&main, "x", "5").await;
+    assert_eq!(reading.collect().await.unwrap().len(), 4, "also if none was read by then");
 
     let other = bed.another().await;
     put(&other.main().await, "x", "1").await;
@@ -565,6 +574,8 @@ async fn a_view_of_a_log_that_is_mostly_of_others_is_read_from_both_ends() {
     let mut back = operations(&ours, OperationsOptions::default()).await;
     back.reverse();
     assert_eq!((back.len(), &back), (603, &on));
+    let of_others = operations(&theirs, oldest_first()).await[0].cursor;
+    assert_eq!(ours.operation(of_others).await.unwrap(), None);
     assert_eq!(head(&ours.main().await.unwrap()).await.hash(), on[602].moved[0].new.unwrap());
     for operation in on {
         assert_eq!(ours.operation(operation.cursor).await.unwrap(), Some(operation));

@@ -76,6 +76,12 @@ async fn branches_of_one_update_move_together(bed: Bed) {
     };
     let names: Vec<_> = branches.iter().map(|change| change.branch.clone()).collect();
     assert_eq!(names, ["a", "b", "c"], "one event for all");
+    let why = repo.operations().await.unwrap().next().await.unwrap().unwrap().note;
+    assert_eq!(why.reason().unwrap().message, "of b; of a; of c");
+    let alike = [(begun(&a, "y", "1").await, "why"), (begun(&b, "y", "1").await, "why")];
+    repo.commit_all(alike).await.unwrap();
+    let why = repo.operations().await.unwrap().next().await.unwrap().unwrap().note;
+    assert_eq!(why.reason().unwrap().message, "why", "each message once");
     assert_eq!(repo.commit_all(Vec::<(Transaction<Text>, &str)>::new()).await.unwrap(), []);
 }
 
