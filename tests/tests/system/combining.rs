@@ -108,8 +108,8 @@ async fn writers_that_come_again_share_the_next_update(bed: Bed) {
     });
     all(writers).await.into_iter().for_each(Result::unwrap);
     assert_eq!(log(&main).await.len(), 81);
-    let writes = bed.rig().writes() - before;
-    assert!(writes <= 13, "ten rounds of eight, and the first writer alone, not {writes} updates");
+    let sent = bed.rig().writes() - before;
+    assert!(sent <= 13, "ten rounds of eight, and the first writer alone, not {sent} updates");
 }
 
 async fn the_note_of_a_combined_update_says_which_commits_it_carries(bed: Bed) {
