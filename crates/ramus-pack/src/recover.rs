@@ -85,6 +85,7 @@ pub(crate) fn lock(disk: &dyn Disk) -> Result<Locked> {
 /// Makes an empty directory a repository. Nothing of it counts before the manifest is there.
 fn create<H: Hash>(disk: &dyn Disk, names: &[String], settings: &Settings) -> Result<()> {
     check_empty::<H>(disk, names)?;
+    remove_begun(disk, names)?;
     let after = Cursor { incarnation: Incarnation::random(), sequence: 0 };
     let active = Active::create(disk, 1, 1, after, settings.ahead_bytes)?;
     let refs = encode_refs(&Table::<H>::new_sync(), after);
@@ -134,6 +135,19 @@ fn check_empty<H: Hash>(disk: &dyn Disk, names: &[String]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Removes what a crash left while the directory was being made. A segment that is not synced yet must have
+/// no company, or it is not known for what it is.
+fn remove_begun(disk: &dyn Disk, names: &[String]) -> PackResult<()> {
+    let begun: Vec<_> = names.iter().filter(|name| *name != LOCK).collect();
+    if begun.is_empty() {
+        return Ok(());
+    }
+    for name in begun {
+        disk.unlink(name).map_err(PackError::io(format!("remove {name}")))?;
+    }
+    disk.sync().map_err(PackError::sync(format!("sync {}", disk.place())))
 }
 
 /// Returns whether `head` tells of nothing.

@@ -25,6 +25,29 @@ fn after_a_crash_every_answer_holds_and_nothing_is_half_there() {
     }
 }
 
+#[test]
+fn a_crash_while_a_directory_is_made_once_more_does_not_make_it_unusable() {
+    let campaign = Campaign::from_env();
+    let mut random = Random::new(campaign.seed);
+    let disk = SimDisk::default();
+    let recording = disk.record();
+    drop(open(&disk, Durability::Sync).expect("open"));
+    let recording = recording.of(&disk);
+    for operations in 0..=recording.log.len() {
+        let disk = recording.crash(operations, &mut random);
+        let again = disk.record();
+        drop(open(&disk, Durability::Sync).expect("open"));
+        let again = again.of(&disk);
+        for crashed in 0..=again.log.len() {
+            for _ in 0..campaign.times(20) {
+                let disk = again.crash(crashed, &mut random);
+                let opened = open(&disk, Durability::Sync);
+                opened.unwrap_or_else(|error| panic!("{operations}, then {crashed}: {error:?}"));
+            }
+        }
+    }
+}
+
 /// Does some work and crashes at each operation of it; returns how many states that were.
 async fn crash_everywhere(seed: u64) -> usize {
     let mut random = Random::new(seed);
