@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use ramus_core::{
-    AtomicWrite as _, AtomicWriteExt as _, ContentAddressable as _, ErrorKind, ReadOnly as _,
-    RefName, Sha1, Storage as _,
+    AtomicWrite as _, AtomicWriteExt as _, ContentAddressable as _, ErrorKind, Hash as _,
+    ReadOnly as _, RefName, Sha1, Storage as _, Sweep as _,
 };
 use ramus_testkit::{Campaign, run};
 use ramus_watch::{Event, WatchExt as _, WatchOptions};
@@ -128,4 +128,79 @@ async fn read_all(directory: String) {
     }
     pack.close().await.expect("close");
     say(&format!("{updates} events"));
+}
+
+/// Updates per unit of scale beside collections, one after each tenth.
+const COLLECTED: usize = 300;
+
+#[test]
+fn readers_in_other_processes_miss_nothing_beside_collections() {
+    const TEST: &str = "readers_in_other_processes_miss_nothing_beside_collections";
+    if let Ok(directory) = std::env::var(DIRECTORY) {
+        run(read_beside(directory));
+        return;
+    }
+    let updates = u64::try_from(Campaign::from_env().times(COLLECTED)).expect("a number");
+    run(async move {
+        let directory = tempfile::tempdir().expect("a directory for tests");
+        let options = PackOptions::default().with_durability(Durability::Os);
+        let pack: Pack = Pack::open(directory.path(), &options).await.expect("open");
+        let mut readers = Vec::new();
+        for _ in 0..2 {
+            let mut child = start(TEST, directory.path(), updates);
+            let mut said = BufReader::new(child.stderr.take().expect("it is piped"));
+            let mut line = String::new();
+            said.read_line(&mut line).expect("a line");
+            assert_eq!(line, "reading\n");
+            readers.push((child, said));
+        }
+        let mut old = Vec::new();
+        for number in 1..=updates {
+            let block = pack.blocks().add(format!("{number}").into()).await.expect("add");
+            old.extend(pack.refs().find(&branch(number)).await.expect("find"));
+            pack.refs().set(branch(number), block).await.expect("set");
+            if number.is_multiple_of(10) {
+                let sweep = pack.sweep().expect("a sweep");
+                let epoch = sweep.begin().await.expect("begin");
+                let count = old.len();
+                let removed = sweep.remove_many(epoch, std::mem::take(&mut old)).await;
+                assert_eq!(removed.expect("remove_many"), count);
+                sweep.finish(epoch).await.expect("finish");
+            }
+        }
+        let done = pack.blocks().add("done".into()).await.expect("add");
+        pack.refs().set(branch(0), done).await.expect("set");
+        for (mut child, mut said) in readers {
+            let mut rest = String::new();
+            said.read_to_string(&mut rest).expect("text");
+            assert!(child.wait().expect("wait").success(), "{rest}");
+            assert_eq!(rest, "all was there\n");
+        }
+        pack.close().await.expect("close");
+    });
+}
+
+/// Reads what each branch names, until the writer is done. Each value is named once, so one that is named
+/// again has been named all the time.
+async fn read_beside(directory: String) {
+    let pack = read(directory).await;
+    say("reading");
+    let done = Sha1::of(b"done");
+    let mut number = 0;
+    loop {
+        number += 1;
+        tokio::task::yield_now().await;
+        let Some(named) = pack.refs().find(&branch(number)).await.expect("find") else { continue };
+        if let Some(block) = pack.blocks().find(&named).await.expect("find") {
+            assert_eq!(Sha1::of(&block), named);
+        } else {
+            let now = pack.refs().find(&branch(number)).await.expect("find");
+            assert_ne!(now, Some(named), "it is named, and is not there");
+        }
+        if named == done {
+            break;
+        }
+    }
+    pack.close().await.expect("close");
+    say("all was there");
 }
