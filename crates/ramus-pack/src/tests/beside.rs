@@ -212,7 +212,7 @@ fn at_every_moment_what_the_refs_of_a_reader_name_is_there() {
 
 #[test]
 fn who_reads_the_refs_again_never_misses_what_they_name() {
-    const SETS: u64 = 400;
+    const SETS: u64 = 60;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build();
     runtime.expect("a runtime").block_on(async {
         for cache_bytes in [0, 4000] {

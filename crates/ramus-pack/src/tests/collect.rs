@@ -187,6 +187,150 @@ fn a_ref_holds_what_it_names_and_what_is_gone_cannot_be_named() {
 }
 
 #[test]
+fn what_was_read_before_it_was_removed_is_not_found_in_the_cache() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open_with(&disk, |settings| settings.options.cache_bytes = 1 << 20);
+        add(&pack, 0..20).await;
+        look(&pack, 20, |_| true).await;
+        let sweep = pack.sweep().expect("a sweep");
+        let epoch = sweep.begin().await.expect("begin");
+        look(&pack, 20, |_| true).await;
+        let names = (0..10).map(name).collect();
+        assert_eq!(sweep.remove_many(epoch, names).await.expect("remove_many"), 10);
+        look(&pack, 20, |number| number >= 10).await;
+        let names: Vec<_> = (0..20).map(name).collect();
+        let found = pack.blocks().find_many(&names).await.expect("find_many");
+        assert_eq!(found.iter().flatten().count(), 10);
+        sweep.finish(epoch).await.expect("finish");
+        look(&pack, 20, |number| number >= 10).await;
+    });
+}
+
+#[test]
+fn a_collection_that_is_overtaken_while_it_copies_brings_nothing_back() {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build();
+    runtime.expect("a runtime").block_on(async {
+        let disk = SimDisk::default();
+        let pack = open_with(&disk, |settings| {
+            settings.options.reclaim_bytes_per_second = Some(50_000);
+        });
+        add(&pack, 0..100).await;
+        let sweep = pack.sweep().expect("a sweep");
+        let first = sweep.begin().await.expect("begin");
+        let names = (0..50).map(|number| name(2 * number)).collect();
+        assert_eq!(sweep.remove_many(first, names).await.expect("remove_many"), 50);
+        let segments = |disk: &SimDisk| {
+            disk.files().iter().filter(|(name, _)| name.ends_with(".segment")).count()
+        };
+        let before = segments(&disk);
+        let finishing = tokio::spawn({
+            let sweep = sweep.clone();
+            async move { sweep.finish(first).await }
+        });
+        while segments(&disk) == before {
+            tokio::task::yield_now().await;
+        }
+        // It copies now what the next one removes.
+        let second = sweep.begin().await.expect("begin");
+        let names = (0..30).map(|number| name(2 * number + 1)).collect();
+        assert_eq!(sweep.remove_many(second, names).await.expect("remove_many"), 30);
+        finishing.await.expect("no panic").expect("finish");
+        look(&pack, 100, |number| number % 2 == 1 && number > 60).await;
+        sweep.finish(second).await.expect("finish");
+        look(&pack, 100, |number| number % 2 == 1 && number > 60).await;
+        pack.close().await.expect("close");
+        drop((pack, sweep));
+        assert_eq!(checked(&disk).blocks, 20);
+        look(&open(&disk), 100, |number| number % 2 == 1 && number > 60).await;
+    });
+}
+
+#[test]
+fn a_write_holds_what_was_there_already_while_it_waits() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk);
+        add(&pack, 0..5).await;
+        remove(&pack, []).await;
+        // A sync is under way, and as much is waiting as is kept in memory.
+        disk.hold();
+        let flushing = {
+            let pack = pack.clone();
+            tokio::spawn(async move {
+                add(&pack, [5]).await;
+                pack.blocks().flush().await
+            })
+        };
+        disk.wait_for_sync();
+        let adding = {
+            let pack = pack.clone();
+            tokio::spawn(async move { add(&pack, 100..150).await })
+        };
+        let shared = &pack.blocks().0.shared;
+        let waiting = || shared.core.lock().waiting.len();
+        while waiting() < 2 {
+            tokio::task::yield_now().await;
+        }
+        // So this has to wait, and the block that it names is there.
+        let update = Update::new(pack.refs().position().await.expect("position"));
+        let update = update.set(RefName::branch("main").expect("a name"), name(3));
+        let mut written = pack.write(vec![(name(3), block(3))], update).boxed();
+        while waiting() < 3 {
+            assert!((&mut written).now_or_never().is_none(), "there is no room");
+            tokio::task::yield_now().await;
+        }
+        disk.release();
+        let sweep = pack.sweep().expect("a sweep");
+        let epoch = sweep.begin().await.expect("begin");
+        let names = (0..5).map(name).collect();
+        assert_eq!(sweep.remove_many(epoch, names).await.expect("remove_many"), 4);
+        sweep.finish(epoch).await.expect("finish");
+        assert!(written.await.expect("write").is_applied());
+        flushing.await.expect("no panic").expect("flush");
+        adding.await.expect("no panic");
+        look(&pack, 5, |number| number == 3).await;
+    });
+}
+
+#[test]
+fn a_large_write_holds_what_it_has_brought_while_it_waits() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk);
+        disk.hold();
+        let flushing = {
+            let pack = pack.clone();
+            tokio::spawn(async move {
+                add(&pack, [99]).await;
+                pack.blocks().flush().await
+            })
+        };
+        disk.wait_for_sync();
+        // Some of its blocks find room, and the others wait for it.
+        let update = Update::new(pack.refs().position().await.expect("position"));
+        let update = update.set(RefName::branch("main").expect("a name"), name(0));
+        let blocks = (0..40).map(|number| (name(number), block(number))).collect();
+        let mut writing = pack.write(blocks, update).boxed();
+        let shared = &pack.blocks().0.shared;
+        while shared.core.lock().waiting.len() < 2 {
+            assert!((&mut writing).now_or_never().is_none(), "there is no room");
+            tokio::task::yield_now().await;
+        }
+        disk.release();
+        let sweep = pack.sweep().expect("a sweep");
+        let epoch = sweep.begin().await.expect("begin");
+        let names = (0..40).map(name).collect();
+        assert_eq!(sweep.remove_many(epoch, names).await.expect("remove_many"), 0);
+        sweep.finish(epoch).await.expect("finish");
+        assert!(writing.await.expect("write").is_applied());
+        flushing.await.expect("no panic").expect("flush");
+        look(&pack, 40, |_| true).await;
+    });
+}
+
+#[test]
 fn small_segments_are_put_together() {
     run(async {
         let disk = SimDisk::default();

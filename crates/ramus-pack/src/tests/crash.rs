@@ -19,9 +19,7 @@ fn after_a_crash_every_answer_holds_and_nothing_is_half_there() {
     let mut random = Random::new(campaign.seed);
     let mut states = 0;
     while states < campaign.times(STATES) {
-        let seed = random.next();
-        // Each has a bound of its own on how long it may take.
-        run(async { states += crash_everywhere(seed).await });
+        states += crash_everywhere(random.next());
     }
 }
 
@@ -39,7 +37,7 @@ fn a_crash_while_a_directory_is_made_once_more_does_not_make_it_unusable() {
         drop(open(&disk, Durability::Sync).expect("open"));
         let again = again.of(&disk);
         for crashed in 0..=again.log.len() {
-            for _ in 0..campaign.times(20) {
+            for _ in 0..campaign.times(10) {
                 let disk = again.crash(crashed, &mut random);
                 let opened = open(&disk, Durability::Sync);
                 opened.unwrap_or_else(|error| panic!("{operations}, then {crashed}: {error:?}"));
@@ -49,13 +47,22 @@ fn a_crash_while_a_directory_is_made_once_more_does_not_make_it_unusable() {
 }
 
 /// Does some work and crashes at each operation of it; returns how many states that were.
-async fn crash_everywhere(seed: u64) -> usize {
+fn crash_everywhere(seed: u64) -> usize {
+    /// So many states have a bound of their own on how long they may take.
+    const AT_ONCE: usize = 25;
     let mut random = Random::new(seed);
-    let (recording, history) = recorded(&mut random).await;
-    for operations in 0..=recording.log.len() {
-        crash_once(&recording, operations, &history, &mut random, seed).await;
+    let mut recorded_work = None;
+    run(async { recorded_work = Some(recorded(&mut random).await) });
+    let (recording, history) = recorded_work.expect("it has worked");
+    let all: Vec<_> = (0..=recording.log.len()).collect();
+    for some in all.chunks(AT_ONCE) {
+        run(async {
+            for operations in some {
+                crash_once(&recording, *operations, &history, &mut random, seed).await;
+            }
+        });
     }
-    recording.log.len() + 1
+    all.len()
 }
 
 /// Works three times, and closes the pack or is killed after each.
