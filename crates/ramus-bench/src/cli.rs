@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::record::Subject;
+use crate::subject::Subject;
 use crate::workload::Workload;
 
 /// Side-by-side benchmarks of Ramus.
@@ -17,9 +17,12 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run workloads and print a table for each.
     Run(RunOptions),
+    /// Measure one round in this process, and print it as JSON lines.
+    #[command(hide = true)]
+    Measure(RunOptions),
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct RunOptions {
     /// The workloads; all of them if none is named.
     pub(crate) workloads: Vec<Workload>,
@@ -27,14 +30,17 @@ pub(crate) struct RunOptions {
     #[arg(long, value_enum, default_value_t = Scale::Quick)]
     pub(crate) scale: Scale,
     /// Who does the work; everyone if nobody is named.
-    #[arg(long = "subject", value_enum)]
-    pub(crate) subjects: Vec<Subject>,
+    #[arg(long = "subject", value_name = "NAME")]
+    pub(crate) subjects: Vec<String>,
     /// How often each workload is run; the medians are shown.
     #[arg(long, default_value_t = 1)]
     pub(crate) repeat: usize,
     /// A file for the figures, as JSON lines.
     #[arg(long)]
     pub(crate) json: Option<PathBuf>,
+    /// Where directories are made for what is on disk; where temporary files are if it is not named.
+    #[arg(long)]
+    pub(crate) directory: Option<PathBuf>,
 }
 
 /// How large the workloads are.
@@ -46,9 +52,18 @@ pub(crate) enum Scale {
     Full,
 }
 
+impl Scale {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Quick => "quick",
+            Self::Full => "full",
+        }
+    }
+}
+
 impl RunOptions {
     /// Returns whether a subject takes part.
     pub(crate) fn has(&self, subject: Subject) -> bool {
-        self.subjects.is_empty() || self.subjects.contains(&subject)
+        self.subjects.is_empty() || self.subjects.iter().any(|name| name == subject.name())
     }
 }

@@ -1,42 +1,49 @@
-use crate::record::{Record, Subject};
+use crate::record::Record;
+use crate::subject::Subject;
 
 /// Prints the steps of a workload, one a line.
 pub(crate) fn print(records: &[Record]) {
     let Some(first) = records.first() else { return };
     println!("\n{}", first.workload);
     println!(
-        "  {:28} {:10} {:>12} {:>12} {:>10} {:>12} {:>9}",
-        "step", "subject", "time/op", "op/s", "to floor", "bytes/op", "peak MiB"
+        "  {:28} {:13} {:>10} {:>9} {:>11} {:>8} {:>9} {:>8}  range",
+        "step", "subject", "time/op", "cpu/op", "op/s", "to floor", "bytes/op", "peak MiB"
     );
-    for record in records {
-        let floor = records
-            .iter()
-            .find(|other| other.step == record.step && other.subject == Subject::Floor);
+    let mut shown: Vec<&str> = Vec::new();
+    for step in records.iter().map(|record| record.step.as_str()) {
+        if !shown.contains(&step) {
+            shown.push(step);
+            print_step(records.iter().filter(|record| record.step == step).collect());
+        }
+    }
+}
+
+fn print_step(records: Vec<&Record>) {
+    let floor = records.iter().find(|record| record.subject == Subject::Floor).copied();
+    for record in &records {
         let ratio = floor.filter(|_| record.subject != Subject::Floor);
         let ratio = ratio
-            .map_or_else(String::new, |floor| format!("{:.1}", record.ns_per_op / floor.ns_per_op));
-        let subject = match record.subject {
-            Subject::RamusMem => "ramus-mem",
-            Subject::Floor => "floor",
-        };
+            .map_or_else(String::new, |floor| format!("{:.2}", record.ns_per_op / floor.ns_per_op));
         let bytes = match record.bytes_written {
             0 => String::new(),
             bytes => (bytes / record.n.max(1)).to_string(),
         };
         println!(
-            "  {:28} {:10} {:>12} {:>12.0} {:>10} {:>12} {:>9}",
+            "  {:28} {:13} {:>10} {:>9} {:>11.0} {:>8} {:>9} {:>8}  {}",
             record.step,
-            subject,
+            record.subject.name(),
             time(record.ns_per_op),
+            record.cpu_ns_per_op.map_or_else(String::new, time),
             record.ops_per_s,
             ratio,
             bytes,
             record.peak_rss_bytes >> 20,
+            record.ns_per_op_range.map_or_else(String::new, |range| range.map(time).join(" to ")),
         );
     }
 }
 
-fn time(ns: f64) -> String {
+pub(crate) fn time(ns: f64) -> String {
     if ns < 1e3 {
         format!("{ns:.0} ns")
     } else if ns < 1e6 {

@@ -1,4 +1,4 @@
-//! One directory `w` with `k%06d(i)` -> `v<i>` of 1000 to 1 000 000 entries: an update and its commit, a
+//! One directory `w` with `k%06d(i)` -> `v<i>` of 1000 to 1 000 000 entries (100 000 when quick): an update and its commit, a
 //! lookup, a page of 100 at a random offset, the diff of a one-key change, and a merge of 100 changes
 //! against 100 others.
 //!
@@ -13,10 +13,12 @@ use ramus_core::{Hash as _, Sha1};
 use ramus_kv::{ListOptions, Store};
 
 use crate::Result;
-use crate::cli::RunOptions;
-use crate::fixture::{Texts, info, metered_repo};
+use crate::context::{Context, Measured};
+use crate::fixture::{Place, Texts, info};
 use crate::random::SplitMix64;
-use crate::record::{Record, Recorder, Subject};
+use crate::record::{Record, Recorder};
+use crate::start::Start;
+use crate::subject::Subject;
 
 const COUNTS: [u64; 4] = [1000, 10_000, 100_000, 1_000_000];
 const ROUNDS: u64 = 9;
@@ -36,16 +38,33 @@ const STEPS: [(&str, u64); 5] = [
     ("merge of 100 and 100", 100_000),
 ];
 
-pub(super) async fn run(options: &RunOptions) -> Result<Vec<Record>> {
+pub(super) async fn run(context: &Context<'_>) -> Measured {
     let mut recorder = Recorder::new("growth");
-    for count in COUNTS {
-        let bytes =
-            if options.has(Subject::RamusMem) { ramus(&mut recorder, count).await? } else { 0 };
-        if options.has(Subject::Floor) {
+    for count in COUNTS.into_iter().filter(|count| *count <= context.size(100_000, 1_000_000)) {
+        for subject in context.ramus() {
+            ramus(&mut recorder, &context.place(subject)?, (subject, count)).await?;
+        }
+        if context.has(Subject::Floor) {
+            let bytes = bytes_of_an_update(count).await?;
             floor_of_updates(&mut recorder, &name("update", count), UPDATES * ROUNDS, bytes);
         }
     }
     Ok(recorder.records)
+}
+
+/// Returns how many bytes of blocks an update of a directory of so many entries makes.
+pub(super) async fn bytes_of_an_update(count: u64) -> Result<u64> {
+    const UPDATES: u64 = 20;
+    let place = Place::new(Subject::RamusMem, None)?;
+    let (repo, given) = place.metered_repo().await?;
+    let main = repo.main().await?;
+    fill(&main, count).await?;
+    let mut random = SplitMix64::new(11);
+    let before = given();
+    for j in 0..UPDATES {
+        main.set(key(random.below(count)), format!("u{j}"), info()).await?;
+    }
+    Ok((given() - before) / UPDATES)
 }
 
 fn name(step: &str, count: u64) -> String {
@@ -57,16 +76,26 @@ struct Rounds(Vec<Duration>);
 
 impl Rounds {
     /// Notes the median round, of so many operations.
-    fn record(mut self, recorder: &mut Recorder, step: &str, count: u64, n: u64, bytes: u64) {
+    fn record(
+        mut self,
+        recorder: &mut Recorder,
+        step: &str,
+        (subject, count): (Subject, u64),
+        (n, bytes): (u64, u64),
+    ) {
         self.0.sort();
         let median = self.0[self.0.len() / 2];
-        recorder.add(Subject::RamusMem, &name(step, count), n, median, bytes);
+        recorder.add(subject, &name(step, count), n, median, bytes);
     }
 }
 
-/// Measures one size; returns the bytes that an update writes.
-async fn ramus(recorder: &mut Recorder, count: u64) -> Result<u64> {
-    let (repo, written) = metered_repo();
+/// Measures one size.
+async fn ramus(
+    recorder: &mut Recorder,
+    place: &Place,
+    (subject, count): (Subject, u64),
+) -> Result<()> {
+    let (repo, written) = place.metered_repo().await?;
     let main = repo.main().await?;
     fill(&main, count).await?;
     let mut random = SplitMix64::new(11);
@@ -81,7 +110,7 @@ async fn ramus(recorder: &mut Recorder, count: u64) -> Result<u64> {
         rounds.0.push(start.elapsed());
     }
     let bytes = (written() - before) / ROUNDS;
-    rounds.record(recorder, "update", count, UPDATES, bytes);
+    rounds.record(recorder, "update", (subject, count), (UPDATES, bytes));
 
     let mut rounds = Rounds(Vec::new());
     for _ in 0..ROUNDS {
@@ -91,7 +120,7 @@ async fn ramus(recorder: &mut Recorder, count: u64) -> Result<u64> {
         }
         rounds.0.push(start.elapsed());
     }
-    rounds.record(recorder, "lookup", count, READS, 0);
+    rounds.record(recorder, "lookup", (subject, count), (READS, 0));
 
     let tree = main.tree().await?;
     let mut rounds = Rounds(Vec::new());
@@ -104,16 +133,17 @@ async fn ramus(recorder: &mut Recorder, count: u64) -> Result<u64> {
         }
         rounds.0.push(start.elapsed());
     }
-    rounds.record(recorder, "page of 100", count, PAGES, 0);
-    diffs(recorder, &main, count, &mut random).await?;
-    merges(recorder, &main, count, &mut random).await?;
-    Ok(bytes / UPDATES)
+    rounds.record(recorder, "page of 100", (subject, count), (PAGES, 0));
+    diffs(recorder, &main, (subject, count), &mut random).await?;
+    merges(recorder, &main, (subject, count), &mut random).await?;
+    repo.close().await?;
+    Ok(())
 }
 
 async fn diffs(
     recorder: &mut Recorder,
     main: &Store<Texts>,
-    count: u64,
+    (subject, count): (Subject, u64),
     random: &mut SplitMix64,
 ) -> Result<()> {
     let mut rounds = Rounds(Vec::new());
@@ -129,14 +159,14 @@ async fn diffs(
         }
         rounds.0.push(took);
     }
-    rounds.record(recorder, "diff of one key", count, DIFFS, 0);
+    rounds.record(recorder, "diff of one key", (subject, count), (DIFFS, 0));
     Ok(())
 }
 
 async fn merges(
     recorder: &mut Recorder,
     main: &Store<Texts>,
-    count: u64,
+    (subject, count): (Subject, u64),
     random: &mut SplitMix64,
 ) -> Result<()> {
     let mut rounds = Rounds(Vec::new());
@@ -159,7 +189,7 @@ async fn merges(
         }
         rounds.0.push(took);
     }
-    rounds.record(recorder, "merge of 100 and 100", count, MERGES, 0);
+    rounds.record(recorder, "merge of 100 and 100", (subject, count), (MERGES, 0));
     Ok(())
 }
 
@@ -169,6 +199,10 @@ pub(crate) fn print_table(records: &[Record]) {
         let step = name(step, count);
         records.iter().find(|one| one.step == step && one.subject == Subject::RamusMem)
     };
+    // A quick run ends before the last.
+    if find("update", COUNTS[3]).is_none() {
+        return;
+    }
     println!("\n| operation | 1 000 | 10 000 | 100 000 | 1 000 000 | grows |");
     println!("|---|--:|--:|--:|--:|--:|");
     for (step, from) in STEPS {
@@ -203,7 +237,7 @@ pub(super) fn key(i: u64) -> String {
 pub(super) fn floor_of_updates(recorder: &mut Recorder, step: &str, updates: u64, bytes: u64) {
     let size = usize::try_from(bytes).unwrap_or(usize::MAX).max(8);
     let mut map: HashMap<Sha1, Vec<u8>> = HashMap::new();
-    let start = Instant::now();
+    let start = Start::now();
     for i in 0..updates {
         let mut block = vec![0; size];
         block[..8].copy_from_slice(&i.to_le_bytes());

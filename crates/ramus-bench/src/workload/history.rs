@@ -1,65 +1,70 @@
-//! 10 000 commits in a line, tree {a -> `<i>`}; a fork at the 5000th commit with 5000 more, and one with
-//! one more. Lowest common ancestors of main and each fork, first and again; the whole history as a
+//! 10 000 commits in a line (quick: 2000), tree {a -> `<i>`}; a fork at half of them with as many more, and
+//! one with one more. Lowest common ancestors of main and each fork, first and again; the whole history as a
 //! graph.
 
 use std::collections::BinaryHeap;
 use std::hint::black_box;
-use std::time::Instant;
 
 use ramus_core::Error;
 use ramus_kv::{Commit, GraphOptions, Repo, Store};
 
 use crate::Result;
-use crate::cli::RunOptions;
-use crate::fixture::{Texts, info, mem_repo};
-use crate::record::{Record, Recorder, Subject};
+use crate::context::{Context, Measured};
+use crate::fixture::{Place, Texts, info};
+use crate::record::Recorder;
+use crate::start::Start;
+use crate::subject::Subject;
 
-const COMMITS: usize = 10_000;
-const FORK: usize = 5000;
 /// How often a question is asked that is in the index.
 const AGAIN: u64 = 1000;
 
-pub(super) async fn run(options: &RunOptions) -> Result<Vec<Record>> {
+pub(super) async fn run(context: &Context<'_>) -> Measured {
+    let commits = context.size(2000, 10_000);
     let mut recorder = Recorder::new("history");
-    if options.has(Subject::RamusMem) {
-        ramus(&mut recorder).await?;
+    for subject in context.ramus() {
+        ramus(&mut recorder, &context.place(subject)?, (subject, commits)).await?;
     }
-    if options.has(Subject::Floor) {
-        floor(&mut recorder);
+    if context.has(Subject::Floor) {
+        floor(&mut recorder, commits);
     }
     Ok(recorder.records)
 }
 
-async fn ramus(recorder: &mut Recorder) -> Result<()> {
-    let subject = Subject::RamusMem;
-    let repo = mem_repo();
+async fn ramus(
+    recorder: &mut Recorder,
+    place: &Place,
+    (subject, commits): (Subject, usize),
+) -> Result<()> {
+    let half = commits / 2;
+    let repo = place.repo().await?;
     let main = repo.main().await?;
-    let start = Instant::now();
-    grow(&main, 0..FORK).await?;
+    let start = Start::now();
+    grow(&main, 0..half).await?;
     let fork = main.fork("fork").await?;
     let fork1 = main.fork("fork1").await?;
-    grow(&main, FORK..COMMITS).await?;
-    recorder.done(subject, "commit", COMMITS as u64, start);
-    grow(&fork, COMMITS..COMMITS + FORK).await?;
-    grow(&fork1, COMMITS..=COMMITS).await?;
+    grow(&main, half..commits).await?;
+    recorder.done(subject, "commit", commits as u64, start);
+    grow(&fork, commits..commits + half).await?;
+    grow(&fork1, commits..=commits).await?;
     let [main, fork, fork1] = [head(&main).await?, head(&fork).await?, head(&fork1).await?];
 
-    let start = Instant::now();
+    let start = Start::now();
     lca(&repo, &main, &fork).await?;
     recorder.done(subject, "lcas, fork, first question", 1, start);
     for (step, fork) in [("lcas, fork", &fork), ("lcas, fork1", &fork1)] {
         // Both are known from here on.
         lca(&repo, &main, fork).await?;
-        let start = Instant::now();
+        let start = Start::now();
         for _ in 0..AGAIN {
             lca(&repo, &main, fork).await?;
         }
         recorder.done(subject, step, AGAIN, start);
     }
-    let start = Instant::now();
+    let start = Start::now();
     let graph = repo.graph(GraphOptions::default()).await?.collect().await?;
-    recorder.done(subject, "graph, per commit", (COMMITS + FORK + 1) as u64, start);
+    recorder.done(subject, "graph, per commit", (commits + half + 1) as u64, start);
     black_box(graph);
+    repo.close().await?;
     Ok(())
 }
 
@@ -86,19 +91,20 @@ async fn lca(repo: &Repo<Texts>, one: &Commit<Texts>, other: &Commit<Texts>) -> 
 
 /// The commits are numbers, and their parents stand in a list: from both heads, the highest is taken
 /// until both ways meet.
-fn floor(recorder: &mut Recorder) {
-    let mut parents: Vec<u32> = (0..).take(COMMITS).map(|i: u32| i.saturating_sub(1)).collect();
+fn floor(recorder: &mut Recorder, commits: usize) {
+    let half = commits / 2;
+    let mut parents: Vec<u32> = (0..).take(commits).map(|i: u32| i.saturating_sub(1)).collect();
     let number = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
     let main = number(parents.len() - 1);
-    parents.push(number(FORK - 1));
+    parents.push(number(half - 1));
     let fork1 = number(parents.len() - 1);
-    parents.push(number(FORK - 1));
-    parents.extend((number(parents.len() - 1)..).take(FORK - 1));
+    parents.push(number(half - 1));
+    parents.extend((number(parents.len() - 1)..).take(half - 1));
     let fork = number(parents.len() - 1);
     for (step, fork) in [("lcas, fork", fork), ("lcas, fork1", fork1)] {
-        let start = Instant::now();
+        let start = Start::now();
         for _ in 0..AGAIN {
-            assert_eq!(meet(&parents, main, fork), Some(number(FORK - 1)));
+            assert_eq!(meet(&parents, main, fork), Some(number(half - 1)));
         }
         recorder.done(Subject::Floor, step, AGAIN, start);
     }

@@ -21,7 +21,8 @@ use tokio::task::{JoinSet, yield_now};
 
 use crate::cli::{RunOptions, Scale};
 use crate::fixture::{Texts, info, mem_repo};
-use crate::record::{Record, Recorder, Subject};
+use crate::record::{Record, Recorder};
+use crate::subject::Subject;
 use crate::{Result, cpu};
 
 const WRITERS: [u64; 4] = [1, 8, 64, 256];

@@ -1,10 +1,10 @@
-//! One directory of 20 000 entries with values of many lengths: it is built and committed, one entry at
+//! One directory of 20 000 entries (quick: 5000) with values of many lengths: it is built and committed, one entry at
 //! a time is updated and committed, found at random, and compared with what it was before. What is
 //! measured is the threshold that the program was compiled with, up to which contents stand in their
 //! entry.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::TryStreamExt as _;
 use ramus_core::erased::Backend;
@@ -14,14 +14,15 @@ use ramus_kv::block::INLINE_MAX;
 use ramus_mem::Mem;
 
 use crate::Result;
-use crate::cli::RunOptions;
+use crate::context::{Context, Measured};
 use crate::fixture::{info, repo};
 use crate::random::SplitMix64;
-use crate::record::{Record, Recorder, Subject};
+use crate::record::Recorder;
+use crate::start::Start;
+use crate::subject::Subject;
 
-const COUNT: u64 = 20_000;
-const UPDATES: u64 = 1000;
-const FINDS: u64 = 20_000;
+/// How many entries, updates and finds.
+type Size = (u64, u64, u64);
 
 /// How long values are.
 #[derive(Clone, Copy, Debug)]
@@ -63,17 +64,18 @@ impl Mix {
     }
 }
 
-pub(super) async fn run(options: &RunOptions) -> Result<Vec<Record>> {
+pub(super) async fn run(context: &Context<'_>) -> Measured {
+    let size = context.size((5000, 300, 5000), (20_000, 1000, 20_000));
     let mut recorder = Recorder::new("inline");
-    if options.has(Subject::RamusMem) {
+    if context.has(Subject::RamusMem) {
         for mix in MIXES {
-            measure(&mut recorder, mix).await?;
+            measure(&mut recorder, mix, size).await?;
         }
     }
     Ok(recorder.records)
 }
 
-async fn measure(recorder: &mut Recorder, mix: Mix) -> Result<()> {
+async fn measure(recorder: &mut Recorder, mix: Mix, (entries, updates, finds): Size) -> Result<()> {
     let subject = Subject::RamusMem;
     let storage = MeteredStorage::new(Mem::default());
     let meters = Arc::clone(storage.meters());
@@ -82,9 +84,9 @@ async fn measure(recorder: &mut Recorder, mix: Mix) -> Result<()> {
     let main = repo(backend.clone()).main().await?;
     let mut random = SplitMix64::new(17);
 
-    let start = Instant::now();
+    let start = Start::now();
     let mut edit = main.begin().await?;
-    for i in 0..COUNT {
+    for i in 0..entries {
         edit.set(key(i), mix.value(&mut random)).await?;
     }
     main.commit(edit, info()).await?;
@@ -94,29 +96,29 @@ async fn measure(recorder: &mut Recorder, mix: Mix) -> Result<()> {
         None => 0,
     };
     let name = |step: &str| format!("{INLINE_MAX}, {mix:?}: {step}");
-    recorder.add(subject, &name(&format!("{blocks} blocks")), COUNT, took, written());
+    recorder.add(subject, &name(&format!("{blocks} blocks")), entries, took, written());
 
     let (before, mut took) = (written(), Duration::ZERO);
     let mut compared = Duration::ZERO;
-    for _ in 0..UPDATES {
-        let (key, value) = (key(random.below(COUNT)), mix.value(&mut random));
+    for _ in 0..updates {
+        let (key, value) = (key(random.below(entries)), mix.value(&mut random));
         let old = main.tree().await?;
-        let start = Instant::now();
+        let start = Start::now();
         main.set(key, value, info()).await?;
         took += start.elapsed();
         let new = main.tree().await?;
-        let start = Instant::now();
+        let start = Start::now();
         assert!(old.diff(&new).collect().await?.len() <= 1, "at most one key differs");
         compared += start.elapsed();
     }
-    recorder.add(subject, &name("update"), UPDATES, took, written() - before);
-    recorder.add(subject, &name("diff"), UPDATES, compared, 0);
+    recorder.add(subject, &name("update"), updates, took, written() - before);
+    recorder.add(subject, &name("diff"), updates, compared, 0);
 
-    let start = Instant::now();
-    for _ in 0..FINDS {
-        assert!(main.find(key(random.below(COUNT))).await?.is_some(), "it was set");
+    let start = Start::now();
+    for _ in 0..finds {
+        assert!(main.find(key(random.below(entries))).await?.is_some(), "it was set");
     }
-    recorder.done(subject, &name("find"), FINDS, start);
+    recorder.done(subject, &name("find"), finds, start);
     Ok(())
 }
 

@@ -3,39 +3,58 @@
 
 use std::collections::HashMap;
 use std::hint::black_box;
-use std::time::Instant;
 
 use ramus_core::{Hash as _, Sha1};
 
-use crate::Result;
-use crate::cli::RunOptions;
-use crate::fixture::{info, mem_repo};
+use crate::context::{Context, Measured};
+use crate::fixture::info;
 use crate::random::SplitMix64;
-use crate::record::{Record, Recorder, Subject};
+use crate::record::Recorder;
+use crate::start::Start;
+use crate::subject::Subject;
 
-const COUNT: u64 = 10_000;
-
-pub(super) async fn run(options: &RunOptions) -> Result<Vec<Record>> {
+pub(super) async fn run(context: &Context<'_>) -> Measured {
+    let count = context.size(2000, 10_000);
     let mut recorder = Recorder::new("kvset");
-    if options.has(Subject::RamusMem) {
-        let main = mem_repo().main().await?;
-        let paths: Vec<String> = (0..COUNT).map(path).collect();
-        let start = Instant::now();
+    let paths: Vec<String> = (0..count).map(path).collect();
+    for subject in context.ramus() {
+        let place = context.place(subject)?;
+        let repo = place.repo().await?;
+        let main = repo.main().await?;
+        let start = Start::now();
         for (i, path) in paths.iter().enumerate() {
             main.set(path, format!("v{i}"), info()).await?;
         }
-        recorder.done(Subject::RamusMem, "commit", COUNT, start);
+        recorder.done(subject, "commit", count, start);
+        recorder.result(main.tree().await?.hash().await?);
         let mut random = SplitMix64::new(9);
-        let start = Instant::now();
-        for _ in 0..COUNT {
-            let i = random.below(COUNT);
+        let start = Start::now();
+        for _ in 0..count {
+            let i = random.below(count);
             let found = main.find(path(i)).await?;
             assert_eq!(found, Some(format!("v{i}")), "what was set is found");
         }
-        recorder.done(Subject::RamusMem, "find", COUNT, start);
+        recorder.done(subject, "find", count, start);
+        repo.close().await?;
     }
-    if options.has(Subject::Floor) {
-        floor(&mut recorder);
+    if context.has(Subject::Floor) {
+        floor(&mut recorder, count);
+    }
+    for peer in context.peers() {
+        let (mut store, _place) = context.open(peer)?;
+        let subject = Subject::Peer(peer.name());
+        let start = Start::now();
+        for (i, path) in paths.iter().enumerate() {
+            store.set(&[(path.clone(), format!("v{i}"))])?;
+        }
+        recorder.done(subject, "commit", count, start);
+        let mut random = SplitMix64::new(9);
+        let start = Start::now();
+        for _ in 0..count {
+            let i = random.below(count);
+            assert_eq!(store.find(&path(i))?, Some(format!("v{i}")), "what was set is found");
+        }
+        recorder.done(subject, "find", count, start);
     }
     Ok(recorder.records)
 }
@@ -46,24 +65,24 @@ fn path(i: u64) -> String {
 
 /// A commit hashes three directories and itself, of the sizes that they have here on average, and
 /// puts them into a map.
-fn floor(recorder: &mut Recorder) {
+fn floor(recorder: &mut Recorder, count: u64) {
     const SIZES: [usize; 4] = [30, 50 * 28, 50 * 12, 100];
     let mut map: HashMap<Sha1, Vec<u8>> = HashMap::new();
-    let start = Instant::now();
-    for i in 0..COUNT {
+    let start = Start::now();
+    for i in 0..count {
         for size in SIZES {
             let mut block = vec![0; size];
             block[..8].copy_from_slice(&i.to_le_bytes());
             map.insert(Sha1::of(&block), block);
         }
     }
-    recorder.done(Subject::Floor, "commit", COUNT, start);
-    let values: HashMap<String, String> = (0..COUNT).map(|i| (path(i), format!("v{i}"))).collect();
+    recorder.done(Subject::Floor, "commit", count, start);
+    let values: HashMap<String, String> = (0..count).map(|i| (path(i), format!("v{i}"))).collect();
     let mut random = SplitMix64::new(9);
-    let start = Instant::now();
-    for _ in 0..COUNT {
-        black_box(values.get(&path(random.below(COUNT))).cloned());
+    let start = Start::now();
+    for _ in 0..count {
+        black_box(values.get(&path(random.below(count))).cloned());
     }
-    recorder.done(Subject::Floor, "find", COUNT, start);
+    recorder.done(Subject::Floor, "find", count, start);
     black_box(map);
 }

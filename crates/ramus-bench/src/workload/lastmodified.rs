@@ -1,60 +1,66 @@
-//! 100 000 commits in a line, each setting one of 10 000 paths `a/%02d/%03d` in turn (10 000 and 1000
+//! 100 000 commits in a line, each setting one of 10 000 paths `a/%02d/%03d` in turn (5000 and 500
 //! when quick); the last commit that changed each of some paths, and of one that only the first commit
 //! set.
 
 use std::collections::HashMap;
 use std::hint::black_box;
-use std::time::Instant;
 
 use crate::Result;
-use crate::cli::{RunOptions, Scale};
-use crate::fixture::{info, mem_repo};
+use crate::context::{Context, Measured};
+use crate::fixture::{Place, info};
 use crate::random::SplitMix64;
-use crate::record::{Record, Recorder, Subject};
+use crate::record::Recorder;
+use crate::start::Start;
+use crate::subject::Subject;
 
 const QUESTIONS: u64 = 2000;
 
-pub(super) async fn run(options: &RunOptions) -> Result<Vec<Record>> {
-    let commits = if options.scale == Scale::Full { 100_000 } else { 10_000 };
+pub(super) async fn run(context: &Context<'_>) -> Measured {
+    let commits = context.size(5000, 100_000);
     let mut recorder = Recorder::new("lastmodified");
-    if options.has(Subject::RamusMem) {
-        ramus(&mut recorder, commits).await?;
+    for subject in context.ramus() {
+        ramus(&mut recorder, &context.place(subject)?, (subject, commits)).await?;
     }
-    if options.has(Subject::Floor) {
+    if context.has(Subject::Floor) {
         floor(&mut recorder, commits);
     }
     Ok(recorder.records)
 }
 
-async fn ramus(recorder: &mut Recorder, commits: u64) -> Result<()> {
-    let subject = Subject::RamusMem;
-    let main = mem_repo().main().await?;
+async fn ramus(
+    recorder: &mut Recorder,
+    place: &Place,
+    (subject, commits): (Subject, u64),
+) -> Result<()> {
+    let repo = place.repo().await?;
+    let main = repo.main().await?;
     main.set("old", "once", info()).await?;
     for i in 1..commits {
         main.set(path(i, commits), format!("v{i}"), info()).await?;
     }
-    let start = Instant::now();
+    let start = Start::now();
     main.last_modified("old").await?;
     recorder.done(subject, "first question, per commit", commits, start);
     let mut random = SplitMix64::new(13);
-    let start = Instant::now();
+    let start = Start::now();
     for _ in 0..QUESTIONS {
         let i = random.below(commits - 1) + 1;
         let found = main.last_modified(path(i, commits)).await?;
         assert!(found.is_some(), "it was set");
     }
     recorder.done(subject, "last change of a path", QUESTIONS, start);
-    let start = Instant::now();
+    let start = Start::now();
     for _ in 0..QUESTIONS {
         let found = main.last_modified("old").await?.ok_or("it was set")?;
         assert!(found.parents().is_empty(), "by the first commit");
     }
     recorder.done(subject, "set by the first commit", QUESTIONS, start);
-    let start = Instant::now();
+    let start = Start::now();
     for _ in 0..QUESTIONS {
         assert!(main.last_modified("a/00").await?.is_some(), "something in it was set");
     }
     recorder.done(subject, "last change of a directory", QUESTIONS, start);
+    repo.close().await?;
     Ok(())
 }
 
@@ -70,7 +76,7 @@ fn floor(recorder: &mut Recorder, commits: u64) {
         lists.entry(path(i, commits)).or_default().push(i);
     }
     let mut random = SplitMix64::new(13);
-    let start = Instant::now();
+    let start = Start::now();
     for _ in 0..QUESTIONS {
         let i = random.below(commits - 1) + 1;
         black_box(lists.get(&path(i, commits)).and_then(|list| list.last()));

@@ -3,53 +3,84 @@
 
 use std::collections::HashMap;
 use std::hint::black_box;
-use std::time::Instant;
 
 use ramus_core::{Hash as _, Sha1};
+use ramus_kv::Store;
 
 use crate::Result;
-use crate::cli::{RunOptions, Scale};
-use crate::fixture::{info, mem_repo};
+use crate::context::{Context, Measured};
+use crate::fixture::{Texts, info};
 use crate::random::SplitMix64;
-use crate::record::{Record, Recorder, Subject};
+use crate::record::Recorder;
+use crate::start::Start;
+use crate::subject::Subject;
 
-const COUNT: u64 = 100_000;
+pub(super) const COUNT: u64 = 100_000;
+const BUILD: &str = "build and commit, per entry";
+const FIND: &str = "find at the head";
 
-pub(super) async fn run(options: &RunOptions) -> Result<Vec<Record>> {
-    let finds = if options.scale == Scale::Full { 200_000 } else { 50_000 };
+pub(super) async fn run(context: &Context<'_>) -> Measured {
+    let finds = context.size(50_000, 200_000);
     let mut recorder = Recorder::new("tree");
-    if options.has(Subject::RamusMem) {
-        let main = mem_repo().main().await?;
-        let start = Instant::now();
-        let mut edit = main.begin().await?;
-        for i in 0..COUNT {
-            edit.set(path(i), format!("v{i}")).await?;
-        }
-        main.commit(edit, info()).await?;
-        recorder.done(Subject::RamusMem, "build and commit, per entry", COUNT, start);
+    for subject in context.ramus() {
+        let place = context.place(subject)?;
+        let repo = place.repo().await?;
+        let main = repo.main().await?;
+        let start = Start::now();
+        commit(&main, 0..COUNT).await?;
+        recorder.done(subject, BUILD, COUNT, start);
+        recorder.result(main.tree().await?.hash().await?);
         let mut random = SplitMix64::new(5);
-        let start = Instant::now();
+        let start = Start::now();
         for _ in 0..finds {
             let i = random.below(COUNT);
-            let found = main.find(path(i)).await?;
-            assert!(found.is_some(), "what was set is found");
+            assert!(main.find(path(i)).await?.is_some(), "what was set is found");
         }
-        recorder.done(Subject::RamusMem, "find at the head", finds, start);
+        recorder.done(subject, FIND, finds, start);
+        repo.close().await?;
     }
-    if options.has(Subject::Floor) {
+    if context.has(Subject::Floor) {
         floor(&mut recorder, finds);
+    }
+    for peer in context.peers() {
+        let (mut store, _place) = context.open(peer)?;
+        let subject = Subject::Peer(peer.name());
+        let start = Start::now();
+        let edits: Vec<_> = (0..COUNT).map(|i| (path(i), format!("v{i}"))).collect();
+        store.set(&edits)?;
+        recorder.done(subject, BUILD, COUNT, start);
+        let mut random = SplitMix64::new(5);
+        let start = Start::now();
+        for _ in 0..finds {
+            let i = random.below(COUNT);
+            assert_eq!(store.find(&path(i))?, Some(format!("v{i}")), "what was set is found");
+        }
+        recorder.done(subject, FIND, finds, start);
     }
     Ok(recorder.records)
 }
 
-fn path(i: u64) -> String {
+pub(super) fn path(i: u64) -> String {
     format!("a/{:03}/{:02}", i / 100, i % 100)
+}
+
+/// Commits the entries of these numbers.
+pub(super) async fn commit(
+    main: &Store<Texts>,
+    numbers: impl IntoIterator<Item = u64>,
+) -> Result<()> {
+    let mut edit = main.begin().await?;
+    for i in numbers {
+        edit.set(path(i), format!("v{i}")).await?;
+    }
+    main.commit(edit, info()).await?;
+    Ok(())
 }
 
 /// The entries are written into a thousand blocks, which are hashed and put into a map; a find reads
 /// a map.
 fn floor(recorder: &mut Recorder, finds: u64) {
-    let start = Instant::now();
+    let start = Start::now();
     let mut map: HashMap<Sha1, Vec<u8>> = HashMap::new();
     for block in 0..COUNT / 100 {
         let mut bytes = Vec::new();
@@ -59,13 +90,13 @@ fn floor(recorder: &mut Recorder, finds: u64) {
         }
         map.insert(Sha1::of(&bytes), bytes);
     }
-    recorder.done(Subject::Floor, "build and commit, per entry", COUNT, start);
+    recorder.done(Subject::Floor, BUILD, COUNT, start);
     black_box(map);
     let values: HashMap<String, String> = (0..COUNT).map(|i| (path(i), format!("v{i}"))).collect();
     let mut random = SplitMix64::new(5);
-    let start = Instant::now();
+    let start = Start::now();
     for _ in 0..finds {
         black_box(values.get(&path(random.below(COUNT))).cloned());
     }
-    recorder.done(Subject::Floor, "find at the head", finds, start);
+    recorder.done(Subject::Floor, FIND, finds, start);
 }

@@ -1,45 +1,70 @@
 //! One directory `w` with `k%06d(i)` -> `v<i>`, one commit; then 1000 commits j, each setting
 //! k(below(N)) to `u<j>`, seed 11; then 1000 finds.
 
-use std::time::Instant;
-
-use crate::Result;
-use crate::cli::{RunOptions, Scale};
-use crate::fixture::{info, metered_repo};
+use crate::context::{Context, Measured};
+use crate::fixture::info;
 use crate::random::SplitMix64;
-use crate::record::{Record, Recorder, Subject};
-use crate::workload::growth;
+use crate::record::Recorder;
+use crate::start::Start;
+use crate::subject::Subject;
+use crate::workload::growth::{self, key};
 
 const COMMITS: u64 = 1000;
+const FILL: &str = "first commit, per entry";
+const UPDATE: &str = "update and commit";
+const FIND: &str = "find";
 
-pub(super) async fn run(options: &RunOptions) -> Result<Vec<Record>> {
-    let count = if options.scale == Scale::Full { 100_000 } else { 10_000 };
-    let mut recorder = Recorder::new("wide");
-    let mut bytes_per_commit = 0;
-    if options.has(Subject::RamusMem) {
-        let (repo, written) = metered_repo();
+pub(super) async fn run(context: &Context<'_>, name: &str, count: u64) -> Measured {
+    let commits = context.size(COMMITS / 2, COMMITS);
+    let mut recorder = Recorder::new(name);
+    for subject in context.ramus() {
+        let place = context.place(subject)?;
+        let (repo, given) = place.metered_repo().await?;
         let main = repo.main().await?;
-        let start = Instant::now();
+        let start = Start::now();
         growth::fill(&main, count).await?;
-        recorder.done(Subject::RamusMem, "first commit, per entry", count, start);
+        recorder.done(subject, FILL, count, start);
         let mut random = SplitMix64::new(11);
-        let (before, start) = (written(), Instant::now());
-        for j in 0..COMMITS {
-            let key = growth::key(random.below(count));
-            main.set(key, format!("u{j}"), info()).await?;
+        let (before, start) = (given(), Start::now());
+        for j in 0..commits {
+            main.set(key(random.below(count)), format!("u{j}"), info()).await?;
         }
-        let bytes = written() - before;
-        bytes_per_commit = bytes / COMMITS;
-        recorder.add(Subject::RamusMem, "update and commit", COMMITS, start.elapsed(), bytes);
-        let start = Instant::now();
-        for _ in 0..COMMITS {
-            let found = main.find(growth::key(random.below(count))).await?;
+        recorder.done(subject, UPDATE, commits, start);
+        if subject == Subject::RamusMem {
+            recorder.wrote(given() - before);
+        }
+        recorder.result(main.tree().await?.hash().await?);
+        let start = Start::now();
+        for _ in 0..commits {
+            let found = main.find(key(random.below(count))).await?;
             assert!(found.is_some(), "what was set is found");
         }
-        recorder.done(Subject::RamusMem, "find", COMMITS, start);
+        recorder.done(subject, FIND, commits, start);
+        repo.close().await?;
     }
-    if options.has(Subject::Floor) {
-        growth::floor_of_updates(&mut recorder, "update and commit", COMMITS, bytes_per_commit);
+    if context.has(Subject::Floor) {
+        let bytes = growth::bytes_of_an_update(count).await?;
+        growth::floor_of_updates(&mut recorder, UPDATE, commits, bytes);
+    }
+    for peer in context.peers() {
+        let (mut store, _place) = context.open(peer)?;
+        let subject = Subject::Peer(peer.name());
+        let start = Start::now();
+        let edits: Vec<_> = (0..count).map(|i| (key(i), format!("v{i}"))).collect();
+        store.set(&edits)?;
+        recorder.done(subject, FILL, count, start);
+        let mut random = SplitMix64::new(11);
+        let start = Start::now();
+        for j in 0..commits {
+            store.set(&[(key(random.below(count)), format!("u{j}"))])?;
+        }
+        recorder.done(subject, UPDATE, commits, start);
+        let start = Start::now();
+        for _ in 0..commits {
+            let found = store.find(&key(random.below(count)))?;
+            assert!(found.is_some(), "what was set is found");
+        }
+        recorder.done(subject, FIND, commits, start);
     }
     Ok(recorder.records)
 }

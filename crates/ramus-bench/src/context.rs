@@ -1,0 +1,47 @@
+use crate::cli::{RunOptions, Scale};
+use crate::fixture::Place;
+use crate::peer::{Peer, PeerStore};
+use crate::subject::Subject;
+use crate::{Result, record::Record};
+
+/// What a workload is given: who takes part, how large it is, and where it may write.
+pub(crate) struct Context<'a> {
+    pub(crate) options: &'a RunOptions,
+    pub(crate) peers: &'a [&'static dyn Peer],
+}
+
+impl Context<'_> {
+    /// Returns whether a subject takes part.
+    pub(crate) fn has(&self, subject: Subject) -> bool {
+        self.options.has(subject)
+    }
+
+    /// Returns those of Ramus that take part.
+    pub(crate) fn ramus(&self) -> impl Iterator<Item = Subject> + use<'_> {
+        Subject::RAMUS.into_iter().filter(|subject| self.has(*subject))
+    }
+
+    /// Returns the peers that take part.
+    pub(crate) fn peers(&self) -> impl Iterator<Item = &'static dyn Peer> + use<'_> {
+        self.peers.iter().copied().filter(|peer| self.has(Subject::Peer(peer.name())))
+    }
+
+    /// Returns the size of a workload: of a run in seconds, or of its definition.
+    pub(crate) fn size<T>(&self, quick: T, full: T) -> T {
+        if self.options.scale == Scale::Full { full } else { quick }
+    }
+
+    /// Returns a new place for a subject.
+    pub(crate) fn place(&self, subject: Subject) -> Result<Place> {
+        Place::new(subject, self.options.directory.as_deref())
+    }
+
+    /// Opens a peer in a directory that lives as long as what stands beside it.
+    pub(crate) fn open(&self, peer: &dyn Peer) -> Result<(Box<dyn PeerStore>, Place)> {
+        let place = self.place(Subject::Floor)?;
+        Ok((peer.open(place.directory()?)?, place))
+    }
+}
+
+/// What a workload comes to.
+pub(crate) type Measured = Result<Vec<Record>>;

@@ -1,0 +1,59 @@
+//! Side-by-side benchmarks of Ramus: the same work on each subject, with the floor beside it.
+//!
+//! ```sh
+//! cargo run --release -p ramus-bench -- run
+//! cargo run --release -p ramus-bench -- run kvset wide --scale full --repeat 5 --json figures.jsonl
+//! ```
+//!
+//! A *workload* has *steps*; of each step the time for one operation is printed, and its ratio to the
+//! *floor*: the least that the machine has to do for it, measured in the same run.
+//!
+//! Who does the work is a *subject*: `ramus-mem`, `ramus-pack` (an answer waits for an fsync), `ramus-pack-os`
+//! (it waits for the kernel), `floor`, and the [peers](Peer) that the program was built with. Each subject
+//! does each workload in a process of its own, in turns when there are rounds, so that its largest size in
+//! memory is its own; where single operations are compared with their floor, both are in one process, in
+//! turns. What subjects find is compared, too: a run in which it differs fails.
+
+#![expect(clippy::print_stdout, reason = "a program that prints what it measured")]
+
+mod cli;
+mod context;
+mod cpu;
+mod fixture;
+mod io;
+mod parent;
+mod peer;
+mod random;
+mod record;
+mod rss;
+mod start;
+mod subject;
+mod table;
+mod workload;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
+
+pub use peer::{Peer, PeerStore};
+
+/// What can fail, with any cause.
+pub type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
+
+/// Runs the program with these peers beside Ramus.
+#[must_use]
+pub fn run(peers: &[&'static dyn Peer]) -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run(options) => parent::run(&options, peers),
+        Command::Measure(options) => parent::measure(&options, peers),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

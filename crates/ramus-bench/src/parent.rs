@@ -1,0 +1,153 @@
+//! Runs each workload of each subject in a process of its own, and gathers what they say.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use clap::ValueEnum as _;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Deserialize;
+
+use crate::cli::RunOptions;
+use crate::context::{Context, Measured};
+use crate::peer::Peer;
+use crate::record::{self, Record};
+use crate::subject::Subject;
+use crate::workload::Workload;
+use crate::{Result, table};
+
+pub(crate) fn run(options: &RunOptions, peers: &[&'static dyn Peer]) -> Result<()> {
+    let context = Context { options, peers };
+    check_subjects(&context)?;
+    println!("ramus-bench {}, {} scale", env!("CARGO_PKG_VERSION"), options.scale.name());
+    for peer in context.peers() {
+        println!("{} {}", peer.name(), peer.version());
+    }
+    let mut lines = options.json.as_ref().map(File::create).transpose()?;
+    let workloads = Workload::chosen(&options.workloads);
+    let bar = ProgressBar::new(workloads.len() as u64);
+    bar.set_style(ProgressStyle::with_template("{elapsed_precise} {wide_bar} {pos}/{len} {msg}")?);
+    for workload in workloads {
+        let records = record::medians(rounds(&context, workload, &bar)?);
+        if let Some((one, other)) = record::differing(&records) {
+            let (workload, step) = (&one.workload, &one.step);
+            let [one, other] = [one, other].map(|record| (record.subject.name(), &record.result));
+            return Err(format!("{workload}, {step}: {one:?} and {other:?} differ").into());
+        }
+        bar.suspend(|| {
+            table::print(&records);
+            workload.print_summary(&records);
+        });
+        for record in &records {
+            if let Some(lines) = &mut lines {
+                writeln!(lines, "{}", serde_json::to_string(record)?)?;
+            }
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// Does one round of one workload here.
+pub(crate) fn measure(options: &RunOptions, peers: &[&'static dyn Peer]) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let context = Context { options, peers };
+    for workload in &options.workloads {
+        for record in runtime.block_on(workload.run(&context))? {
+            println!("{}", serde_json::to_string(&record)?);
+        }
+    }
+    // A peer may have threads that do not end; nobody waits for them.
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    Ok(())
+}
+
+fn rounds(context: &Context<'_>, workload: Workload, bar: &ProgressBar) -> Measured {
+    let subjects = workload.subjects(context);
+    let groups: Vec<Vec<Subject>> = if workload.is_in_one_process() {
+        vec![subjects]
+    } else {
+        subjects.into_iter().map(|subject| vec![subject]).collect()
+    };
+    let mut records = Vec::new();
+    for _ in 0..context.options.repeat.max(1) {
+        for group in groups.iter().filter(|group| !group.is_empty()) {
+            let names: Vec<_> = group.iter().map(|subject| subject.name()).collect();
+            bar.set_message(format!("{}: {}", workload.name(), names.join(", ")));
+            records.extend(child(context.options, workload, group)?);
+        }
+    }
+    Ok(records)
+}
+
+/// Measures a workload of some subjects in another process.
+fn child(options: &RunOptions, workload: Workload, subjects: &[Subject]) -> Measured {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["measure", &workload.name(), "--scale", options.scale.name()]);
+    for subject in subjects {
+        command.args(["--subject", subject.name()]);
+    }
+    if let Some(directory) = &options.directory {
+        command.arg("--directory").arg(directory);
+    }
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output()?;
+    let text = String::from_utf8(output.stdout)?;
+    if !output.status.success() {
+        return Err(
+            format!("{} failed: {} ({})", workload.name(), text.trim(), output.status).into()
+        );
+    }
+    text.lines().map(|line| parse(line, workload, subjects)).collect()
+}
+
+fn parse(line: &str, workload: Workload, subjects: &[Subject]) -> Result<Record> {
+    #[derive(Deserialize)]
+    struct Line {
+        step: String,
+        subject: String,
+        n: u64,
+        ns_per_op: f64,
+        ops_per_s: f64,
+        peak_rss_bytes: u64,
+        bytes_written: u64,
+        cpu_ns_per_op: Option<f64>,
+        result: Option<String>,
+    }
+    let line: Line = serde_json::from_str(line)?;
+    let subject = subjects.iter().find(|subject| subject.name() == line.subject);
+    Ok(Record {
+        workload: workload.name(),
+        step: line.step,
+        subject: *subject.ok_or("a subject that was not asked")?,
+        n: line.n,
+        ns_per_op: line.ns_per_op,
+        ops_per_s: line.ops_per_s,
+        peak_rss_bytes: line.peak_rss_bytes,
+        bytes_written: line.bytes_written,
+        cpu_ns_per_op: line.cpu_ns_per_op,
+        ns_per_op_range: None,
+        result: line.result,
+    })
+}
+
+fn check_subjects(context: &Context<'_>) -> Result<()> {
+    let own = [Subject::RamusMem, Subject::RamusPack, Subject::RamusPackOs, Subject::Floor];
+    let peers = context.peers.iter().map(|peer| peer.name());
+    let known: Vec<_> = own.into_iter().map(Subject::name).chain(peers).collect();
+    match context.options.subjects.iter().find(|name| !known.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(unknown) => {
+            let known = known.join(", ");
+            Err(format!("no subject is called `{unknown}`; here there are: {known}").into())
+        }
+    }
+}
+
+impl Workload {
+    /// Returns its name, as it is given on the command line.
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
