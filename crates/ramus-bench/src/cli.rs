@@ -17,9 +17,20 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run workloads and print a table for each.
     Run(RunOptions),
+    /// Measure the durable backend with many blocks and a large repository.
+    Scale(ScaleOptions),
+    /// Do one phase of that in this process.
+    #[command(hide = true)]
+    ScalePhase(PhaseOptions),
     /// Measure one round in this process, and print it as JSON lines.
     #[command(hide = true)]
     Measure(RunOptions),
+    /// Make the repository that the workload `memory` reads.
+    #[command(hide = true)]
+    Prepare {
+        /// An empty directory.
+        directory: PathBuf,
+    },
 }
 
 #[derive(Clone, Debug, Args)]
@@ -41,6 +52,50 @@ pub(crate) struct RunOptions {
     /// Where directories are made for what is on disk; where temporary files are if it is not named.
     #[arg(long)]
     pub(crate) directory: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScaleOptions {
+    /// How many blocks of 200 bytes; on disk they take about 270 bytes each.
+    #[arg(long, default_value_t = 10_000_000)]
+    pub(crate) blocks: u64,
+    /// How many entries the repository has.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub(crate) entries: u64,
+    /// Where directories are made; where temporary files are if it is not named.
+    #[arg(long)]
+    pub(crate) directory: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PhaseOptions {
+    pub(crate) phase: Phase,
+    pub(crate) directory: PathBuf,
+    pub(crate) count: u64,
+}
+
+/// A part of a measurement that has a process of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Phase {
+    Build,
+    Open,
+    Write,
+    Reopen,
+    Fill,
+    Read,
+}
+
+impl Phase {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Open => "open",
+            Self::Write => "write",
+            Self::Reopen => "reopen",
+            Self::Fill => "fill",
+            Self::Read => "read",
+        }
+    }
 }
 
 /// How large the workloads are.

@@ -31,6 +31,12 @@ impl Context<'_> {
         if self.options.scale == Scale::Full { full } else { quick }
     }
 
+    /// Returns the size of a workload, of which a quick run does less where each operation waits for a disk.
+    pub(crate) fn size_for<T>(&self, subject: Subject, synced: T, quick: T, full: T) -> T {
+        let quick = if subject == Subject::RamusPack { synced } else { quick };
+        self.size(quick, full)
+    }
+
     /// Returns a new place for a subject.
     pub(crate) fn place(&self, subject: Subject) -> Result<Place> {
         Place::new(subject, self.options.directory.as_deref())

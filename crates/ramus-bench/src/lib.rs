@@ -26,6 +26,7 @@ mod peer;
 mod random;
 mod record;
 mod rss;
+mod scale;
 mod start;
 mod subject;
 mod table;
@@ -48,6 +49,9 @@ pub fn run(peers: &[&'static dyn Peer]) -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(options) => parent::run(&options, peers),
         Command::Measure(options) => parent::measure(&options, peers),
+        Command::Scale(options) => scale::run(&options),
+        Command::ScalePhase(options) => scale::measure(&options),
+        Command::Prepare { directory } => parent::prepare(&directory),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::context::{Context, Measured};
 use crate::peer::Peer;
 use crate::record::{self, Record};
 use crate::subject::Subject;
-use crate::workload::Workload;
+use crate::workload::{self, Workload};
 use crate::{Result, table};
 
 pub(crate) fn run(options: &RunOptions, peers: &[&'static dyn Peer]) -> Result<()> {
@@ -64,6 +65,12 @@ pub(crate) fn measure(options: &RunOptions, peers: &[&'static dyn Peer]) -> Resu
     Ok(())
 }
 
+/// Makes the repository that is read to see what it takes in memory.
+pub(crate) fn prepare(directory: &Path) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    runtime.block_on(workload::prepare(directory))
+}
+
 fn rounds(context: &Context<'_>, workload: Workload, bar: &ProgressBar) -> Measured {
     let subjects = workload.subjects(context);
     let groups: Vec<Vec<Subject>> = if workload.is_in_one_process() {
@@ -99,10 +106,11 @@ fn child(options: &RunOptions, workload: Workload, subjects: &[Subject]) -> Meas
             format!("{} failed: {} ({})", workload.name(), text.trim(), output.status).into()
         );
     }
-    text.lines().map(|line| parse(line, workload, subjects)).collect()
+    text.lines().map(|line| parse(line, &workload.name(), subjects)).collect()
 }
 
-fn parse(line: &str, workload: Workload, subjects: &[Subject]) -> Result<Record> {
+/// Takes a record that another process printed.
+pub(crate) fn parse(line: &str, workload: &str, subjects: &[Subject]) -> Result<Record> {
     #[derive(Deserialize)]
     struct Line {
         step: String,
@@ -118,7 +126,7 @@ fn parse(line: &str, workload: Workload, subjects: &[Subject]) -> Result<Record>
     let line: Line = serde_json::from_str(line)?;
     let subject = subjects.iter().find(|subject| subject.name() == line.subject);
     Ok(Record {
-        workload: workload.name(),
+        workload: workload.to_owned(),
         step: line.step,
         subject: *subject.ok_or("a subject that was not asked")?,
         n: line.n,

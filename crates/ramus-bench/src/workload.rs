@@ -27,6 +27,8 @@ use crate::context::{Context, Measured};
 use crate::record::Record;
 use crate::subject::Subject;
 
+pub(crate) use memory::prepare;
+
 /// A piece of work that every subject can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Workload {
@@ -44,7 +46,7 @@ pub(crate) enum Workload {
     Fanout,
     /// What a watcher and a cached key take in memory.
     Memory,
-    /// 10 000 `set`s on one branch (quick: 2000), a commit each, then as many `find`s at the head.
+    /// 10 000 `set`s on one branch (quick: 1000), a commit each, then as many `find`s at the head.
     Kvset,
     /// 100 000 entries of depth 3 built as one tree and committed, then read at random.
     Tree,
@@ -76,7 +78,7 @@ pub(crate) enum Workload {
     Inline,
     /// Lowest common ancestors on 10 000 commits that fork at half, and the graph.
     History,
-    /// Lowest common ancestors one commit past a line of 100 000 (quick: 20 000), and the index of it.
+    /// Lowest common ancestors one commit past a line of 100 000 (quick: 5000), and the index of it.
     Historynear,
     /// The last commit that changed a path.
     Lastmodified,

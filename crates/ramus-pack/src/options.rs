@@ -199,10 +199,15 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) const fn new(options: PackOptions) -> Self {
         let log_changes = options.log_changes_max;
+        let ahead_bytes = match options.durability {
+            Durability::Sync => 64 << 10,
+            // Hardly anything is synced, so the zeros would only be written in vain.
+            Durability::Os => 0,
+        };
         Self {
             options,
             segment_bytes: 64 << 20,
-            ahead_bytes: 64 << 10,
+            ahead_bytes,
             log_changes,
             write_bytes: 1 << 20,
             buffer_bytes: 8 << 20,

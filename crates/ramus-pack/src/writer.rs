@@ -10,6 +10,8 @@
 //! shared state. Whoever makes work takes them out, if they are there, and lets the writer run where
 //! blocking is allowed until there is none left; so nothing runs in an idle store. A runtime that ends may
 //! drop it before it runs; then it takes a thread of its own, since those of another runtime may wait.
+//! A small batch that needs no sync is written on the spot: to copy it into the memory of the kernel takes a
+//! fraction of what it takes to wake a thread for it, and to be woken by that.
 //!
 //! # What is promised
 //!

@@ -21,9 +21,8 @@ const STEPS: [&str; 4] = ["set", "test_and_set", "test_and_set, refused", "find"
 pub(super) async fn run(context: &Context<'_>) -> Measured {
     let mut recorder = Recorder::new("aw");
     for subject in context.ramus() {
-        // Each of these waits for a disk.
-        let quick = if subject == Subject::RamusPack { 1000 } else { 50_000 };
-        ramus(context, &mut recorder, subject, context.size(quick, 100_000)).await?;
+        let count = context.size_for(subject, 500, 50_000, 100_000);
+        ramus(context, &mut recorder, subject, count).await?;
     }
     if context.has(Subject::Floor) {
         floor(&mut recorder, 100_000);

@@ -80,7 +80,7 @@ impl Prewritten {
 }
 
 pub(super) async fn run(context: &Context<'_>) -> Measured {
-    let count = context.size(1000, 10_000);
+    let count = context.size(500, 10_000);
     let mut recorder = Recorder::new("durable");
     if context.has(Subject::RamusPack) {
         updates(context, &mut recorder, count).await?;

@@ -28,7 +28,7 @@ const BYTES: usize = 300;
 const STEPS: [&str; 3] = ["commit, one branch", "commit, 64 branches", "update, 64 refs"];
 
 pub(super) fn run(context: &Context<'_>) -> Measured {
-    let each = context.size(200, 2000);
+    let each = context.size(100, 2000);
     let mut recorder = Recorder::new("durable64");
     // The caller's runtime has one thread, and is not left: so this one is on threads of its own.
     let measured = std::thread::scope(|threads| {

@@ -2,6 +2,8 @@
 //! which nobody slows down, then the events of all, and at last those of the slow one, each of which it
 //! gets.
 
+use std::collections::VecDeque;
+use std::hint::black_box;
 use std::sync::Arc;
 
 use ramus_core::{
@@ -21,12 +23,42 @@ pub(super) async fn run(context: &Context<'_>) -> Measured {
     let mut recorder = Recorder::new("fanout");
     for subject in context.ramus() {
         for watchers in [1, 100, 10_000] {
-            let sets = if watchers > 1000 { 100 } else { 500 };
-            ramus(context, &mut recorder, (subject, watchers), context.size(sets, 10 * sets))
-                .await?;
+            let sets = sets(context, watchers, subject);
+            ramus(context, &mut recorder, (subject, watchers), sets).await?;
+        }
+    }
+    if context.has(Subject::Floor) {
+        for watchers in [1, 100, 10_000] {
+            floor(&mut recorder, watchers, sets(context, watchers, Subject::Floor));
         }
     }
     Ok(recorder.records)
+}
+
+fn sets(context: &Context<'_>, watchers: u32, subject: Subject) -> u64 {
+    let sets = if watchers > 1000 { 100 } else { 500 };
+    context.size_for(subject, 100, sets, 10 * sets)
+}
+
+/// Each event is put into a queue for each watcher and taken out again.
+fn floor(recorder: &mut Recorder, watchers: u32, sets: u64) {
+    let mut queues: Vec<VecDeque<Arc<u64>>> = vec![VecDeque::new(); watchers as usize + 1];
+    let start = Start::now();
+    for i in 0..sets {
+        let event = Arc::new(i);
+        queues.iter_mut().for_each(|queue| queue.push_back(Arc::clone(&event)));
+    }
+    recorder.done(Subject::Floor, &format!("{watchers}: set"), sets, start);
+    let slow = queues.split_off(watchers as usize);
+    let take = |queues: Vec<VecDeque<_>>| {
+        queues.into_iter().flatten().for_each(|event| drop(black_box(event)))
+    };
+    take(queues);
+    let events = sets * u64::from(watchers);
+    recorder.done(Subject::Floor, &format!("{watchers}: event"), events, start);
+    let start = Start::now();
+    take(slow);
+    recorder.done(Subject::Floor, &format!("{watchers}: event of the slow"), sets, start);
 }
 
 async fn ramus(

@@ -41,7 +41,8 @@ const STEPS: [(&str, u64); 5] = [
 pub(super) async fn run(context: &Context<'_>) -> Measured {
     let mut recorder = Recorder::new("growth");
     for count in COUNTS.into_iter().filter(|count| *count <= context.size(100_000, 1_000_000)) {
-        for subject in context.ramus() {
+        let synced = |subject| count <= context.size_for(subject, 1000, u64::MAX, u64::MAX);
+        for subject in context.ramus().filter(|subject| synced(*subject)) {
             ramus(&mut recorder, &context.place(subject)?, (subject, count)).await?;
         }
         if context.has(Subject::Floor) {

@@ -19,13 +19,13 @@ use crate::subject::Subject;
 const AGAIN: u64 = 1000;
 
 pub(super) async fn run(context: &Context<'_>) -> Measured {
-    let commits = context.size(2000, 10_000);
     let mut recorder = Recorder::new("history");
     for subject in context.ramus() {
+        let commits = context.size_for(subject, 500, 2000, 10_000);
         ramus(&mut recorder, &context.place(subject)?, (subject, commits)).await?;
     }
     if context.has(Subject::Floor) {
-        floor(&mut recorder, commits);
+        floor(&mut recorder, context.size(2000, 10_000));
     }
     Ok(recorder.records)
 }

@@ -14,7 +14,7 @@ use crate::start::Start;
 use crate::subject::Subject;
 
 pub(super) async fn run(context: &Context<'_>) -> Measured {
-    let count = context.size(2000, 10_000);
+    let count = context.size(1000, 10_000);
     let mut recorder = Recorder::new("kvset");
     let paths: Vec<String> = (0..count).map(path).collect();
     for subject in context.ramus() {

@@ -16,13 +16,13 @@ use crate::subject::Subject;
 const QUESTIONS: u64 = 2000;
 
 pub(super) async fn run(context: &Context<'_>) -> Measured {
-    let commits = context.size(5000, 100_000);
     let mut recorder = Recorder::new("lastmodified");
     for subject in context.ramus() {
+        let commits = context.size_for(subject, 500, 5000, 100_000);
         ramus(&mut recorder, &context.place(subject)?, (subject, commits)).await?;
     }
     if context.has(Subject::Floor) {
-        floor(&mut recorder, commits);
+        floor(&mut recorder, context.size(5000, 100_000));
     }
     Ok(recorder.records)
 }

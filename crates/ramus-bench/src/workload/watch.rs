@@ -25,9 +25,8 @@ const LATENCY: &str = "latency, a set";
 pub(super) async fn run(context: &Context<'_>, name: &str, watchers: u32) -> Measured {
     let mut recorder = Recorder::new(name);
     for subject in context.ramus() {
-        // Each of these waits for a disk.
-        let quick = if subject == Subject::RamusPack { 500 } else { 2000 };
-        ramus(context, &mut recorder, (subject, watchers), context.size(quick, 10_000)).await?;
+        let sets = context.size_for(subject, 300, 2000, 10_000);
+        ramus(context, &mut recorder, (subject, watchers), sets).await?;
     }
     if context.has(Subject::Floor) {
         floor(&mut recorder, watchers, context.size(2000, 10_000));

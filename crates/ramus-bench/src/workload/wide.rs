@@ -15,7 +15,7 @@ const UPDATE: &str = "update and commit";
 const FIND: &str = "find";
 
 pub(super) async fn run(context: &Context<'_>, name: &str, count: u64) -> Measured {
-    let commits = context.size(COMMITS / 2, COMMITS);
+    let commits = context.size(COMMITS / 4, COMMITS);
     let mut recorder = Recorder::new(name);
     for subject in context.ramus() {
         let place = context.place(subject)?;

@@ -107,7 +107,7 @@ impl<H: Hash> Open<H> {
         let written = self.file.write_all_at(&flight.bytes, flight.start);
         written.map_err(PackError::io(format!("write {name}")))?;
         self.link.chain = flight.chain();
-        self.tail.landed();
+        self.tail.landed(flight);
         Ok(())
     }
 }

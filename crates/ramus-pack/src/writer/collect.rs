@@ -53,7 +53,7 @@ impl<H: Hash> Pump<H> {
             (shared.protection.lock().begin(), core.tail.segment(), flight)
         };
         if let Some(flight) = flight {
-            self.write(&flight, true)?;
+            self.write(flight, true)?;
         }
         if segment == active {
             self.sync()?;

@@ -74,8 +74,6 @@ pub(crate) struct Pending<H: Hash> {
     /// The batch that holds it.
     batch: u64,
     change: Arc<RefChange<H>>,
-    /// What the refs hold after it.
-    table: Table<H>,
 }
 
 /// What a collection asks the writer to do between two batches.
@@ -228,20 +226,15 @@ impl<H: Hash> Core<H> {
         self.tail.void_changes(H::LENGTH);
     }
 
-    /// Takes out the changes whose batch is durable, and the state after them.
-    pub(crate) fn take_visible(
-        &mut self,
-        need: Need,
-    ) -> (Vec<Arc<RefChange<H>>>, Option<Table<H>>) {
+    /// Takes out the changes whose batch is durable.
+    pub(crate) fn take_visible(&mut self, need: Need) -> Vec<Arc<RefChange<H>>> {
         let done = if need == Need::Synced { self.synced } else { self.written };
         let count = self.pending.partition_point(|pending| pending.batch <= done);
-        let mut table = None;
         let changes = self.pending.drain(..count).map(|pending| {
             self.ids.remove(&pending.change.id);
-            table = Some(pending.table);
             pending.change
         });
-        (changes.collect(), table)
+        changes.collect()
     }
 
     /// Returns the place of the last change that was appended.
@@ -266,8 +259,7 @@ impl<H: Hash> Core<H> {
         }
         self.end = change.cursor;
         self.ids.insert(change.id, change.cursor.sequence);
-        let (batch, table) = (self.tail.last_number(), self.newest.clone());
-        self.pending.push_back(Pending { batch, change, table });
+        self.pending.push_back(Pending { batch: self.tail.last_number(), change });
     }
 }
 

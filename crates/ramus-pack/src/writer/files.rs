@@ -113,7 +113,7 @@ impl<H: Hash> Files<H> {
         active.end = flight.end();
         active.next_batch = flight.number + 1;
         active.chain = flight.chain();
-        active.extend();
+        active.extend(flight.bytes.len() as u64);
         Ok(())
     }
 
@@ -258,6 +258,11 @@ impl<H: Hash> Files<H> {
     }
 }
 
+/// For so many batches zeros are written ahead, if that is not too much.
+const BATCHES_AHEAD: u64 = 4;
+/// Zeros that are written ahead, where more are not asked for, in bytes.
+const AHEAD_BYTES_MAX: u64 = 1 << 20;
+
 impl Active {
     /// Makes an empty segment, and makes it durable.
     pub(crate) fn create(
@@ -277,7 +282,7 @@ impl Active {
         let (zeros_end, durable_end, next_batch) = (end, end, first_batch);
         let mut active =
             Self { header, file, end, zeros_end, ahead, durable_end, next_batch, chain };
-        active.extend();
+        active.extend(0);
         active.sync()?;
         Ok(active)
     }
@@ -292,13 +297,15 @@ impl Active {
         Ok(())
     }
 
-    /// Writes zeros ahead. Without room for them it goes on without.
-    fn extend(&mut self) {
-        if self.end < self.zeros_end {
+    /// Writes zeros ahead, for several batches like the last one. Without room for them it goes on
+    /// without.
+    fn extend(&mut self, batch: u64) {
+        if self.end < self.zeros_end || self.ahead == 0 {
             return;
         }
+        let ahead = self.ahead.max((BATCHES_AHEAD * batch).min(AHEAD_BYTES_MAX));
         let start = self.end.max(self.zeros_end);
-        let zeros_end = self.end.next_multiple_of(self.ahead) + self.ahead;
+        let zeros_end = self.end.next_multiple_of(self.ahead) + ahead;
         let zeros = usize::try_from(zeros_end - start).map(|length| vec![0; length]);
         if zeros.is_ok_and(|zeros| self.file.write_all_at(&zeros, start).is_ok()) {
             self.zeros_end = zeros_end;

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use ramus_core::{Error, ErrorKind, Hash, Result};
 
-use super::core::{Core, Job};
+use super::core::{Core, Job, Need};
 use super::files::{Files, Seal};
 use super::tail::Flight;
 use crate::error::{PackError, PackResult};
@@ -26,9 +26,18 @@ enum Work<H: Hash> {
     Stop,
 }
 
-/// Sees to it that what there is to do is done, where blocking is allowed.
+/// A batch of up to so many bytes that needs no sync is written by whoever waits for it.
+const BRIEF_BYTES_MAX: usize = 64 << 10;
+/// Whoever waits writes up to so many batches, which others may have filled.
+const BRIEF_BATCHES_MAX: usize = 4;
+
+/// Sees to it that what there is to do is done: here if that is brief, else where blocking is allowed.
 pub(crate) fn wake<H: Hash>(shared: &Arc<Shared<H>>) {
-    if let Some(pump) = Pump::take(shared) {
+    let pump = Pump::take(shared).and_then(|pump| match shared.need() {
+        Need::Written => pump.run_briefly(),
+        Need::Synced => Some(pump),
+    });
+    if let Some(pump) = pump {
         let queued = Queued(Some(pump));
         match tokio::runtime::Handle::try_current() {
             // Nobody awaits it: whoever waits is told, and it ends when there is nothing to do.
@@ -81,22 +90,64 @@ impl<H: Hash> Pump<H> {
         Some(Self { shared: Arc::clone(shared), files })
     }
 
+    /// Does what takes no longer than to hand it over: writes of small batches into the memory of the
+    /// kernel. Returns the writer if there is more to do.
+    fn run_briefly(mut self) -> Option<Self> {
+        let _ended = Panicked(Arc::clone(&self.shared));
+        for _ in 0..BRIEF_BATCHES_MAX {
+            let (pump, work) = {
+                let shared = Arc::clone(&self.shared);
+                let mut core = shared.core.lock();
+                // A job takes long, and is not put back once it was taken.
+                if !core.jobs.is_empty() {
+                    break;
+                }
+                self.take_work(&mut core)?
+            };
+            self = pump;
+            match work {
+                Work::Write(flight, false) if flight.bytes.len() <= BRIEF_BYTES_MAX => {
+                    let done = self.write(flight, false);
+                    self.settle(done);
+                }
+                // It is found again: nothing was taken but the batch, which is still in flight.
+                _ => break,
+            }
+        }
+        Some(self)
+    }
+
+    /// Returns what is to be done next; lays the writer down if there is nothing.
+    fn take_work(self, core: &mut Core<H>) -> Option<(Self, Work<H>)> {
+        let Some(work) = self.work(core) else {
+            core.tail.rest();
+            core.idle = Some(self.files);
+            return None;
+        };
+        Some((self, work))
+    }
+
+    fn settle(&mut self, done: PackResult<()>) {
+        if let Err(error) = done {
+            // Whoever waited was told.
+            drop(self.fail(error));
+        }
+    }
+
     /// Works until there is nothing to do.
     fn run(mut self) {
         let _ended = Panicked(Arc::clone(&self.shared));
         loop {
-            let work = {
+            let (pump, work) = {
                 let shared = Arc::clone(&self.shared);
                 let mut core = shared.core.lock();
-                let Some(work) = self.work(&mut core) else {
-                    core.idle = Some(self.files);
-                    return;
-                };
-                work
+                let Some(taken) = self.take_work(&mut core) else { return };
+                taken
             };
+            self = pump;
             let done = match work {
                 Work::Rotate(number) => self.rotate(number),
-                Work::Write(flight, sync) => self.write(&flight, sync),
+                Work::Write(flight, sync) => self.write(flight, sync),
                 Work::Sync => self.sync(),
                 Work::Job(job) => {
                     self.work_for_collection(job);
@@ -104,9 +155,7 @@ impl<H: Hash> Pump<H> {
                 }
                 Work::Stop => break,
             };
-            if let Err(error) = done {
-                drop(self.fail(error));
-            }
+            self.settle(done);
         }
         // Nobody may write files once the directory is let go.
         self.shared.building.close();
@@ -155,19 +204,19 @@ impl<H: Hash> Pump<H> {
         core.stop.then_some(Work::Stop)
     }
 
-    pub(super) fn write(&mut self, flight: &Flight, sync: bool) -> PackResult<()> {
-        self.files.write(flight)?;
+    pub(super) fn write(&mut self, flight: Flight, sync: bool) -> PackResult<()> {
+        self.files.write(&flight)?;
         if sync {
             self.files.sync()?;
         }
         self.shared.set_written(self.files.active.header.number, self.files.active.end);
         let mut core = self.shared.core.lock();
-        core.tail.landed();
         core.full = false;
         core.written = flight.number;
         if sync {
             core.synced = flight.number;
         }
+        core.tail.landed(flight);
         drop(core);
         self.publish();
         Ok(())
@@ -208,15 +257,12 @@ impl<H: Hash> Pump<H> {
         let need = self.shared.need();
         let (waiters, changes) = {
             let mut core = self.shared.core.lock();
-            let (changes, table) = core.take_visible(need);
+            let changes = core.take_visible(need);
             let mut visible = self.shared.visible.lock();
             for change in &changes {
                 // They were judged in this order, so each is the next.
                 debug_assert_eq!(change.previous, visible.log.end().sequence);
-                drop(visible.log.push(Arc::clone(change)));
-            }
-            if let Some(table) = table {
-                visible.table = table;
+                drop(visible.push(change));
             }
             (core.satisfied(), changes)
         };

@@ -6,6 +6,11 @@ use crate::format::batch::BatchHeader;
 use crate::format::record::{Kind, RecordHeader};
 use crate::format::{Reader, checksum};
 
+/// So much room is kept for the next batch, in bytes: that of a full buffer, which grows by doubling.
+const SPARE_BYTES_MAX: usize = 16 << 20;
+/// So much room is kept while there is nothing to write, in bytes.
+const RESTING_BYTES_MAX: usize = 256 << 10;
+
 /// The end of the log that is not in the file yet: the open batch, and the one that is being written.
 #[derive(Debug)]
 pub(crate) struct Tail {
@@ -20,6 +25,9 @@ pub(crate) struct Tail {
     /// The checksum of the headers of its records.
     headers: Hasher,
     flight: Option<Flight>,
+    /// Room for the next batch, left by one before: fresh memory has to be cleared by the system first,
+    /// which takes as long as the copy into it.
+    spare: Vec<u8>,
 }
 
 /// A batch that is being written.
@@ -41,7 +49,8 @@ pub(crate) struct Link {
 
 impl Tail {
     pub(crate) fn new(segment: u32, start: u64, number: u64) -> Self {
-        Self { segment, start, number, bytes: Vec::new(), headers: Hasher::new(), flight: None }
+        let (bytes, headers, spare) = (Vec::new(), Hasher::new(), Vec::new());
+        Self { segment, start, number, bytes, headers, flight: None, spare }
     }
 
     pub(crate) const fn segment(&self) -> u32 {
@@ -86,7 +95,8 @@ impl Tail {
 
     /// Ends the open batch and returns it; the next one begins where it ends.
     pub(crate) fn take(&mut self, link: Link) -> Flight {
-        let mut bytes = std::mem::take(&mut self.bytes);
+        let spare = std::mem::take(&mut self.spare);
+        let mut bytes = std::mem::replace(&mut self.bytes, spare);
         bytes.resize(bytes.len().next_multiple_of(BatchHeader::ALIGNMENT), 0);
         let length = bytes.len() - BatchHeader::LENGTH;
         assert!(length <= BatchHeader::BODY_BYTES_MAX as usize, "nothing is added to a full batch");
@@ -114,9 +124,23 @@ impl Tail {
         (self.segment, self.start) = (segment, start);
     }
 
-    /// Forgets the batch that is in the file now.
-    pub(crate) fn landed(&mut self) {
+    /// Forgets the batch, which is in the file now, and keeps its room.
+    pub(crate) fn landed(&mut self, flight: Flight) {
         self.flight = None;
+        // Nobody else has it: readers copy what they need under the lock.
+        if let Ok(mut bytes) = Arc::try_unwrap(flight.bytes)
+            && bytes.capacity() <= SPARE_BYTES_MAX
+        {
+            bytes.clear();
+            self.spare = bytes;
+        }
+    }
+
+    /// Gives back the room that a store does not need which has nothing to write.
+    pub(crate) fn rest(&mut self) {
+        if self.spare.capacity() > RESTING_BYTES_MAX {
+            self.spare = Vec::new();
+        }
     }
 
     /// Returns so many bytes of the segment, if they are not in the file yet.
