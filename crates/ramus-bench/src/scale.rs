@@ -130,10 +130,9 @@ async fn open(recorder: &mut Recorder, directory: &Path, step: &str) -> Result<(
     let before = rss::now_bytes();
     let start = Start::now();
     let pack: Pack = Pack::open(directory, &PackOptions::default()).await?;
-    let took = start.elapsed();
-    recorder.add(SUBJECT, step, 1, took, 0);
+    recorder.done(SUBJECT, step, 1, start);
     let held = rss::now_bytes().saturating_sub(before);
-    recorder.add(SUBJECT, "held in memory", 1, Duration::from_nanos(1), held);
+    recorder.add(SUBJECT, &format!("{step}: held"), 1, Duration::from_nanos(1), held);
     assert_eq!(pack.refs().find(&RefName::branch("main")?).await?, Some(block(0).0), "it was set");
     pack.blocks().close().await?;
     Ok(())

@@ -1,6 +1,6 @@
 //! 64 writers, each of which waits until its commit is durable before it makes the next: of one branch, of a
 //! branch each, and of refs alone (a block of 300 bytes and a ref each), on two threads. The `n`th of
-//! all commits sets `a/<n mod 64>/<n / 64>` to `v<n>`.
+//! all commits sets `a/<n mod 64>/<n / 64 mod 100>` to `v<n>`.
 //!
 //! The floor is a group append: 64 tasks hand 300 bytes each to one thread, which writes what has gathered
 //! into a prewritten file with one call, syncs it once, and answers all.
@@ -91,7 +91,7 @@ async fn commits(stores: Vec<ramus_kv::Store<Texts>>, each: u64) -> ramus_core::
         tasks.spawn(async move {
             for i in 0..each {
                 let number: u64 = writer * each + i;
-                let path = format!("a/{}/{}", number % 64, number / 64);
+                let path = format!("a/{}/{}", number % 64, number / 64 % 100);
                 store.set(path, format!("v{number}"), info()).await?;
             }
             Ok(())
