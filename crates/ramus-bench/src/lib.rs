@@ -15,6 +15,10 @@
 //! turns. What subjects find is compared, too: a run in which it differs fails.
 
 #![expect(clippy::print_stdout, reason = "a program that prints what it measured")]
+#![expect(
+    clippy::future_not_send,
+    reason = "a workload stays on its thread, and peers may have to"
+)]
 
 mod cli;
 mod context;

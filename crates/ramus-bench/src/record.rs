@@ -67,7 +67,7 @@ impl Recorder {
     }
 
     /// Notes what came of the step that was noted last: every subject has to come to the same.
-    pub(crate) fn result(&mut self, result: impl ToString) {
+    pub(crate) fn result(&mut self, result: &impl ToString) {
         if let Some(record) = self.records.last_mut() {
             record.result = Some(result.to_string());
         }
@@ -171,7 +171,7 @@ mod tests {
         for (step, result) in [("one", "same"), ("one", "same"), ("two", "same"), ("two", "other")]
         {
             recorder.add(Subject::RamusMem, step, 1, Duration::from_nanos(1), 0);
-            recorder.result(result);
+            recorder.result(&result);
         }
         assert!(differing(&recorder.records[..3]).is_none());
         let (one, other) = differing(&recorder.records).expect("they differ");

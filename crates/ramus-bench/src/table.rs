@@ -13,14 +13,15 @@ pub(crate) fn print(records: &[Record]) {
     for step in records.iter().map(|record| record.step.as_str()) {
         if !shown.contains(&step) {
             shown.push(step);
-            print_step(records.iter().filter(|record| record.step == step).collect());
+            let same: Vec<_> = records.iter().filter(|record| record.step == step).collect();
+            print_step(&same);
         }
     }
 }
 
-fn print_step(records: Vec<&Record>) {
+fn print_step(records: &[&Record]) {
     let floor = records.iter().find(|record| record.subject == Subject::Floor).copied();
-    for record in &records {
+    for record in records {
         let ratio = floor.filter(|_| record.subject != Subject::Floor);
         let ratio = ratio
             .map_or_else(String::new, |floor| format!("{:.2}", record.ns_per_op / floor.ns_per_op));

@@ -106,8 +106,7 @@ impl Workload {
             _ => Vec::new(),
         };
         let own: &[Subject] = match self {
-            Self::Durable | Self::Durable64 => &[Subject::RamusPack],
-            Self::Cold => &[Subject::RamusPack],
+            Self::Cold | Self::Durable | Self::Durable64 => &[Subject::RamusPack],
             // The strategies are those of the branch, and the threshold is that of the format: the backend is
             // not what is measured.
             Self::Hot | Self::Inline => &[Subject::RamusMem],

@@ -33,7 +33,7 @@ pub(super) async fn run(context: &Context<'_>) -> Measured {
         }
         main.commit(edit, info()).await?;
         recorder.done(subject, LOAD, count, start);
-        recorder.result(main.tree().await?.hash().await?);
+        recorder.result(&main.tree().await?.hash().await?);
         let mut random = SplitMix64::new(5);
         let start = Start::now();
         for _ in 0..finds {

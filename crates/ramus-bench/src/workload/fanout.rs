@@ -46,12 +46,16 @@ fn floor(recorder: &mut Recorder, watchers: u32, sets: u64) {
     let start = Start::now();
     for i in 0..sets {
         let event = Arc::new(i);
-        queues.iter_mut().for_each(|queue| queue.push_back(Arc::clone(&event)));
+        for queue in &mut queues {
+            queue.push_back(Arc::clone(&event));
+        }
     }
     recorder.done(Subject::Floor, &format!("{watchers}: set"), sets, start);
     let slow = queues.split_off(watchers as usize);
     let take = |queues: Vec<VecDeque<_>>| {
-        queues.into_iter().flatten().for_each(|event| drop(black_box(event)))
+        for event in queues.into_iter().flatten() {
+            drop(black_box(event));
+        }
     };
     take(queues);
     let events = sets * u64::from(watchers);

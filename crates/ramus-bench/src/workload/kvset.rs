@@ -26,7 +26,7 @@ pub(super) async fn run(context: &Context<'_>) -> Measured {
             main.set(path, format!("v{i}"), info()).await?;
         }
         recorder.done(subject, "commit", count, start);
-        recorder.result(main.tree().await?.hash().await?);
+        recorder.result(&main.tree().await?.hash().await?);
         let mut random = SplitMix64::new(9);
         let start = Start::now();
         for _ in 0..count {

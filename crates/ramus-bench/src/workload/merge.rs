@@ -34,7 +34,7 @@ pub(super) async fn run(context: &Context<'_>) -> Measured {
         let start = Start::now();
         ours.merge(&theirs, info()).await?.clean()?;
         recorder.done(subject, STEP, 1, start);
-        recorder.result(ours.tree().await?.hash().await?);
+        recorder.result(&ours.tree().await?.hash().await?);
         repo.close().await?;
     }
     if context.has(Subject::Floor) {

@@ -67,7 +67,7 @@ pub(super) async fn run(context: &Context<'_>, shape: Shape) -> Measured {
         let (took, cpu, _) = start.since();
         recorder.add(subject, PRODUCE, 1, took, sent.len() as u64);
         recorder.used(cpu);
-        recorder.result(sent.len());
+        recorder.result(&sent.len());
         let start = Start::now();
         let proof = Proof::<Texts>::decode(sent)?;
         let verified = proof.verify(&root, async |tree| read(tree, &paths).await).await?;
@@ -104,7 +104,9 @@ fn floor(recorder: &mut Recorder) {
     }
     let start = Start::now();
     let mut sent = Vec::new();
-    names.iter().for_each(|name| sent.extend_from_slice(&map[name]));
+    for name in &names {
+        sent.extend_from_slice(&map[name]);
+    }
     recorder.done(Subject::Floor, PRODUCE, 1, start);
     let start = Start::now();
     let mut received: HashMap<Sha1, &[u8]> = HashMap::new();

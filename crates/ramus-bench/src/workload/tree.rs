@@ -29,7 +29,7 @@ pub(super) async fn run(context: &Context<'_>) -> Measured {
         let start = Start::now();
         commit(&main, 0..COUNT).await?;
         recorder.done(subject, BUILD, COUNT, start);
-        recorder.result(main.tree().await?.hash().await?);
+        recorder.result(&main.tree().await?.hash().await?);
         let mut random = SplitMix64::new(5);
         let start = Start::now();
         for _ in 0..finds {

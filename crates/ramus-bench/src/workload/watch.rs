@@ -88,7 +88,9 @@ fn floor(recorder: &mut Recorder, watchers: u32, sets: u64) {
     let hash = Sha1::of(b"one");
     let publish = |queues: &mut Vec<VecDeque<_>>, i| {
         let event = Arc::new((i, hash));
-        queues.iter_mut().for_each(|queue| queue.push_back(Arc::clone(&event)));
+        for queue in queues {
+            queue.push_back(Arc::clone(&event));
+        }
     };
     let take = |queues: &mut Vec<VecDeque<_>>| {
         for queue in queues {

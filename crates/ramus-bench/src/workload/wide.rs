@@ -33,7 +33,7 @@ pub(super) async fn run(context: &Context<'_>, name: &str, count: u64) -> Measur
         if subject == Subject::RamusMem {
             recorder.wrote(given() - before);
         }
-        recorder.result(main.tree().await?.hash().await?);
+        recorder.result(&main.tree().await?.hash().await?);
         let start = Start::now();
         for _ in 0..commits {
             let found = main.find(key(random.below(count))).await?;
