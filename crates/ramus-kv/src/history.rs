@@ -7,6 +7,7 @@
 mod bytes;
 mod candidates;
 mod changes;
+mod driven;
 mod extend;
 mod graph;
 mod index;
@@ -30,6 +31,7 @@ use tokio::task::yield_now;
 pub use self::graph::{Graph, GraphOptions};
 pub use self::index::HistoryIndex;
 pub(crate) use self::joint::ancestor;
+pub(crate) use self::keep::keep_all;
 pub use self::log::{Log, LogOptions};
 pub(crate) use self::modified::last_modified;
 

@@ -22,8 +22,8 @@
 //!
 //! Order: who came first is dealt with first. Those who prepared a value are taken into the next round
 //! that begins after they came, if it is not full; turns are given in order, one for each round. A
-//! turn that was taken away gives way to a round first, so that one that never ends delays the others
-//! once.
+//! turn that was taken away, or that ended without a round, gives way to a round first: so one that
+//! never ends delays the others once, and those who take one turn after another leave them room.
 
 #[cfg(test)]
 mod tests;
@@ -260,7 +260,7 @@ impl<W: Clone, F: Clone, A, K> Line<W, F, A, K> {
     }
 
     fn next_leader(&mut self) -> Option<K> {
-        self.leader = None;
+        let was_a_turn = self.leader.take().is_some_and(|leader| leader.lead == Lead::Turn);
         let flown = self.flight.as_ref().and_then(|_| self.first_of_round());
         if flown.is_none() {
             // Nobody is left who would want to know what became of it.
@@ -268,7 +268,8 @@ impl<W: Clone, F: Clone, A, K> Line<W, F, A, K> {
             self.put_back();
         }
         let waiting = self.waiting.front().map(|(ticket, _)| *ticket);
-        let (ticket, lead) = match (flown, self.turns.front().copied(), waiting) {
+        let turn = self.turns.front().copied().filter(|_| !was_a_turn || waiting.is_none());
+        let (ticket, lead) = match (flown, turn, waiting) {
             (Some(first), ..) | (None, None, Some(first)) => (first, Lead::Round),
             (None, Some(turn), _) => {
                 self.turns.pop_front();

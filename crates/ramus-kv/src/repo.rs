@@ -210,7 +210,7 @@ impl<S: Schema> Repo<S> {
     ///
     /// A dropped future has closed the storage, or a part of it, or nothing.
     pub async fn close(&self) -> Result<()> {
-        self.objects().history().keep_all(self.objects()).await;
+        history::keep_all(self.objects()).await;
         self.backend().close().await
     }
 

@@ -9,6 +9,7 @@ use ramus_core::{Error, ErrorKind, Result};
 
 use super::HistoryIndex;
 use super::changes::{anything, changed, is_lasting};
+use super::driven::driven;
 use super::loading::{COMMITS_AT_ONCE, Found, Loading, load};
 use super::postings::PathKey;
 use super::table::Ordinal;
@@ -35,18 +36,22 @@ pub(super) async fn known<S: Schema>(
     objects: &Arc<Objects<S>>,
     commits: &[Hash<S>],
 ) -> Result<Vec<Ordinal>> {
-    let history = objects.history();
-    if let Some(known) = history.find_all(commits) {
+    if let Some(known) = objects.history().find_all(commits) {
         return Ok(known);
     }
-    let _turn = history.turn().await?;
-    history.open(objects).await;
-    let mut loading = Loading::resume(history);
-    loading.load(objects, commits).await?;
-    add(objects, commits, &loading.found).await?;
-    loading.end();
-    history.keep_if_due(objects).await;
-    history.find_all(commits).ok_or_else(|| Error::corrupt("a commit is its own ancestor"))
+    let (objects, commits) = (Arc::clone(objects), commits.to_vec());
+    driven(async move {
+        let history = objects.history();
+        let _turn = history.turn().await?;
+        history.open(&objects).await;
+        let mut loading = Loading::resume(history);
+        loading.load(&objects, &commits).await?;
+        add(&objects, &commits, &loading.found).await?;
+        loading.end();
+        history.keep_if_due(&objects).await;
+        history.find_all(&commits).ok_or_else(|| Error::corrupt("a commit is its own ancestor"))
+    })
+    .await
 }
 
 /// Returns the number of a commit, once it is known what it and all behind it changed.
@@ -57,29 +62,34 @@ pub(super) async fn known_with_paths<S: Schema>(
     let [commit] = known(objects, &[commit]).await?[..] else {
         return Err(Error::missing(commit));
     };
-    let history = objects.history();
-    if history.index.read().postings.commits() > commit {
+    if objects.history().index.read().postings.commits() > commit {
         return Ok(commit);
     }
-    let _turn = history.turn().await?;
-    let mut roots = Roots::<S>::default();
-    loop {
-        let next = to_compare(&history.index.read(), commit);
-        if next.is_empty() {
-            return Ok(commit);
+    let objects = Arc::clone(objects);
+    driven(async move {
+        let history = objects.history();
+        let mut roots = Roots::<S>::default();
+        loop {
+            // Given back after each step, so that a question about commits does not wait for all paths.
+            let _turn = history.turn().await?;
+            let next = to_compare(&history.index.read(), commit);
+            if next.is_empty() {
+                return Ok(commit);
+            }
+            roots.load(&objects, &next).await?;
+            let mut changes = Vec::with_capacity(next.len());
+            for commit in &next {
+                changes.push(match roots.of_commit_and_parents(commit) {
+                    Some((root, parents)) => changed(&objects, root, &parents).await?,
+                    // It was collected, or something it came from was: nobody can say.
+                    None => anything::<S>(),
+                });
+            }
+            tell(&mut history.index.write(), &next, &changes)?;
+            history.keep_if_due(&objects).await;
         }
-        roots.load(objects, &next).await?;
-        let mut changes = Vec::with_capacity(next.len());
-        for commit in &next {
-            changes.push(match roots.of_commit_and_parents(commit) {
-                Some((root, parents)) => changed(objects, root, &parents).await?,
-                // It was collected, or something it came from was: nobody can say.
-                None => anything::<S>(),
-            });
-        }
-        tell(&mut history.index.write(), &next, &changes)?;
-        history.keep_if_due(objects).await;
-    }
+    })
+    .await
 }
 
 /// Adds what was found to the table, parents first.

@@ -6,6 +6,7 @@ use ramus_core::{Hash, ReadOnly as _, RefName, Result, Storage as _};
 use tokio::task::spawn_blocking;
 
 use super::bytes::Kept;
+use super::driven::driven;
 use super::table::Ordinal;
 use super::{History, HistoryIndex};
 use crate::objects::Objects;
@@ -66,11 +67,8 @@ impl<H: Hash> History<H> {
         }
     }
 
-    /// Keeps what has become known since the index was kept, however little.
-    ///
-    /// A dropped future has kept it or not.
-    pub(crate) async fn keep_all<S: Schema<Hash = H>>(&self, objects: &Arc<Objects<S>>) {
-        let Ok(_turn) = self.turn().await else { return };
+    /// Keeps what has become known since the index was kept, however little; by whoever has the turn.
+    async fn keep_new<S: Schema<Hash = H>>(&self, objects: &Arc<Objects<S>>) {
         let (kept, opened) = {
             let keeping = self.keeping.lock();
             (keeping.kept, keeping.opened)
@@ -120,6 +118,22 @@ impl<H: Hash> History<H> {
         let commits = index.commits().saturating_sub(kept.commits);
         let with_paths = index.postings.commits().saturating_sub(kept.with_paths);
         commits.max(with_paths as usize)
+    }
+}
+
+/// Keeps what has become known since the index was kept, however little.
+///
+/// A dropped future has kept it or not.
+pub(crate) async fn keep_all<S: Schema>(objects: &Arc<Objects<S>>) {
+    let objects = Arc::clone(objects);
+    let kept = driven(async move {
+        let history = objects.history();
+        let _turn = history.turn().await?;
+        history.keep_new(&objects).await;
+        Ok(())
+    });
+    if let Err(error) = kept.await {
+        tracing::debug!(%error, "the history index was not kept");
     }
 }
 

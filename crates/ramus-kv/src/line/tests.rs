@@ -492,3 +492,22 @@ fn more_are_expected_while_fewer_wait_than_the_last_round_had() {
     line.enter("5");
     assert!(!line.expects_more(), "as many wait as there were");
 }
+
+#[test]
+fn a_turn_that_ended_without_a_round_gives_way_to_those_who_wait() {
+    let mut line = Plain::new();
+    let one = line.enter_for_turn();
+    let waits = line.enter("waits");
+    let other = line.enter_for_turn();
+    assert_eq!(line.poll(one, || ()), Step::Turn);
+    assert!(!lead(&mut line, waits));
+    line.leave(one);
+    let again = line.enter_for_turn();
+    assert!(lead(&mut line, waits), "a round comes between two turns");
+    line.begin_round(9);
+    line.answer(waits, ());
+    line.pass(waits);
+    assert_eq!(line.poll(other, || ()), Step::Turn);
+    line.leave(other);
+    assert_eq!(line.poll(again, || ()), Step::Turn, "nobody waits, so turns follow one another");
+}

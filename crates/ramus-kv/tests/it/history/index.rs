@@ -13,6 +13,9 @@ use ramus_kv::{Commit, HistoryIndex, LogOptions, Repo};
 use ramus_mem::Mem;
 use ramus_testkit::{Faults, Faulty, Mishap, Operation};
 
+use tokio::task::yield_now;
+use tokio::time::timeout;
+
 use crate::probe::Probe;
 
 use super::{Graph, Texts, check_asked, new_repo, number};
@@ -397,7 +400,13 @@ async fn until_read<T>(
             return Poll::Ready(Some(answer));
         }
         read += probe.reads();
-        if read < reads { Poll::Pending } else { Poll::Ready(None) }
+        if read < reads {
+            // It is read in a task of its own, so this one is not woken by what is read.
+            context.waker().wake_by_ref();
+            Poll::Pending
+        } else {
+            Poll::Ready(None)
+        }
     })
     .await
 }
@@ -510,12 +519,46 @@ async fn questions_may_be_dropped() {
             if futures::FutureExt::now_or_never(&mut asked).is_some() {
                 break;
             }
+            yield_now().await;
         }
         drop(asked);
     }
     ask_all(&repo, &graph, &commits).await;
     let options = LogOptions::default().with_path("").unwrap();
     assert_eq!(store.log_with(options).await.unwrap().collect().await.unwrap(), []);
+}
+
+/// Whoever asks, and then looks at something else, may hold what others wait for; or be the next to get it.
+#[tokio::test]
+async fn a_question_that_is_kept_aside_hinders_nobody() {
+    let limit = std::time::Duration::from_secs(60);
+    for polls in 1..30 {
+        let bed = Bed::new();
+        let repo = bed.open();
+        let graph = tangled();
+        let commits = graph.make(&repo).await.unwrap();
+        let repo = bed.open();
+        let commits = reopened(&repo, &commits).await;
+        bed.faults.always(Operation::FindBlocks, Mishap::Delay(1));
+        let options = LogOptions::default().with_path("").unwrap();
+        let mut aside = repo.detached(&commits[10]).log_with(options).await.unwrap();
+        let mut other = Box::pin(repo.lcas(&commits[9], &commits[8]));
+        for _ in 0..polls {
+            if futures::FutureExt::now_or_never(aside.next()).is_some()
+                || futures::FutureExt::now_or_never(&mut other).is_some()
+            {
+                break;
+            }
+            yield_now().await;
+        }
+        let asked = repo.lcas(&commits[10], &commits[7]);
+        timeout(limit, asked).await.expect("it does not wait for those aside").unwrap();
+        let store = repo.detached(&commits[6]);
+        let asked = store.last_modified("a");
+        timeout(limit, asked).await.expect("it does not wait for those aside").unwrap();
+        timeout(limit, repo.close()).await.expect("it does not wait for those aside").unwrap();
+        drop((aside, other));
+    }
 }
 
 #[tokio::test]
