@@ -17,13 +17,14 @@ use crate::workload::history::{grow, head, meet};
 
 /// How many commits and how many questions.
 type Size = (usize, u64);
+/// An index of fewer commits is not kept on disk.
 const QUICK: Size = (5000, 200);
 const FULL: Size = (100_000, 1000);
 
 pub(super) async fn run(context: &Context<'_>) -> Measured {
     let mut recorder = Recorder::new("historynear");
     for subject in context.ramus() {
-        let size = context.size_for(subject, (500, 50), QUICK, FULL);
+        let size = context.size(QUICK, FULL);
         ramus(&mut recorder, &context.place(subject)?, subject, size).await?;
     }
     if context.has(Subject::Floor) {

@@ -29,10 +29,11 @@ const CACHED: &str = "a cached key";
 pub(super) async fn run(context: &Context<'_>) -> Measured {
     let mut recorder = Recorder::new("memory");
     for subject in context.ramus() {
-        watchers(context, &mut recorder, subject).await?;
+        // First, before there is room left over from the watchers.
         if subject != Subject::RamusMem {
             cached(context, &mut recorder, subject).await?;
         }
+        watchers(context, &mut recorder, subject).await?;
     }
     if context.has(Subject::Floor) {
         floor(&mut recorder);
