@@ -39,7 +39,11 @@ pub(crate) trait Disk: Debug + Send + Sync + 'static {
     /// Removes a name; who has the file open goes on with it.
     fn unlink(&self, name: &str) -> io::Result<()>;
 
-    /// Returns the names of all files.
+    /// Gives files a second name in a directory below, which is not there yet, and makes that durable.
+    /// Where a file cannot have two names it is copied.
+    fn set_aside(&self, names: &[String], directory: &str) -> io::Result<()>;
+
+    /// Returns the names of all files, and of the directories below.
     fn list(&self) -> io::Result<Vec<String>>;
 
     /// Makes durable which names there are.

@@ -69,7 +69,9 @@ impl From<PackError> for Error {
     fn from(error: PackError) -> Self {
         let message = error.to_string();
         match error {
-            PackError::Damaged { source, .. } => Self::corrupt(message).with_source(source),
+            PackError::Damaged { source, .. } => {
+                Self::corrupt(format!("{message}: {REPAIR}")).with_source(source)
+            }
             PackError::Later { source, .. } => {
                 Self::new(ErrorKind::Unsupported, message).with_source(source)
             }
@@ -86,9 +88,14 @@ impl From<PackError> for Error {
     }
 }
 
+/// What would be right where bytes are not what was written.
+const REPAIR: &str = "`ramus_pack::repair` keeps what is sound";
+
 /// Returns what would be right, where it is not for this program to put it right.
 fn advice(error: &io::Error) -> Option<&'static str> {
-    use io::ErrorKind::{NotADirectory, PermissionDenied, ReadOnlyFilesystem};
+    use io::ErrorKind::{
+        InvalidData, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem, UnexpectedEof,
+    };
 
     if has_too_many_files(error) {
         return Some(
@@ -101,6 +108,7 @@ fn advice(error: &io::Error) -> Option<&'static str> {
         ),
         ReadOnlyFilesystem => Some("it cannot be written there; open it with `mode=read`"),
         NotADirectory => Some("give the path of a directory"),
+        NotFound | UnexpectedEof | InvalidData => Some(REPAIR),
         _ => None,
     }
 }

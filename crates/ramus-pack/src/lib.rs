@@ -91,6 +91,7 @@ mod check;
 mod open;
 mod pack;
 mod refs;
+mod repair;
 mod sweep;
 
 mod disk;
@@ -118,4 +119,5 @@ pub use open::open;
 pub use options::{Damaged, Durability, Mode, PackOptions};
 pub use pack::Pack;
 pub use refs::PackRefs;
+pub use repair::{Damage, RefSetBack, RepairOptions, Repaired, repair};
 pub use sweep::PackSweep;

@@ -40,6 +40,8 @@ use generation::{Generation, Opened};
 
 mod generation;
 
+pub(crate) use generation::peek_generation;
+
 /// What a handle that only reads has in place of the writer.
 #[derive(Debug)]
 pub(crate) struct Reader<H: Hash> {

@@ -29,6 +29,7 @@ use crate::format::segment::SegmentHeader;
 use crate::index::Index;
 use crate::index::run::Run;
 use crate::options::{Damaged, Settings};
+use crate::repair;
 use crate::scan::{Scan, scan};
 use crate::shared::Shared;
 use crate::writer::core::{Core, Visible};
@@ -114,8 +115,9 @@ fn check_empty<H: Hash>(disk: &dyn Disk, names: &[String]) -> Result<()> {
     for name in names {
         let file = FileKind::of_file_name(name);
         let is_derived = name == DERIVED_NEW || name.ends_with(derived::SUFFIX);
+        let is_repair = name.ends_with(repair::SUFFIX) || name.starts_with(repair::ASIDE);
         let small = is_derived || [HEAD, LOCK, MANIFEST_NEW].contains(&&**name);
-        let ours = file.is_some() || small;
+        let ours = file.is_some() || small || is_repair;
         if !ours {
             return Err(Error::invalid_input(format!(
                 "{place} is no repository: it has no `{MANIFEST}`, and it is not empty (there is `{name}`); take a directory of its own"
@@ -123,7 +125,7 @@ fn check_empty<H: Hash>(disk: &dyn Disk, names: &[String]) -> Result<()> {
         }
         // A crash while the repository was made leaves these two, and no batch in the first.
         let begun = match file {
-            None => !is_derived && (name != HEAD || is_unused(disk)),
+            None => small && !is_derived && (name != HEAD || is_unused(disk)),
             Some((FileKind::Refs, 2)) => true,
             Some((FileKind::Segment, 1)) => is_blank::<H>(disk, name, names)?,
             Some(_) => false,
@@ -238,7 +240,7 @@ impl<H: Hash> Recovery<H> {
         {
             let place = self.disk.place();
             return Err(damage.clone().context(format!(
-                "the log of {place} is damaged: data that were acknowledged cannot be read; it can be opened with `damaged=read`, as it was before"
+                "the log of {place} is damaged: data that were acknowledged cannot be read; it can be opened with `damaged=read`, as it was before, and `ramus_pack::repair` keeps what is sound"
             )));
         }
         let visible = self.visible(settings.log_changes)?;

@@ -232,7 +232,7 @@ pub(crate) fn records(
     })
 }
 
-fn take_record<'a>(
+pub(crate) fn take_record<'a>(
     length: usize,
     reader: &mut Reader<'a>,
     key_length: usize,

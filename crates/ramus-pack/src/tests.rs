@@ -16,6 +16,7 @@ mod places;
 mod processes;
 mod reader;
 mod reopen;
+mod repair;
 mod sim;
 mod syncs;
 mod work;

@@ -66,6 +66,20 @@ impl Disk for RealDisk {
         fs::remove_file(self.path(name))
     }
 
+    fn set_aside(&self, names: &[String], directory: &str) -> io::Result<()> {
+        let below = self.path(directory);
+        fs::create_dir(&below)?;
+        for name in names {
+            let (from, to) = (self.path(name), below.join(name));
+            if fs::hard_link(&from, &to).is_err() {
+                fs::copy(&from, &to)?;
+                File::open(&to)?.sync_all()?;
+            }
+        }
+        File::open(&below)?.sync_all()?;
+        self.sync()
+    }
+
     fn list(&self) -> io::Result<Vec<String>> {
         let names = fs::read_dir(&self.directory)?;
         names.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()

@@ -291,7 +291,7 @@ fn newest<T>(
 }
 
 /// Returns the generation that the manifest says, without a look at the rest.
-fn peek_generation(disk: &dyn Disk) -> PackResult<Option<u64>> {
+pub(crate) fn peek_generation(disk: &dyn Disk) -> PackResult<Option<u64>> {
     let failed = || PackError::io(format!("read {MANIFEST}"));
     let file = disk.open(MANIFEST, Access::Read).map_err(failed())?;
     let mut bytes = [0; Manifest::PEEK_BYTES];

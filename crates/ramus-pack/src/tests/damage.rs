@@ -35,10 +35,10 @@ fn whatever_is_damaged_what_is_read_is_right_or_an_error() {
     assert!(refused * 10 > done, "{refused} of {done} were noticed");
 }
 
-type Files = Vec<(String, Vec<u8>)>;
+pub(super) type Files = Vec<(String, Vec<u8>)>;
 
 /// Returns the files of a pack that was worked on, closed or not.
-async fn some_files(seed: u64) -> (Files, History) {
+pub(super) async fn some_files(seed: u64) -> (Files, History) {
     let mut random = Random::new(seed);
     let disk = SimDisk::default();
     let mut history = History::new();
@@ -51,7 +51,7 @@ async fn some_files(seed: u64) -> (Files, History) {
     (disk.files(), history)
 }
 
-fn damage(files: &mut Files, random: &mut Random) -> String {
+pub(super) fn damage(files: &mut Files, random: &mut Random) -> String {
     let index = random.below(files.len());
     let (name, bytes) = &mut files[index];
     let name = name.clone();

@@ -50,6 +50,10 @@ impl Disk for Refusing {
         self.refuse()
     }
 
+    fn set_aside(&self, _names: &[String], _directory: &str) -> io::Result<()> {
+        self.refuse()
+    }
+
     fn list(&self) -> io::Result<Vec<String>> {
         self.disk.list()
     }

@@ -72,6 +72,11 @@ pub(super) enum Op {
         from: String,
         to: String,
     },
+    /// A file got a second name.
+    Link {
+        to: String,
+        file: usize,
+    },
     Unlink {
         name: String,
     },
@@ -237,8 +242,22 @@ impl Disk for SimDisk {
         state.names.remove(name).map(drop).ok_or(io::ErrorKind::NotFound.into())
     }
 
+    fn set_aside(&self, names: &[String], directory: &str) -> io::Result<()> {
+        for name in names {
+            let mut state = self.0.lock();
+            let to = format!("{directory}/{name}");
+            let file = *state.names.get(name).ok_or(io::ErrorKind::NotFound)?;
+            self.act(&mut state, || Op::Link { to: to.clone(), file })?;
+            state.names.insert(to, file);
+        }
+        self.sync()
+    }
+
     fn list(&self) -> io::Result<Vec<String>> {
-        Ok(self.0.lock().names.keys().cloned().collect())
+        let state = self.0.lock();
+        let first = |name: &String| name.split('/').next().unwrap_or_default().to_owned();
+        let names: std::collections::BTreeSet<_> = state.names.keys().map(first).collect();
+        Ok(names.into_iter().collect())
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -341,11 +360,14 @@ impl Recording {
     /// Returns a disk as a crash after so many operations may leave it.
     pub(super) fn crash(&self, operations: usize, random: &mut Random) -> SimDisk {
         let done = &self.log[..operations];
-        let mut files = self.files_after(done, random);
+        let files = self.files_after(done, random);
         let names = self.names_after(done, random);
-        SimDisk::of_files(names.into_iter().map(|(name, file)| {
-            (name, files.get_mut(file).map(std::mem::take).unwrap_or_default())
-        }))
+        // A file may have two names.
+        SimDisk::of_files(
+            names
+                .into_iter()
+                .map(|(name, file)| (name, files.get(file).cloned().unwrap_or_default())),
+        )
     }
 
     /// Returns a disk as a crash after so many operations leaves it at the worst: nothing is there that
@@ -363,7 +385,9 @@ impl Recording {
             };
             let kept = match op {
                 Op::Write { file, .. } => file_synced(*file),
-                Op::Create { .. } | Op::Rename { .. } | Op::Unlink { .. } => at < named,
+                Op::Create { .. } | Op::Rename { .. } | Op::Link { .. } | Op::Unlink { .. } => {
+                    at < named
+                }
                 Op::SyncFile { .. } | Op::SyncDirectory | Op::Nothing => true,
             };
             if kept {
@@ -396,6 +420,9 @@ impl Recording {
                     if let Some(file) = names.remove(from) {
                         names.insert(to.clone(), file);
                     }
+                }
+                Op::Link { to, file } => {
+                    names.insert(to.clone(), *file);
                 }
                 Op::Unlink { name } => {
                     names.remove(name);

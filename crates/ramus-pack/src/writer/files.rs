@@ -32,6 +32,7 @@ use crate::index::write::write;
 use crate::index::{Place, Places};
 use crate::options::{Durability, Settings};
 use crate::reclaim::Building;
+use crate::repair;
 
 pub(crate) const MANIFEST: &str = "manifest";
 pub(crate) const MANIFEST_NEW: &str = "manifest.new";
@@ -244,7 +245,7 @@ impl<H: Hash> Files<H> {
         for name in self.disk.list().unwrap_or_default() {
             let ours = FileKind::of_file_name(&name)
                 .is_some_and(|file| !counts.contains(&file) && !building.has(file));
-            if ours || name == MANIFEST_NEW {
+            if ours || name == MANIFEST_NEW || name.ends_with(repair::SUFFIX) {
                 drop(self.disk.unlink(&name));
             }
         }
@@ -369,7 +370,7 @@ fn write_runs<H: Hash>(
     Ok(runs)
 }
 
-pub(super) fn index_entry(run: &Run) -> FileEntry {
+pub(crate) fn index_entry(run: &Run) -> FileEntry {
     let (kind, number, length) = (FileKind::Index, run.number, run.size());
     FileEntry { kind, number, length, first: run.entries(), last: 0, dead: 0 }
 }

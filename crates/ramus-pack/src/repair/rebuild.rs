@@ -1,0 +1,224 @@
+use std::sync::Arc;
+
+use ramus_core::{Cursor, Hash, Incarnation};
+
+use super::report::Repaired;
+use super::staged::Staged;
+use super::survey::{Found, Survey};
+use crate::disk::{Access, Disk, DiskFile, read_exact_at};
+use crate::error::{PackError, PackResult};
+use crate::format::files::encode_refs;
+use crate::format::manifest::{FileEntry, FileKind, Manifest, State};
+use crate::format::record::RecordHeader;
+use crate::format::segment::SegmentHeader;
+use crate::index::{Place, write::write};
+use crate::options::Settings;
+use crate::writer::files::{
+    Active, MANIFEST, index_entry, random_salt, write_file, write_manifest,
+};
+use crate::writer::tail::{Link, Tail};
+
+/// The beginning of the names of directories with files that do not count any more.
+pub(crate) const ASIDE: &str = "damaged-";
+
+/// Writes what takes the place of what is damaged, and puts it in place.
+pub(super) fn rebuild<H: Hash>(
+    disk: &Arc<dyn Disk>,
+    survey: Survey<H>,
+    settings: &Settings,
+) -> PackResult<Repaired<H>> {
+    let generation = next_generation(&**disk, survey.manifest.as_ref());
+    let staged = Staged::new(Arc::clone(disk));
+    let at = Cursor { incarnation: Incarnation::random(), sequence: survey.sequence };
+    let next_file = survey.next_file;
+    let mut rebuild = Rebuild { staged, survey, settings, at, next_file };
+    let done = rebuild.run(&**disk, generation);
+    if done.is_err() {
+        rebuild.staged.discard();
+    }
+    let aside = done?;
+    Ok(Repaired { set_aside: Some(aside), ..rebuild.survey.report })
+}
+
+struct Rebuild<'a, H: Hash> {
+    staged: Staged,
+    survey: Survey<H>,
+    settings: &'a Settings,
+    /// Where the log begins anew.
+    at: Cursor,
+    next_file: u32,
+}
+
+impl<H: Hash> Rebuild<'_, H> {
+    /// Returns the directory that has what was there before.
+    fn run(&mut self, disk: &dyn Disk, generation: u64) -> PackResult<String> {
+        let manifest = self.write(generation)?;
+        let aside = self.set_aside(disk, &manifest)?;
+        self.staged.publish().map_err(PackError::io("rename the new files"))?;
+        write_manifest(disk, &manifest)?;
+        // What cannot be removed now is removed when the directory is opened.
+        for name in self.gone(&manifest).iter().filter(|name| *name != MANIFEST) {
+            drop(disk.unlink(name));
+        }
+        Ok(aside)
+    }
+
+    fn next_file(&mut self) -> u32 {
+        let number = self.next_file;
+        self.next_file += 1;
+        number
+    }
+
+    /// Writes the new files, and returns the manifest that lists them.
+    fn write(&mut self, generation: u64) -> PackResult<Manifest> {
+        let mut files = Vec::new();
+        let segments = std::mem::take(&mut self.survey.segments);
+        let stays = |place: &Place| segments.get(&place.segment).is_some_and(Found::is_sound);
+        self.survey.blocks.retain(|(_, place)| stays(place));
+        for (number, found) in segments {
+            match found.entry {
+                // One without a batch needs not stay.
+                Some(entry) if entry.last > entry.first => files.push(entry),
+                Some(_) => {}
+                None => files.extend(self.copy(number, &found)?),
+            }
+        }
+        let mut blocks = std::mem::take(&mut self.survey.blocks);
+        blocks.sort_unstable();
+        blocks.dedup_by_key(|(key, _)| *key);
+        if !blocks.is_empty() {
+            let number = self.next_file();
+            let entries = blocks.iter().map(|(key, place)| Ok((key.as_bytes(), *place)));
+            let run = write(&self.staged, number, H::LENGTH, blocks.len(), entries)?;
+            files.push(index_entry(&run));
+        }
+        let refs = encode_refs(&self.survey.table, self.at);
+        let (number, sequences) = (self.next_file(), [self.at.sequence, 0]);
+        files.push(write_file(&self.staged, FileKind::Refs, number, &refs, sequences)?);
+        let number = self.next_file();
+        let active = Active::create(&self.staged, number, 1, self.at, self.settings.ahead_bytes)?;
+        let (hash, key_length) = Manifest::of_hash::<H>();
+        Ok(Manifest {
+            hash,
+            key_length,
+            state: State::Closed,
+            generation,
+            incarnation: self.at.incarnation,
+            active: number,
+            next_file: self.next_file,
+            durable_end: active.end,
+            files,
+        })
+    }
+
+    /// Copies what is sound of a segment into a new one; nothing if nothing is.
+    fn copy(&mut self, number: u32, found: &Found<H>) -> PackResult<Option<FileEntry>> {
+        if found.blocks.is_empty() {
+            return Ok(None);
+        }
+        let name = FileKind::Segment.file_name(number);
+        let old = self.staged.open(&name, Access::Read);
+        let old = old.map_err(PackError::io(format!("open {name}")))?;
+        let new = self.next_file();
+        let mut copy = Copy::create(&self.staged, new, self.at)?;
+        let mut places = Vec::with_capacity(found.blocks.len());
+        for (key, place) in &found.blocks {
+            let length = RecordHeader::LENGTH + H::LENGTH + place.length as usize;
+            let mut record = vec![0; length];
+            let read = read_exact_at(&*old, &mut record, place.offset.into());
+            read.map_err(PackError::io(format!("read block {key} from {name}")))?;
+            let (header, rest) = record.split_at(RecordHeader::LENGTH);
+            let (name, body) = rest.split_at(H::LENGTH);
+            let offset = copy.tail.push(header, name, body);
+            places.push((*key, Place { segment: new, offset, length: place.length }));
+            if copy.tail.len() >= self.settings.write_bytes {
+                copy.write()?;
+            }
+        }
+        let entry = copy.end()?;
+        self.survey.blocks.append(&mut places);
+        Ok(Some(entry))
+    }
+
+    /// Returns the names of the files that counted, and will not.
+    fn gone(&self, manifest: &Manifest) -> Vec<String> {
+        let stays = |name: &String| manifest.files.iter().any(|file| file.name() == *name);
+        let files = self.survey.files.iter().filter(|name| !stays(name)).cloned();
+        files.chain([MANIFEST.to_owned()]).collect()
+    }
+
+    /// Gives the files that will not count a second name elsewhere.
+    fn set_aside(&self, disk: &dyn Disk, manifest: &Manifest) -> PackResult<String> {
+        let failed = || PackError::io("set the damaged files aside");
+        let names = disk.list().map_err(failed())?;
+        let number = |name: &String| name.strip_prefix(ASIDE)?.parse::<u32>().ok();
+        let last = names.iter().filter_map(number).max().unwrap_or(0);
+        let directory = format!("{ASIDE}{}", last.saturating_add(1));
+        let mut gone = self.gone(manifest);
+        gone.retain(|name| names.contains(name));
+        disk.set_aside(&gone, &directory).map_err(failed())?;
+        Ok(directory)
+    }
+}
+
+/// A segment of blocks that is being written.
+struct Copy {
+    header: SegmentHeader,
+    name: String,
+    file: Arc<dyn DiskFile>,
+    tail: Tail,
+    link: Link,
+}
+
+impl Copy {
+    fn create(disk: &dyn Disk, number: u32, after: Cursor) -> PackResult<Self> {
+        let name = FileKind::Segment.file_name(number);
+        let header = SegmentHeader { number, salt: random_salt(), first_batch: 1, after };
+        let file = disk.create(&name).map_err(PackError::io(format!("make {name}")))?;
+        let written = file.write_all_at(&header.encode(), 0);
+        written.map_err(PackError::io(format!("write {name}")))?;
+        let start = SegmentHeader::LENGTH as u64;
+        let tail = Tail::new(number, start, header.first_batch);
+        let link = Link { salt: header.salt, chain: header.chain(), durable_end: start };
+        Ok(Self { header, name, file, tail, link })
+    }
+
+    fn write(&mut self) -> PackResult<()> {
+        if self.tail.is_empty() {
+            return Ok(());
+        }
+        let flight = self.tail.take(self.link);
+        let written = self.file.write_all_at(&flight.bytes, flight.start);
+        written.map_err(PackError::io(format!("write {}", self.name)))?;
+        self.link.chain = flight.chain();
+        self.tail.landed(flight);
+        Ok(())
+    }
+
+    /// Makes it durable, and returns how it is listed.
+    fn end(mut self) -> PackResult<FileEntry> {
+        self.write()?;
+        self.file.sync().map_err(PackError::sync(format!("sync {}", self.name)))?;
+        Ok(FileEntry {
+            kind: FileKind::Segment,
+            number: self.header.number,
+            length: self.tail.start(),
+            first: self.header.first_batch,
+            last: self.tail.last_number() + 1,
+            dead: 0,
+        })
+    }
+}
+
+/// Returns a generation that no reader has seen.
+fn next_generation(disk: &dyn Disk, manifest: Option<&Manifest>) -> u64 {
+    match manifest {
+        Some(manifest) => manifest.generation + 1,
+        None => {
+            let peeked = crate::reader::peek_generation(disk).ok().flatten();
+            // What is peeked may be anything; then it is not counted on.
+            let peeked = peeked.filter(|generation| generation >> 62 == 0).unwrap_or(0);
+            peeked + 1 + (random_salt() >> 32)
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What the refs name, by what is left of the log.
+//!
+//! Each ref gets the newest value of which anything sound tells: the file of the refs, and the changes after
+//! it. Behind changes that are lost the later ones count all the same, because each of them says what its
+//! refs name from then on; and every ref that none of them tells of is *unsure*. (The other way would be to
+//! stop where the first change is lost. Then one damaged batch would take back everything that was done
+//! after it, and the user would have to find it again.)
+//!
+//! A ref whose block is lost goes back to the newest value of which a change tells that is there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ramus_core::{Cursor, Hash, RefName};
+
+use super::report::{RefSetBack, Repaired};
+use crate::format::change::RefChange;
+use crate::format::files::Table;
+
+/// What is left of the log.
+#[derive(Debug)]
+pub(super) struct History<H: Hash> {
+    /// What the newest sound file of the refs says.
+    base: Option<(Table<H>, Cursor)>,
+    /// The newest changes, by sequence.
+    changes: BTreeMap<u64, Arc<RefChange<H>>>,
+    /// Changes may be missing after these.
+    holes: Vec<u64>,
+}
+
+/// What the refs name, and the last change that is known.
+#[derive(Debug)]
+pub(super) struct Newest<H: Hash> {
+    pub(super) table: Table<H>,
+    pub(super) sequence: u64,
+}
+
+impl<H: Hash> History<H> {
+    /// The most changes that are looked at, the newest ones: four times as many as a log keeps.
+    const CHANGES_MAX: usize = 1 << 18;
+
+    pub(super) const fn new() -> Self {
+        Self { base: None, changes: BTreeMap::new(), holes: Vec::new() }
+    }
+
+    pub(super) fn add_refs(&mut self, table: Table<H>, at: Cursor) {
+        let newest = self.base.as_ref().map_or(0, |(_, at)| at.sequence);
+        if self.base.is_none() || at.sequence > newest {
+            self.base = Some((table, at));
+        }
+    }
+
+    pub(super) fn has_refs(&self) -> bool {
+        self.base.is_some()
+    }
+
+    pub(super) fn add_changes(&mut self, changes: impl IntoIterator<Item = Arc<RefChange<H>>>) {
+        for change in changes {
+            self.changes.insert(change.cursor.sequence, change);
+            if self.changes.len() > Self::CHANGES_MAX {
+                self.changes.pop_first();
+            }
+        }
+    }
+
+    pub(super) fn add_hole(&mut self, after: u64) {
+        self.holes.push(after);
+    }
+
+    /// Returns what the refs name, wherever their blocks are, and notes what is not sure.
+    pub(super) fn newest(&self, report: &mut Repaired<H>) -> Newest<H> {
+        let (mut table, mut sequence) = match &self.base {
+            Some((table, at)) => (table.clone(), at.sequence),
+            None => (Table::new_sync(), 0),
+        };
+        let mut unsure: BTreeSet<RefName> = BTreeSet::new();
+        for (next, change) in self.changes.range(sequence.saturating_add(1)..) {
+            let lost = next - sequence - 1;
+            if lost > 0 && self.base.is_none() && sequence == 0 {
+                report.refs_forgotten = true;
+            } else if lost > 0 {
+                report.changes_lost += lost;
+                unsure.extend(table.keys().cloned());
+            }
+            for key in &change.keys {
+                unsure.remove(&key.key);
+                match key.new {
+                    Some(value) => table.insert_mut(key.key.clone(), value),
+                    None => drop(table.remove_mut(&key.key)),
+                }
+            }
+            sequence = *next;
+        }
+        if self.base.is_none() && sequence == 0 {
+            report.refs_forgotten = true;
+        }
+        if self.holes.iter().any(|after| *after >= sequence) {
+            report.newest_changes_lost = true;
+            unsure.extend(table.keys().cloned());
+        }
+        unsure.retain(|name| table.contains_key(name));
+        report.refs_unsure = unsure.into_iter().collect();
+        Newest { table, sequence }
+    }
+
+    /// Sets back the refs whose blocks are not there.
+    pub(super) fn set_back(
+        &self,
+        table: &mut Table<H>,
+        is_there: impl Fn(&H) -> bool,
+        report: &mut Repaired<H>,
+    ) {
+        let broken = table.iter().filter(|(_, value)| !is_there(value));
+        let mut broken: BTreeMap<RefName, H> =
+            broken.map(|(name, value)| (name.clone(), *value)).collect();
+        let mut set_back = Vec::new();
+        for change in self.changes.values().rev() {
+            if broken.is_empty() {
+                break;
+            }
+            for key in &change.keys {
+                let values = [key.new, key.old].into_iter().flatten();
+                if let Some(to) = values.filter(|_| broken.contains_key(&key.key)).find(&is_there)
+                    && let Some(from) = broken.remove(&key.key)
+                {
+                    table.insert_mut(key.key.clone(), to);
+                    set_back.push(RefSetBack { name: key.key.clone(), from, to: Some(to) });
+                }
+            }
+        }
+        for (name, from) in broken {
+            table.remove_mut(&name);
+            set_back.push(RefSetBack { name, from, to: None });
+        }
+        set_back.sort_by(|left, right| left.name.cmp(&right.name));
+        report.refs_set_back = set_back;
+        report.refs = table.size();
+    }
+}

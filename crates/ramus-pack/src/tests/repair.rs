@@ -1,0 +1,384 @@
+//! Repairs: what is sound is kept, what is lost is said, and nothing of what was there is destroyed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ramus_core::{
+    AtomicWrite as _, AtomicWriteExt as _, Changes, ContentAddressable as _, Cursor, ErrorKind,
+    Hash as _, ReadOnly as _, RefName, Sha1, Sha256, Storage as _,
+};
+use ramus_testkit::{Campaign, run};
+
+use super::damage::{Files, damage, some_files};
+use super::sim::{Random, SimDisk};
+use super::work::{History, open};
+use crate::check::check_disk;
+use crate::repair::repair_disk;
+use crate::scan::scan;
+use crate::{Depth, Durability, Mode, Pack, PackOptions, RepairOptions, Repaired};
+
+/// Trials, and crash states, per unit of scale.
+const TRIALS: usize = 300;
+const STATES: usize = 300;
+
+fn repair(disk: &SimDisk) -> ramus_core::Result<Repaired<Sha1>> {
+    repair_disk(Arc::new(disk.clone()), &RepairOptions::default())
+}
+
+#[test]
+fn whatever_is_damaged_what_is_sound_is_kept_and_the_rest_is_told() {
+    run(async {
+        let campaign = Campaign::from_env();
+        let mut random = Random::new(campaign.seed);
+        let (mut done, mut repaired) = (0, 0);
+        while done < campaign.times(TRIALS) {
+            let seed = random.next();
+            let (files, history) = some_files(seed).await;
+            let sound = Sound::of(&files, &history).await;
+            for _ in 0..50 {
+                let mut damaged = files.clone();
+                let what = damage(&mut damaged, &mut random);
+                let context = format!("seed {seed}: {what}");
+                repaired += usize::from(sound.look(&files, &damaged, &context).await);
+                done += 1;
+            }
+        }
+        assert!(repaired * 4 > done, "{repaired} of {done} were repaired");
+    });
+}
+
+/// What a directory held before it was damaged.
+struct Sound {
+    refs: BTreeMap<RefName, Sha1>,
+    /// The blocks that were there and durable, and the records of each: the file and the place.
+    blocks: BTreeMap<Sha1, Vec<(String, usize, usize)>>,
+    /// How many blocks there were.
+    count: usize,
+}
+
+impl Sound {
+    async fn of(files: &Files, history: &History) -> Self {
+        let disk = SimDisk::of_files(files.clone());
+        let mut blocks: BTreeMap<Sha1, Vec<_>> = BTreeMap::new();
+        for (name, _) in files.iter().filter(|(name, _)| name.ends_with(".segment")) {
+            let file = crate::disk::Disk::open(&disk, name, crate::disk::Access::Read).unwrap();
+            let number = u32::from_str_radix(&name[..8], 16).unwrap();
+            for (key, place) in scan::<Sha1>(&*file, number).expect("it is sound").places {
+                let start = place.offset as usize;
+                let end = start + 16 + Sha1::LENGTH + place.length as usize;
+                blocks.entry(key).or_default().push((name.clone(), start, end));
+            }
+        }
+        let pack = open(&disk, Durability::Sync).expect("it is sound");
+        let mut count = 0;
+        for (hash, known) in &history.blocks {
+            let is_there = pack.blocks().mem(hash).await.expect("it is sound");
+            count += usize::from(is_there);
+            if !is_there || known.durable.is_none() {
+                blocks.remove(hash);
+            }
+        }
+        let refs = history.states.last().expect("a state").0.clone();
+        Self { refs, blocks, count }
+    }
+
+    /// Repairs a damaged directory, and looks; returns whether anything was repaired.
+    async fn look(&self, files: &Files, damaged: &Files, context: &str) -> bool {
+        let disk = SimDisk::of_files(damaged.clone());
+        let dry = RepairOptions::default().with_dry_run(true);
+        let would = repair_disk::<Sha1>(Arc::new(disk.clone()), &dry);
+        assert_eq!(disk.files(), *damaged, "{context}: a dry run changes nothing");
+        let report = match repair(&disk) {
+            Ok(report) => report,
+            Err(error) => {
+                // Nothing is left that says what it is.
+                assert_eq!(error.kind(), ErrorKind::InvalidInput, "{context}: {error:?}");
+                assert!(!context.contains("flipped"), "{context}: {error:?}");
+                return false;
+            }
+        };
+        let would = would.unwrap_or_else(|error| panic!("{context}: {error:?}"));
+        assert_eq!(Repaired { set_aside: None, ..report.clone() }, would, "{context}");
+        let is_repaired = report.set_aside.is_some();
+        assert_eq!(is_repaired, !report.is_sound(), "{context}");
+        self.nothing_is_destroyed(&disk, damaged, &report, context);
+        let checked = check_disk::<Sha1>(&Arc::new(disk.clone()), Depth::Full);
+        let checked = checked.unwrap_or_else(|error| panic!("{context}: {error:?}"));
+        assert_eq!(checked.problems, Vec::<String>::new(), "{context}");
+        let pack = open(&disk, Durability::Sync);
+        let pack = pack.unwrap_or_else(|error| panic!("{context}: {error:?}"));
+        self.refs_are_right_or_told(&pack, &report, context).await;
+        let mut lost = 0;
+        for (hash, records) in &self.blocks {
+            let found = pack.blocks().find(hash).await.expect("find");
+            let is_there = found.is_some();
+            assert!(found.is_none_or(|found| Sha1::of(&found) == *hash), "{context}: {hash}");
+            let untouched = records.iter().any(|(name, start, end)| {
+                let bytes = |files: &Files, name: &str| {
+                    let file = files.iter().find(|(other, _)| other == name)?;
+                    file.1.get(*start..*end).map(<[u8]>::to_vec)
+                };
+                let before = bytes(files, name);
+                let segments = damaged.iter().filter(|(other, _)| other.ends_with(".segment"));
+                let mut after = segments.map(|(other, _)| bytes(damaged, other));
+                after.any(|after| after == before)
+            });
+            assert!(is_there || !untouched, "{context}: block {hash} was sound");
+            lost += usize::from(!is_there);
+        }
+        let known = report.blocks_lost as usize;
+        assert!(known <= self.count, "{context}: {known} blocks lost of {}", self.count);
+        assert!(lost == 0 || is_repaired, "{context}: {lost} blocks are gone, and all is well");
+        pack.blocks().add("something new".into()).await.expect("add");
+        let new = Sha1::of(b"something new");
+        pack.refs().set(RefName::branch("new").expect("a name"), new).await.expect("set");
+        pack.close().await.unwrap_or_else(|error| panic!("{context}: {error:?}"));
+        is_repaired
+    }
+
+    /// Every file that is not as it was has another name.
+    fn nothing_is_destroyed(
+        &self,
+        disk: &SimDisk,
+        damaged: &Files,
+        report: &Repaired<Sha1>,
+        context: &str,
+    ) {
+        let after: BTreeMap<_, _> = disk.files().into_iter().collect();
+        for (name, bytes) in damaged.iter().filter(|(name, _)| is_kept(name)) {
+            let aside = report.set_aside.as_ref().map(|aside| format!("{aside}/{name}"));
+            let aside = aside.and_then(|aside| after.get(&aside));
+            let is_there = after.get(name) == Some(bytes) || aside == Some(bytes);
+            // A segment without a batch holds nothing.
+            let is_blank = name.ends_with(".segment") && is_blank(bytes);
+            assert!(is_there || is_blank, "{context}: {name} was destroyed");
+        }
+    }
+
+    async fn refs_are_right_or_told(&self, pack: &Pack, report: &Repaired<Sha1>, context: &str) {
+        let snapshot = pack.refs().snapshot(b"").await.expect("snapshot");
+        let refs: BTreeMap<_, _> = snapshot.collect().await.expect("refs").into_iter().collect();
+        let unknown =
+            report.changes_lost > 0 || report.newest_changes_lost || report.refs_forgotten;
+        for (name, hash) in &self.refs {
+            let set_back = report.refs_set_back.iter().find(|set_back| set_back.name == *name);
+            match refs.get(name) {
+                Some(found) if found == hash => {}
+                Some(_) => assert!(
+                    set_back.is_some() || report.refs_unsure.contains(name),
+                    "{context}: {name} has another value, and it is not told: {report:?}"
+                ),
+                None => assert!(
+                    set_back.is_some() || unknown,
+                    "{context}: {name} is gone, and it is not told: {report:?}"
+                ),
+            }
+        }
+        for (name, hash) in &refs {
+            assert!(
+                self.refs.contains_key(name) || report.refs_unsure.contains(name),
+                "{context}: {name} has come back, and it is not told: {report:?}"
+            );
+            let block = pack.blocks().find(hash).await.expect("find");
+            assert!(block.is_some(), "{context}: {name} names {hash}, which is not there");
+        }
+        assert_eq!(refs.len(), report.refs, "{context}");
+    }
+}
+
+/// Returns whether a file of this name is part of what is kept.
+fn is_kept(name: &str) -> bool {
+    name != "head" && name != "lock"
+}
+
+fn is_blank(segment: &[u8]) -> bool {
+    segment.iter().skip(64).all(|byte| *byte == 0)
+}
+
+#[test]
+fn a_repair_that_is_killed_anywhere_can_be_done_again() {
+    run(async {
+        let campaign = Campaign::from_env();
+        let mut random = Random::new(campaign.seed);
+        let mut states = 0;
+        while states < campaign.times(STATES) {
+            let seed = random.next();
+            let (mut files, _) = some_files(seed).await;
+            let what = damage(&mut files, &mut random);
+            states += crash_everywhere(files, &mut random, &format!("seed {seed}: {what}")).await;
+        }
+    });
+}
+
+async fn crash_everywhere(files: Files, random: &mut Random, context: &str) -> usize {
+    let disk = SimDisk::of_files(files.clone());
+    let recording = disk.record();
+    let Ok(report) = repair(&disk) else { return 0 };
+    let recording = recording.of(&disk);
+    if report.set_aside.is_none() {
+        assert!(recording.log.is_empty(), "{context}: there was nothing to do");
+        return 0;
+    }
+    let expected = contents(&disk).await;
+    for operations in 0..=recording.log.len() {
+        let context = format!("{context}, a crash after {operations} operations");
+        let disk = recording.crash(operations, random);
+        let again = repair(&disk).unwrap_or_else(|error| panic!("{context}: {error:?}"));
+        let after = disk.files();
+        for (name, bytes) in files.iter().filter(|(name, _)| is_kept(name)) {
+            let aside = |other: &str| other.ends_with(&format!("/{name}"));
+            let kept = after
+                .iter()
+                .any(|(other, found)| (other == name || aside(other)) && found == bytes);
+            let is_blank = name.ends_with(".segment") && is_blank(bytes);
+            assert!(kept || is_blank, "{context}: {name} was destroyed");
+        }
+        let checked = check_disk::<Sha1>(&Arc::new(disk.clone()), Depth::Full);
+        let checked = checked.unwrap_or_else(|error| panic!("{context}: {error:?}"));
+        assert_eq!(checked.problems, Vec::<String>::new(), "{context}");
+        assert_eq!(contents(&disk).await, expected, "{context}: {again:?}");
+        let left: Vec<_> = disk.files().into_iter().map(|(name, _)| name).collect();
+        assert!(!left.iter().any(|name| name.ends_with(".repair")), "{context}: {left:?}");
+    }
+    recording.log.len() + 1
+}
+
+/// Opens a disk, and returns its refs and how many blocks it has.
+async fn contents(disk: &SimDisk) -> (Vec<(RefName, Sha1)>, u64) {
+    let blocks = check_disk::<Sha1>(&Arc::new(disk.clone()), Depth::Quick).expect("look").blocks;
+    let pack = open(disk, Durability::Sync).expect("open");
+    let refs = pack.refs().snapshot(b"").await.expect("snapshot");
+    let refs = refs.collect().await.expect("refs");
+    pack.close().await.expect("close");
+    (refs, blocks)
+}
+
+fn main() -> RefName {
+    RefName::branch("main").expect("a name")
+}
+
+async fn set(pack: &Pack, name: RefName, block: &'static str) -> Sha1 {
+    let hash = pack.blocks().add(block.into()).await.expect("add");
+    pack.refs().set(name, hash).await.expect("set");
+    hash
+}
+
+/// Flips a bit of the first of these bytes in a segment, and returns its name.
+fn flip(disk: &SimDisk, bytes: &[u8]) -> String {
+    let place = |file: &[u8]| file.windows(bytes.len()).position(|window| window == bytes);
+    let mut segments = disk.files().into_iter().filter(|(name, _)| name.ends_with(".segment"));
+    let found = segments.find_map(|(name, file)| Some((name, place(&file)?, file)));
+    let (name, at, mut file) = found.expect("some segment has them");
+    file[at] ^= 1;
+    disk.put(&name, file);
+    name
+}
+
+#[test]
+fn a_ref_whose_block_is_damaged_goes_back_to_the_value_before() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Sync).expect("open");
+        let first = set(&pack, main(), "the first").await;
+        let second = set(&pack, main(), "the second").await;
+        let tag = RefName::tag("v1").expect("a name");
+        let tagged = set(&pack, tag.clone(), "the tag").await;
+        let before = pack.refs().position().await.expect("position");
+        drop(pack);
+        let damaged = flip(&disk, b"the second");
+
+        let report = repair(&disk).expect("repair");
+        assert_eq!((report.blocks, report.blocks_lost, report.changes_lost), (2, 1, 0));
+        assert!(!report.newest_changes_lost && report.refs_unsure.is_empty(), "{report:?}");
+        let [set_back] = &report.refs_set_back[..] else { panic!("{report:?}") };
+        assert_eq!((&set_back.name, set_back.from, set_back.to), (&main(), second, Some(first)));
+        assert!(report.damages.iter().all(|damage| damage.file == damaged));
+        let text = report.to_string();
+        assert!(text.contains(&format!("named {second}, which is lost, and goes back to {first}")));
+        assert!(text.contains("is in damaged-1"), "{text}");
+
+        let pack = open(&disk, Durability::Sync).expect("open");
+        assert_eq!(pack.refs().find(&main()).await.expect("find"), Some(first));
+        assert_eq!(pack.refs().find(&tag).await.expect("find"), Some(tagged));
+        let changes = pack.refs().changes(before, 1).await.expect("changes");
+        assert!(matches!(changes, Changes::Truncated { .. }), "the log begins anew: {changes:?}");
+        let at = pack.refs().position().await.expect("position");
+        assert_ne!(at.incarnation, before.incarnation);
+        assert_eq!(at.sequence, before.sequence);
+        pack.close().await.expect("close");
+        assert!(repair(&disk).expect("repair").is_sound());
+    });
+}
+
+#[test]
+fn behind_a_change_that_is_lost_the_later_ones_count() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Sync).expect("open");
+        let other = RefName::branch("other").expect("a name");
+        set(&pack, other.clone(), "of another").await;
+        set(&pack, main(), "the first").await;
+        let note = ramus_core::Update::new(pack.refs().position().await.expect("position"));
+        let lost = pack.blocks().add("lost".into()).await.expect("add");
+        let update = note.with_note("the note of what is lost").set(other.clone(), lost);
+        assert!(pack.refs().update(update).await.expect("update").is_applied());
+        let last = set(&pack, main(), "the last").await;
+        drop(pack);
+        flip(&disk, b"the note of what is lost");
+
+        let report = repair(&disk).expect("repair");
+        assert_eq!((report.blocks_lost, report.changes_lost), (0, 1));
+        assert!(!report.newest_changes_lost, "{report:?}");
+        assert_eq!(report.refs_unsure, [other.clone()]);
+        let pack = open(&disk, Durability::Sync).expect("open");
+        assert_eq!(pack.refs().find(&main()).await.expect("find"), Some(last));
+        let found = pack.refs().find(&other).await.expect("find");
+        assert_eq!(found, Some(Sha1::of(b"of another")));
+    });
+}
+
+#[test]
+fn a_repair_needs_the_lock_and_a_repository_of_its_hash() {
+    run(async {
+        let disk = SimDisk::default();
+        let error = repair(&disk).expect_err("there is nothing");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        let pack = open(&disk, Durability::Sync).expect("open");
+        set(&pack, main(), "a block").await;
+        let error = repair(&disk).expect_err("it is open");
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        pack.close().await.expect("close");
+        let options = RepairOptions::default();
+        let other = repair_disk::<Sha256>(Arc::new(disk.clone()), &options);
+        assert_eq!(other.expect_err("another hash").kind(), ErrorKind::Unsupported);
+        let without = disk.files().into_iter().filter(|(name, _)| name != "manifest");
+        let without = SimDisk::of_files(without);
+        let other = repair_disk::<Sha256>(Arc::new(without.clone()), &options);
+        let error = other.expect_err("another hash");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error:?}");
+        assert!(error.to_string().contains("no block that is named by `sha256`"), "{error}");
+        assert_eq!(repair(&without).expect("repair").blocks, 1);
+    });
+}
+
+#[test]
+fn a_reader_beside_a_repair_goes_on_with_what_is_left() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Sync).expect("open");
+        let first = set(&pack, main(), "the first").await;
+        set(&pack, main(), "the second").await;
+        let mut settings = super::work::settings(Durability::Sync);
+        settings.options = PackOptions::default().with_mode(Mode::Read);
+        let reader: Pack = Pack::open_disk(Arc::new(disk.clone()), settings).expect("open");
+        let before = reader.refs().position().await.expect("position");
+        drop(pack);
+        flip(&disk, b"the second");
+        repair(&disk).expect("repair");
+        reader.refs().0.shared.follow().expect("follow");
+        assert_eq!(reader.refs().find(&main()).await.expect("find"), Some(first));
+        let at = reader.refs().position().await.expect("position");
+        assert_eq!(at, Cursor { incarnation: at.incarnation, ..before });
+        assert_ne!(at, before);
+    });
+}
