@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use ramus_core::{Error, ErrorKind, Hash, Result};
 
+use crate::compression::decode;
 use crate::disk::{Access, Disk, DiskFile, Locked, RealDisk, read_exact_at};
 use crate::error::{PackError, PackResult};
 use crate::format::manifest::{FileEntry, FileKind, Manifest};
@@ -25,6 +27,53 @@ pub enum Depth {
     Quick,
     /// Besides, every byte of every segment, and whether each block has the name that its bytes give.
     Full,
+}
+
+/// How far a look through a directory is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// How many bytes were looked at.
+    pub bytes_done: u64,
+    /// How many there are to look at, about.
+    pub bytes_total: u64,
+}
+
+/// Counts bytes, and tells of them now and then.
+struct Meter {
+    told: Progress,
+    now: Progress,
+    tell: Box<dyn FnMut(Progress)>,
+}
+
+impl Meter {
+    const EVERY_BYTES: u64 = 16 << 20;
+
+    fn new(tell: Box<dyn FnMut(Progress)>) -> Self {
+        Self { told: Progress::default(), now: Progress::default(), tell }
+    }
+
+    fn expect(&mut self, manifest: &Manifest, runs: &[Arc<Run>], active: u64, depth: Depth) {
+        let indexes: u64 = runs.iter().map(|run| run.pages() as u64 * Run::PAGE_BYTES).sum();
+        let segments: u64 = manifest.files(FileKind::Segment).map(|file| file.length).sum();
+        let read = if depth == Depth::Full { segments + active } else { 0 };
+        self.now.bytes_total = indexes + read;
+    }
+
+    fn count(&mut self, bytes: u64) {
+        self.now.bytes_done += bytes;
+        // Headers of batches are not counted, and blocks that refs name are read twice.
+        self.now.bytes_total = self.now.bytes_total.max(self.now.bytes_done);
+        if self.now.bytes_done >= self.told.bytes_done + Self::EVERY_BYTES {
+            self.told = self.now;
+            (self.tell)(self.now);
+        }
+    }
+
+    fn end(&mut self) {
+        self.now.bytes_done = self.now.bytes_total;
+        (self.tell)(self.now);
+    }
 }
 
 /// What a directory holds, and what is wrong with it.
@@ -79,11 +128,40 @@ pub struct Report {
 ///
 /// A dropped future leaves nothing behind, and goes on reading until it is through.
 pub async fn check<H: Hash>(path: impl AsRef<Path>, depth: Depth) -> Result<Report> {
-    let path: PathBuf = path.as_ref().to_owned();
-    blocking(move || check_disk::<H>(&Arc::new(RealDisk::at(&path)), depth)).await
+    check_with::<H>(path, depth, |_| {}).await
 }
 
+/// Looks through the directory at `path` like [`check`], and tells how far it is.
+///
+/// `progress` is called on the thread that reads, after about every 16 MiB and at the end.
+///
+/// # Errors
+///
+/// Those of [`check`].
+///
+/// # Cancel safety
+///
+/// That of [`check`].
+pub async fn check_with<H: Hash>(
+    path: impl AsRef<Path>,
+    depth: Depth,
+    progress: impl FnMut(Progress) + Send + 'static,
+) -> Result<Report> {
+    let path: PathBuf = path.as_ref().to_owned();
+    let disk = Arc::new(RealDisk::at(&path));
+    blocking(move || check_disk_with::<H>(&disk, depth, Box::new(progress))).await
+}
+
+#[cfg(test)]
 pub(crate) fn check_disk<H: Hash>(disk: &Arc<impl Disk>, depth: Depth) -> Result<Report> {
+    check_disk_with::<H>(disk, depth, Box::new(|_| {}))
+}
+
+pub(crate) fn check_disk_with<H: Hash>(
+    disk: &Arc<impl Disk>,
+    depth: Depth,
+    progress: Box<dyn FnMut(Progress)>,
+) -> Result<Report> {
     let disk = Arc::clone(disk) as Arc<dyn Disk>;
     let place = disk.place();
     let names = disk.list().map_err(PackError::io(format!("list {place}")))?;
@@ -94,13 +172,18 @@ pub(crate) fn check_disk<H: Hash>(disk: &Arc<impl Disk>, depth: Depth) -> Result
         )));
     }
     let _lock: Locked = recover::lock(&*disk)?;
-    let mut check =
-        Check::<H> { disk: Arc::clone(&disk), report: Report::default(), refs: Vec::new() };
+    let mut check = Check::<H> {
+        disk: Arc::clone(&disk),
+        report: Report::default(),
+        refs: Vec::new(),
+        meter: Meter::new(progress),
+    };
     let manifest = match recover::read_manifest(&*disk) {
         Ok(manifest) => manifest,
         Err(error) => return check.give_up(error),
     };
     recover::check_hash::<H>(&*disk, &manifest)?;
+    manifest.coding.ensure_known()?;
     check.report.segments = 1 + manifest.files(FileKind::Segment).count();
     match Recovery::<H>::read(disk, manifest.clone()) {
         Ok(recovery) => check.look(&manifest, &recovery, depth),
@@ -113,6 +196,7 @@ struct Check<H: Hash> {
     disk: Arc<dyn Disk>,
     report: Report,
     refs: Vec<(String, H)>,
+    meter: Meter,
 }
 
 impl<H: Hash> Check<H> {
@@ -157,6 +241,7 @@ impl<H: Hash> Check<H> {
         self.report.runs = recovery.runs.len();
         self.report.blocks = recovery.scan.places.len() as u64;
         self.report.bytes = recovery.scan.end;
+        self.meter.expect(manifest, &recovery.runs, recovery.scan.end, depth);
         self.runs(&recovery.runs, recovery);
         for file in manifest.files(FileKind::Segment) {
             self.report.bytes += file.length;
@@ -171,6 +256,7 @@ impl<H: Hash> Check<H> {
         for (name, hash) in std::mem::take(&mut self.refs) {
             self.reference(&name, &hash, recovery);
         }
+        self.meter.end();
     }
 
     /// Reads every page, and looks whether what it names is in a segment that counts.
@@ -178,6 +264,7 @@ impl<H: Hash> Check<H> {
         for run in runs {
             self.report.blocks += run.entries();
             for page in 0..run.pages() {
+                self.meter.count(Run::PAGE_BYTES);
                 let Some(entries) = self.note(run.page(page)) else { continue };
                 for Entry { key, place, .. } in entries {
                     if !recovery.segments.contains_key(&place.segment) {
@@ -239,9 +326,11 @@ impl<H: Hash> Check<H> {
         let mut bytes = vec![0; head + place.length as usize];
         let read = read_exact_at(file, &mut bytes, place.offset.into());
         self.note(read.map_err(PackError::io(format!("read block {key} of {name}"))))?;
-        let sound = check_record::<H>(key, place.length as usize, &bytes);
-        self.note(sound.map_err(PackError::fault(&name, place.offset.into())))?;
-        let named = H::of(&bytes[head..]);
+        self.meter.count(bytes.len() as u64);
+        let block = check_record::<H>(key, place.length as usize, &bytes)
+            .and_then(|header| decode(header.stored, Bytes::from(bytes).slice(head..)));
+        let block = self.note(block.map_err(PackError::fault(&name, place.offset.into())))?;
+        let named = H::of(&block);
         if named != *key {
             let offset = place.offset;
             self.problem(format!("{name}, byte {offset}: block {key} has the bytes of {named}"));

@@ -37,7 +37,7 @@ impl PackError {
             let file = file.to_owned();
             match source {
                 Fault::Damaged(_) => Self::Damaged { file, offset, source },
-                Fault::Later(_) => Self::Later { file, source },
+                Fault::Later(_) | Fault::NeedsZstd => Self::Later { file, source },
             }
         }
     }

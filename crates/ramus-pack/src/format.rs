@@ -31,6 +31,15 @@ pub(crate) enum Fault {
     /// They are of a later version of the format.
     #[error("its format has version {0}, and this program knows versions up to {VERSION}")]
     Later(u32),
+    /// They are compressed, in a way that this program was built without.
+    #[cfg_attr(
+        feature = "zstd",
+        expect(dead_code, reason = "it is for builds without the feature")
+    )]
+    #[error(
+        "it is compressed with zstd; build the program with the feature `zstd` of `ramus-pack` (or `ramus`)"
+    )]
+    NeedsZstd,
 }
 
 /// Refuses versions that are not known here.

@@ -99,6 +99,7 @@ mod format;
 mod index;
 
 mod cache;
+mod compression;
 mod derived;
 mod protection;
 mod read;
@@ -107,6 +108,7 @@ mod reclaim;
 mod recover;
 mod scan;
 mod shared;
+mod stat;
 mod write;
 mod writer;
 
@@ -114,10 +116,11 @@ mod writer;
 mod tests;
 
 pub use blocks::PackBlocks;
-pub use check::{Depth, Report, check};
+pub use check::{Depth, Progress, Report, check, check_with};
 pub use open::open;
-pub use options::{Damaged, Durability, Mode, PackOptions};
+pub use options::{Compression, Damaged, Durability, Mode, PackOptions};
 pub use pack::Pack;
 pub use refs::PackRefs;
 pub use repair::{Damage, RefSetBack, RepairOptions, Repaired, repair};
+pub use stat::{DirectoryState, FileBytes, Stat, stat};
 pub use sweep::PackSweep;

@@ -2,6 +2,9 @@ use serde::{Deserialize, Serialize};
 
 use ramus_core::{Error, Result};
 
+use crate::compression::Coding;
+use crate::writer::forget;
+
 /// How a pack is opened.
 ///
 /// ```
@@ -20,8 +23,14 @@ pub struct PackOptions {
     pub durability: Durability,
     /// What to do with a directory whose log is damaged: `refuse` by default.
     pub damaged: Damaged,
-    /// How many changes the log keeps; older ones are forgotten. 65 536 by default, and at least that.
+    /// How many changes the log keeps, in memory and on disk; older ones are forgotten. 65 536 by default, and at least that.
     pub log_changes_max: usize,
+    /// How many bytes the changes of sealed segments may take on disk before the oldest are forgotten, though
+    /// never one of the newest 65 536. No limit by default.
+    pub log_bytes_max: Option<u64>,
+    /// How old changes may become before they are forgotten, in seconds, though never one of the newest
+    /// 65 536. What is older goes when a segment is sealed. No limit by default.
+    pub log_age_max_s: Option<u64>,
     /// How many bytes of blocks that were read are kept in memory: 32 MiB by default; 0 keeps none.
     pub cache_bytes: usize,
     /// How many notices wait for a subscriber before it is told that it lagged. 64 by default; 1 to
@@ -31,6 +40,12 @@ pub struct PackOptions {
     /// 20 by default; 1 to 60 000, and what lies outside is taken for the nearest of these. What was
     /// written is seen so much later at the most, on a machine that is not overloaded.
     pub follow_ms: u64,
+    /// How new blocks are stored; as the directory records it by default, which is `none` in a new one. What
+    /// is said here is recorded, and counts from then on. `zstd` needs the feature `zstd`.
+    pub compression: Option<Compression>,
+    /// With `compression=zstd`, how much time is taken for it: 1 (fast) to 22, and what lies outside is taken
+    /// for the nearest of these. As the directory records it by default, which is 3 in a new one.
+    pub compression_level: Option<u8>,
     /// How many bytes of blocks a second a collection copies when it is finished. As many as it can by
     /// default. With a rate it needs a runtime whose time is enabled; 0 is taken for 1.
     pub reclaim_bytes_per_second: Option<u64>,
@@ -55,6 +70,18 @@ pub enum Mode {
     /// keep, so what only a handle of a reader reaches may answer
     /// [`Missing`](ramus_core::ErrorKind::Missing): read the ref again.
     Read,
+}
+
+/// How blocks are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Compression {
+    /// As they are.
+    #[default]
+    None,
+    /// Compressed with zstd, where that makes them smaller by an eighth at least.
+    Zstd,
 }
 
 /// When an update counts as durable, and may be seen.
@@ -123,6 +150,20 @@ impl PackOptions {
         self
     }
 
+    /// Returns these options with a limit of what changes take on disk, in bytes.
+    #[must_use]
+    pub const fn with_log_bytes_max(mut self, bytes: u64) -> Self {
+        self.log_bytes_max = Some(bytes);
+        self
+    }
+
+    /// Returns these options with a limit of the age of changes, in seconds.
+    #[must_use]
+    pub const fn with_log_age_max_s(mut self, seconds: u64) -> Self {
+        self.log_age_max_s = Some(seconds);
+        self
+    }
+
     /// Returns these options with another size of the cache, in bytes.
     #[must_use]
     pub const fn with_cache_bytes(mut self, bytes: usize) -> Self {
@@ -134,6 +175,20 @@ impl PackOptions {
     #[must_use]
     pub const fn with_notices_max(mut self, notices: usize) -> Self {
         self.notices_max = notices;
+        self
+    }
+
+    /// Returns these options with another way in which new blocks are stored.
+    #[must_use]
+    pub const fn with_compression(mut self, compression: Compression) -> Self {
+        self.compression = Some(compression);
+        self
+    }
+
+    /// Returns these options with another level of compression.
+    #[must_use]
+    pub const fn with_compression_level(mut self, level: u8) -> Self {
+        self.compression_level = Some(level);
         self
     }
 
@@ -170,9 +225,13 @@ impl Default for PackOptions {
             durability: Durability::Sync,
             damaged: Damaged::Refuse,
             log_changes_max: Self::LOG_CHANGES_MIN,
+            log_bytes_max: None,
+            log_age_max_s: None,
             cache_bytes: 32 << 20,
             notices_max: 64,
             follow_ms: 20,
+            compression: None,
+            compression_level: None,
             reclaim_bytes_per_second: None,
             reclaim_percent: 30,
         }
@@ -188,8 +247,14 @@ pub(crate) struct Settings {
     /// The file of a segment is extended by zeros so far ahead, in bytes: to sync a file that does not
     /// grow is cheaper.
     pub(crate) ahead_bytes: u64,
+    /// How new blocks are stored.
+    pub(crate) coding: Coding,
     /// The log keeps so many changes.
     pub(crate) log_changes: usize,
+    /// So many changes are kept, whatever else is asked for.
+    pub(crate) log_changes_min: u64,
+    /// The time, in seconds since 1970.
+    pub(crate) now_s: fn() -> u64,
     /// So many bytes of blocks are gathered before they are written.
     pub(crate) write_bytes: usize,
     /// With so many bytes gathered, whoever adds has to wait.
@@ -208,7 +273,10 @@ impl Settings {
             options,
             segment_bytes: 64 << 20,
             ahead_bytes,
+            coding: Coding::Plain,
             log_changes,
+            log_changes_min: PackOptions::LOG_CHANGES_MIN as u64,
+            now_s: forget::now_s,
             write_bytes: 1 << 20,
             buffer_bytes: 8 << 20,
         }

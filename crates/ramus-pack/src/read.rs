@@ -6,14 +6,18 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ramus_core::{Error, ErrorKind, Hash, Result};
 
+use crate::compression::decode;
 use crate::disk::read_exact_at;
 use crate::error::{PackError, PackResult};
 use crate::format::manifest::FileKind;
-use crate::format::record::{Kind, RecordHeader};
+use crate::format::record::{Kind, RecordHeader, Stored};
 use crate::format::{Fault, Reader};
 use crate::index::run::Lookup;
 use crate::index::{Place, Read};
 use crate::shared::Shared;
+
+/// Of a block that is compressed, so many bytes are read on the spot, of those that are stored.
+const DECODE_NOW_MAX: usize = 64 << 10;
 
 /// What looking for a block came to.
 enum Sought {
@@ -175,16 +179,20 @@ impl<H: Hash> Shared<H> {
     fn load(&self, key: &H, place: Place, read: Read, removals: u64) -> PackResult<Loaded> {
         let head = RecordHeader::LENGTH + H::LENGTH;
         let length = place.length as usize;
+        let name = || FileKind::Segment.file_name(place.segment);
+        let failed = |fault| PackError::fault(&name(), place.offset.into())(fault);
         if !self.is_written(place) {
             let core = self.core.lock();
-            let start = u64::from(place.offset) + head as u64;
-            if let Some(block) = core.tail.read(place.segment, start, length) {
-                return Ok(Loaded::Block(block.into()));
+            let record = core.tail.read(place.segment, place.offset.into(), head + length);
+            drop(core);
+            if let Some(record) = record {
+                let (header, _) =
+                    RecordHeader::take(&mut Reader::new(&record), H::LENGTH).map_err(failed)?;
+                let body = Bytes::from(record).slice(head..);
+                return decode(header.stored, body).map(Loaded::Block).map_err(failed);
             }
             // It was written meanwhile.
         }
-        let name = || FileKind::Segment.file_name(place.segment);
-        let failed = |fault| PackError::fault(&name(), place.offset.into())(fault);
         let Some(file) = self.index.segment(place.segment) else { return Ok(Loaded::Moved) };
         let mut bytes = vec![0; head + length];
         match read {
@@ -195,8 +203,11 @@ impl<H: Hash> Shared<H> {
             Read::Wait => read_exact_at(&*file, &mut bytes, place.offset.into())
                 .map_err(PackError::io(format!("read block {key} from {}", name())))?,
         }
-        check_record::<H>(key, length, &bytes).map_err(failed)?;
-        let block = Bytes::from(bytes).slice(head..);
+        let header = check_record::<H>(key, length, &bytes).map_err(failed)?;
+        if read == Read::Now && header.stored != Stored::Plain && length > DECODE_NOW_MAX {
+            return Ok(Loaded::NotNow);
+        }
+        let block = decode(header.stored, Bytes::from(bytes).slice(head..)).map_err(failed)?;
         self.cache.insert(*key, block.clone());
         if self.removals() != removals {
             // It may have been removed meanwhile, from the cache before it was there.
@@ -206,8 +217,12 @@ impl<H: Hash> Shared<H> {
     }
 }
 
-/// Refuses bytes that are not the record of this block.
-pub(crate) fn check_record<H: Hash>(key: &H, length: usize, bytes: &[u8]) -> Result<(), Fault> {
+/// Refuses bytes that are not the record of this block, and returns its header.
+pub(crate) fn check_record<H: Hash>(
+    key: &H,
+    length: usize,
+    bytes: &[u8],
+) -> Result<RecordHeader, Fault> {
     let mut reader = Reader::new(bytes);
     let (header, found) = RecordHeader::take(&mut reader, H::LENGTH)?;
     let block = reader.rest();
@@ -215,7 +230,8 @@ pub(crate) fn check_record<H: Hash>(key: &H, length: usize, bytes: &[u8]) -> Res
     if !fits || found != key.as_bytes() || block.len() != length {
         return Err(Fault::Damaged("the index takes it for another record"));
     }
-    header.check(block)
+    header.check(block)?;
+    Ok(header)
 }
 
 /// Calls `work` where blocking is allowed; here, if there is no runtime.

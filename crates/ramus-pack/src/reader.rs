@@ -40,7 +40,7 @@ use generation::{Generation, Opened};
 
 mod generation;
 
-pub(crate) use generation::peek_generation;
+pub(crate) use generation::{newest, peek_generation};
 
 /// What a handle that only reads has in place of the writer.
 #[derive(Debug)]
@@ -70,6 +70,7 @@ pub(crate) fn open<H: Hash>(disk: Arc<dyn Disk>, settings: Settings) -> Result<A
         _ => error.into(),
     })?;
     check_hash::<H>(&*disk, &manifest)?;
+    manifest.coding.ensure_known()?;
     let interval = Duration::from_millis(settings.options.follow_ms.clamp(1, 60_000));
     let damaged = settings.options.damaged;
     let (generation, begin) = Generation::open(&disk, manifest)?;

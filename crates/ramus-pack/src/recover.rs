@@ -17,6 +17,7 @@ use std::sync::Arc;
 use ramus_core::{Cursor, Error, ErrorKind, Hash, Incarnation, Result};
 use ramus_watch::Log;
 
+use crate::compression::Coding;
 use crate::derived::{DERIVED_NEW, Derived};
 use crate::disk::{Access, Disk, DiskFile, Locked, read_exact_at, read_whole};
 use crate::error::{PackError, PackResult};
@@ -55,8 +56,10 @@ pub(crate) fn open<H: Hash>(disk: Arc<dyn Disk>, settings: Settings) -> Result<O
     if !names.iter().any(|name| name == MANIFEST) {
         create::<H>(&*disk, &names, &settings)?;
     }
-    let manifest = read_manifest(&*disk)?;
+    let mut manifest = read_manifest(&*disk)?;
     check_hash::<H>(&*disk, &manifest)?;
+    manifest.coding = manifest.coding.chosen(&settings.options)?;
+    let settings = Settings { coding: manifest.coding, ..settings };
     Recovery::<H>::read(disk, manifest)?.finish(lock, settings)
 }
 
@@ -86,6 +89,7 @@ pub(crate) fn lock(disk: &dyn Disk) -> Result<Locked> {
 /// Makes an empty directory a repository. Nothing of it counts before the manifest is there.
 fn create<H: Hash>(disk: &dyn Disk, names: &[String], settings: &Settings) -> Result<()> {
     check_empty::<H>(disk, names)?;
+    let coding = Coding::default().chosen(&settings.options)?;
     remove_begun(disk, names)?;
     let after = Cursor { incarnation: Incarnation::random(), sequence: 0 };
     let active = Active::create(disk, 1, 1, after, settings.ahead_bytes)?;
@@ -99,6 +103,7 @@ fn create<H: Hash>(disk: &dyn Disk, names: &[String], settings: &Settings) -> Re
         hash,
         key_length,
         state: state(settings),
+        coding,
         generation: 1,
         incarnation: after.incarnation,
         active: active.header.number,
@@ -333,6 +338,7 @@ fn adopt<H: Hash>(shared: &Shared<H>, files: &mut Files<H>) -> Result<()> {
     let sealed = files.rotate(&seal, &mut || shared.next_file(), &shared.settings)?;
     shared.index.add_segment(next, sealed.file);
     shared.index.sealed(sealed.runs);
+    shared.visible.lock().log.forget(sealed.log_after);
     shared.set_written(next, files.active.end);
     shared.core.lock().tail.begin_segment(next, files.active.end);
     Ok(())

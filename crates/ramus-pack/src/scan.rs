@@ -109,7 +109,9 @@ impl<H: Hash> Scan<H> {
         let name = FileKind::Segment.file_name(self.header.number);
         let fault = match self.fault {
             Some(damaged @ Fault::Damaged(_)) => damaged,
-            Some(Fault::Later(_)) => Fault::Damaged("a batch is not what was written"),
+            Some(Fault::Later(_) | Fault::NeedsZstd) => {
+                Fault::Damaged("a batch is not what was written")
+            }
             None => Fault::Damaged("it ends too early"),
         };
         PackError::fault(&name, self.end)(fault)

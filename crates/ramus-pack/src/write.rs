@@ -8,6 +8,7 @@ use bytes::Bytes;
 use ramus_core::hash::DigestHash;
 use ramus_core::{Error, ErrorKind, Hash, Outcome, RefOutcome, RefUpdate, Result};
 
+use crate::compression::Coding;
 use crate::format::record::{Kind, RecordHeader};
 use crate::index::Place;
 use crate::protection::Pinned;
@@ -21,6 +22,7 @@ use crate::writer::pump;
 struct Prepared<H> {
     key: H,
     header: [u8; RecordHeader::LENGTH],
+    /// What is stored of it.
     block: Bytes,
 }
 
@@ -189,11 +191,11 @@ impl<H: Hash> Shared<H> {
         blocks: Vec<(H, Bytes)>,
         prepared: &mut Vec<Prepared<H>>,
     ) -> Result<Vec<(H, Bytes)>> {
-        let (mut there, mut unsure) = (Vec::new(), Vec::new());
+        let (mut there, mut fresh, mut unsure) = (Vec::new(), Vec::new(), Vec::new());
         for (key, block) in blocks {
             match self.may_rely_on_now(&key)? {
                 Some(true) => there.push((key, block)),
-                Some(false) => prepared.push(Prepared::new(key, block)),
+                Some(false) => fresh.push((key, block)),
                 None => unsure.push((key, block)),
             }
         }
@@ -205,11 +207,28 @@ impl<H: Hash> Shared<H> {
                 if found {
                     there.push((key, block));
                 } else {
-                    prepared.push(Prepared::new(key, block));
+                    fresh.push((key, block));
                 }
             }
         }
+        prepared.append(&mut self.encode(fresh).await?);
         Ok(there)
+    }
+
+    /// Encodes blocks; where that may take long, elsewhere.
+    async fn encode(&self, blocks: Vec<(H, Bytes)>) -> Result<Vec<Prepared<H>>> {
+        /// So many bytes are compressed on the spot.
+        const NOW_MAX: usize = 64 << 10;
+        let coding = self.settings.coding;
+        let bytes: usize = blocks.iter().map(|(_, block)| block.len()).sum();
+        let encode = move || {
+            let blocks = blocks.into_iter();
+            blocks.map(|(key, block)| Prepared::new(key, block, coding)).collect()
+        };
+        if coding == Coding::Plain || bytes <= NOW_MAX {
+            return Ok(encode());
+        }
+        blocking(move || Ok(encode())).await
     }
 
     /// Returns the first of these blocks that is not there.
@@ -235,8 +254,10 @@ fn names<H: Hash>(blocks: &[Prepared<H>]) -> Vec<H> {
 }
 
 impl<H: Hash> Prepared<H> {
-    fn new(key: H, block: Bytes) -> Self {
-        let header = RecordHeader::of(Kind::Block, &block).encode(key.as_bytes());
+    fn new(key: H, block: Bytes, coding: Coding) -> Self {
+        let (stored, block) = coding.encode(block);
+        let header = RecordHeader { stored, ..RecordHeader::of(Kind::Block, &block) };
+        let header = header.encode(key.as_bytes());
         Self { key, header, block }
     }
 }

@@ -29,5 +29,6 @@
 mod collect;
 pub(crate) mod core;
 pub(crate) mod files;
+pub(crate) mod forget;
 pub(crate) mod pump;
 pub(crate) mod tail;

@@ -130,6 +130,13 @@ impl<K: Key, V: Value> Log<K, V> {
         Ok(())
     }
 
+    /// Forgets the changes up to this sequence, as if there had been no room for them; those after it stay.
+    pub fn forget(&mut self, sequence: u64) {
+        while self.floor < sequence && !self.changes.is_empty() {
+            self.forget_oldest();
+        }
+    }
+
     /// Returns what was changed after `after`, at most `limit` changes of it and never more than
     /// [`PAGE_MAX`](Log::PAGE_MAX), so that a page is made in a short time under a lock.
     pub fn after(&self, after: Cursor, limit: usize) -> Changes<K, V> {
@@ -218,6 +225,21 @@ mod tests {
                 other => panic!("update {place}: {other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn what_is_forgotten_is_told_and_the_rest_stays() {
+        let mut log = filled(8, 5);
+        let (begin, end) = (log.oldest(), log.end());
+        log.forget(3);
+        assert_eq!((log.oldest().sequence, log.end()), (3, end));
+        assert!(
+            matches!(log.after(begin, 9), Changes::Truncated { oldest } if oldest == log.oldest())
+        );
+        log.forget(1);
+        assert_eq!(log.oldest().sequence, 3, "it is gone already");
+        log.forget(u64::MAX);
+        assert_eq!((log.oldest(), log.end()), (end, end));
     }
 
     fn filled(capacity: usize, changes: usize) -> Log<String, u64> {

@@ -8,7 +8,9 @@
 //! | 1 | K, the length of a digest |
 //! | 1 | state: 0 in use with durability `sync`, 1 in use with `os`, 2 closed |
 //! | 2 | length of the name of the hash |
-//! | 4 | zero |
+//! | 1 | how new blocks are stored: 0 as they are, 1 compressed with zstd |
+//! | 1 | if compressed, the level: 1 to 22; otherwise 0 |
+//! | 2 | zero |
 //! | | the name of the hash: `sha1` |
 //! | 8 | generation: one more in each manifest |
 //! | 16 | incarnation of the change log |
@@ -27,7 +29,7 @@
 //! | 8 | length; of a segment, where its last batch ends |
 //! | 8 | of a segment its first batch, of changes the first sequence, of refs the sequence, of an index how many entries |
 //! | 8 | of a segment the batch after its last, of changes the last sequence, of others 0 |
-//! | 8 | of a segment how many of its blocks do not count, because they were collected; of others 0 |
+//! | 8 | of a segment how many of its blocks do not count, because they were collected; of changes when they were sealed, in seconds since 1970; of others 0 |
 //!
 //! and at the end 4 bytes, the checksum of everything before.
 //!
@@ -39,6 +41,7 @@ use ramus_core::Incarnation;
 
 use super::files::{sealed, unsealed};
 use super::{Fault, VERSION, check_version};
+use crate::compression::Coding;
 
 const MAGIC: &[u8; 8] = b"RamusMan";
 
@@ -48,6 +51,7 @@ pub(crate) struct Manifest {
     pub(crate) hash: String,
     pub(crate) key_length: u8,
     pub(crate) state: State,
+    pub(crate) coding: Coding,
     pub(crate) generation: u64,
     pub(crate) incarnation: Incarnation,
     pub(crate) active: u32,
@@ -70,6 +74,7 @@ pub(crate) struct FileEntry {
     pub(crate) length: u64,
     pub(crate) first: u64,
     pub(crate) last: u64,
+    /// Or the time of changes.
     pub(crate) dead: u64,
 }
 
@@ -118,7 +123,10 @@ impl Manifest {
         });
         let name = u16::try_from(self.hash.len()).expect("the name of a hash is short");
         bytes.extend_from_slice(&name.to_le_bytes());
-        bytes.extend_from_slice(&[0; 4]);
+        bytes.extend_from_slice(&match self.coding {
+            Coding::Plain => [0; 4],
+            Coding::Zstd { level } => [1, level, 0, 0],
+        });
         bytes.extend_from_slice(self.hash.as_bytes());
         bytes.extend_from_slice(&self.generation.to_le_bytes());
         bytes.extend_from_slice(self.incarnation.as_bytes());
@@ -145,7 +153,12 @@ impl Manifest {
             _ => return Err(Fault::Damaged("its state is unknown")),
         };
         let name = reader.u16()?;
-        reader.zeros(4)?;
+        let coding = match reader.array()? {
+            [0, 0] => Coding::Plain,
+            [1, level @ 1..=Coding::LEVEL_MAX] => Coding::Zstd { level },
+            _ => return Err(Fault::Damaged("how its blocks are stored is unknown")),
+        };
+        reader.zeros(2)?;
         let name = std::str::from_utf8(reader.take(name.into())?);
         let hash = name.map_err(|_| Fault::Damaged("the name of its hash is no text"))?.to_owned();
         let generation = reader.u64()?;
@@ -162,6 +175,7 @@ impl Manifest {
             hash,
             key_length,
             state,
+            coding,
             generation,
             incarnation,
             active,
@@ -177,6 +191,11 @@ impl FileEntry {
 
     pub(crate) fn name(&self) -> String {
         self.kind.file_name(self.number)
+    }
+
+    /// Returns when changes were sealed, in seconds since 1970; 0 if that is not known.
+    pub(crate) const fn sealed_s(&self) -> u64 {
+        self.dead
     }
 
     fn encode(&self, bytes: &mut Vec<u8>) {

@@ -76,6 +76,8 @@ pub(crate) enum Lookup {
 }
 
 impl Run {
+    pub(crate) const PAGE_BYTES: u64 = PAGE as u64;
+
     /// Reads what of a run is kept in memory.
     pub(crate) fn open(disk: &dyn Disk, number: u32, key_length: usize) -> PackResult<Self> {
         let name = FileKind::Index.file_name(number);

@@ -268,7 +268,7 @@ impl<H: Hash> Begin<H> {
 }
 
 /// Opens the files of a manifest, or of a newer one if they are gone.
-fn newest<T>(
+pub(crate) fn newest<T>(
     disk: &Arc<dyn Disk>,
     mut manifest: Manifest,
     open: impl Fn(&Manifest) -> PackResult<T>,

@@ -5,6 +5,7 @@ use ramus_core::{Cursor, Hash, Incarnation};
 use super::report::Repaired;
 use super::staged::Staged;
 use super::survey::{Found, Survey};
+use crate::compression::Coding;
 use crate::disk::{Access, Disk, DiskFile, read_exact_at};
 use crate::error::{PackError, PackResult};
 use crate::format::files::encode_refs;
@@ -102,6 +103,7 @@ impl<H: Hash> Rebuild<'_, H> {
             hash,
             key_length,
             state: State::Closed,
+            coding: self.survey.manifest.as_ref().map_or(Coding::Plain, |before| before.coding),
             generation,
             incarnation: self.at.incarnation,
             active: number,

@@ -14,9 +14,11 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use ramus_core::{Hash, Incarnation};
 
 use super::report::Damage;
+use crate::compression::decode;
 use crate::disk::{DiskFile, read_exact_at};
 use crate::error::{PackError, PackResult};
 use crate::format::batch::BatchHeader;
@@ -281,8 +283,10 @@ impl<H: Hash> Walk<'_, H> {
 
     fn block(&mut self, at: u64, header: &RecordHeader, key: &[u8], body: &[u8]) -> PackResult<()> {
         let Ok(key) = H::from_bytes(key) else { return Ok(()) };
-        let named = header.check(body).and_then(|()| {
-            let is_named = H::of(body) == key;
+        let block =
+            header.check(body).and_then(|()| decode(header.stored, Bytes::copy_from_slice(body)));
+        let named = block.and_then(|block| {
+            let is_named = H::of(&block) == key;
             is_named.then_some(()).ok_or(Fault::Damaged("a block has not the name of its bytes"))
         });
         let offset = u32::try_from(at).map_err(|_| Fault::Damaged("a segment has over 4 GiB"));

@@ -274,7 +274,9 @@ impl<H: Hash> Look<'_, H> {
             for (key, place) in std::mem::take(&mut segment.blocks) {
                 let absent =
                     |run: &Run| matches!(run.find(key.as_bytes(), Read::Wait), Ok(Lookup::Absent));
-                let is_left_out = are_sound && runs.iter().all(absent);
+                // A copy of what is lost elsewhere is better than nothing.
+                let is_wanted = self.lost.contains(&key);
+                let is_left_out = are_sound && !is_wanted && runs.iter().all(absent);
                 if is_left_out { &mut left_out } else { &mut indexed }.push((key, place));
             }
             let is_known = left_out.len() as u64 <= *dead;

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use ramus_core::{ErrorKind, Hash as _, Sha1, Sha256, Storage as _};
+use ramus_core::{AtomicWrite as _, ErrorKind, Hash as _, Sha1, Sha256, Storage as _};
 use ramus_testkit::run;
 
 use super::sim::{Random, SimDisk};
 use super::work::{History, open};
-use crate::check::{Report, check_disk};
-use crate::{Depth, Durability};
+use crate::check::{Report, check_disk, check_disk_with};
+use crate::stat::stat_disk;
+use crate::{Depth, DirectoryState, Durability};
 
 fn look(disk: &SimDisk, depth: Depth) -> Report {
     check_disk::<Sha1>(&Arc::new(disk.clone()), depth).expect("it can be looked at")
@@ -98,5 +99,46 @@ fn what_cannot_be_looked_at_is_an_error() {
         let _open = open(&disk, Durability::Sync).expect("open");
         let used = check_disk::<Sha1>(&Arc::new(disk), Depth::Quick);
         assert_eq!(used.expect_err("it is open").kind(), ErrorKind::Unavailable);
+    });
+}
+
+#[test]
+fn it_is_told_how_far_a_look_is() {
+    run(async {
+        let (disk, _) = worked_on().await;
+        for depth in [Depth::Quick, Depth::Full] {
+            let told = Arc::new(parking_lot::Mutex::new(Vec::new()));
+            let keep = Arc::clone(&told);
+            let tell = Box::new(move |progress| keep.lock().push(progress));
+            check_disk_with::<Sha1>(&Arc::new(disk.clone()), depth, tell).expect("look");
+            let last = *told.lock().last().expect("it ends");
+            assert_eq!(last.bytes_done, last.bytes_total);
+            let segments = disk.files().into_iter().filter(|(name, _)| name.ends_with(".segment"));
+            let bytes: usize = segments.map(|(_, file)| file.len()).sum();
+            assert_eq!(last.bytes_total > bytes as u64 / 2, depth == Depth::Full, "{last:?}");
+        }
+    });
+}
+
+#[test]
+fn a_stat_counts_what_a_look_does_also_beside_a_writer() {
+    run(async {
+        let (disk, history) = worked_on().await;
+        let stat =
+            |disk: &SimDisk| stat_disk::<Sha1>(&(Arc::new(disk.clone()) as _)).expect("stat");
+        let report = look(&disk, Depth::Quick);
+        let before = stat(&disk);
+        assert_eq!(before.state, DirectoryState::Closed);
+        assert_eq!((before.segments, before.runs), (report.segments, report.runs));
+        assert_eq!((before.blocks, before.collected), (report.blocks, report.collected));
+        assert_eq!(before.refs, history.states.last().expect("a state").0.len());
+        let changes = before.log.1.sequence - before.log.0.sequence;
+        assert_eq!(changes, report.changes as u64);
+        assert_eq!(before.durable_end, before.valid_end);
+        let pack = open(&disk, Durability::Sync).expect("open");
+        let end = pack.refs().position().await.expect("position");
+        let beside = stat(&disk);
+        assert_eq!((beside.state, beside.log.1), (DirectoryState::InUseSync, end));
+        assert!(beside.generation > before.generation);
     });
 }

@@ -1,6 +1,9 @@
 //! Damage: bytes that are changed, files that are cut, swapped or missing. What is read then is right, or
 //! a typed error; never anything else.
 
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt as _;
 use ramus_core::{ErrorKind, Storage as _};
 use ramus_testkit::{Campaign, run};
 
@@ -99,7 +102,8 @@ async fn look(files: Files, history: &History, context: &str) -> bool {
             return true;
         }
     };
-    match history.check(&pack, usize::MAX).await {
+    let checked = AssertUnwindSafe(history.check(&pack, usize::MAX)).catch_unwind().await;
+    match checked.unwrap_or_else(|_| panic!("{context}")) {
         Ok(()) => {
             pack.close().await.unwrap_or_else(|error| panic!("{context}: {error:?}"));
             false

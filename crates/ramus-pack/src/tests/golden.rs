@@ -5,17 +5,19 @@ use std::sync::Arc;
 use ramus_core::{Change, Cursor, Hash as _, Incarnation, KeyChange, RefName, Sha1, UpdateId};
 
 use super::sim::SimDisk;
+use crate::compression::{Coding, decode};
 use crate::format::batch::BatchHeader;
 use crate::format::change::RefChange;
 use crate::format::derived;
 use crate::format::files::{Table, decode_changes, decode_refs, encode_changes, encode_refs};
 use crate::format::head::Head;
 use crate::format::manifest::{FileEntry, FileKind, Manifest, State};
-use crate::format::record::{Kind, RecordHeader};
+use crate::format::record::{Kind, RecordHeader, Stored};
 use crate::format::segment::SegmentHeader;
 use crate::index::run::{Lookup, Run};
 use crate::index::write::write;
 use crate::index::{Place, Read};
+use crate::read::check_record;
 use crate::scan::{check_records, scan};
 use crate::writer::tail::{Link, Tail};
 
@@ -131,6 +133,7 @@ fn the_manifest() {
         hash: "sha1".to_owned(),
         key_length: 20,
         state: State::InUseSync,
+        coding: Coding::Plain,
         generation: 3,
         incarnation: at(0).incarnation,
         active: 7,
@@ -191,4 +194,30 @@ fn derived_data() {
     assert_eq!([first, derived::encode_part(one, b"second").0].concat(), golden);
     let file = derived::file_name::<Sha1>(&name);
     assert_eq!(file, "060a5e57a051f735a44e135f453347cc181ae165.derived");
+}
+
+#[test]
+fn a_block_that_is_compressed() {
+    let golden = golden!("compressed");
+    let block = bytes::Bytes::from(vec![b'a'; 200]);
+    let key = Sha1::of(&block);
+    let header = check_record::<Sha1>(&key, golden.len() - 36, &golden).expect("it is sound");
+    assert_eq!((header.kind, header.stored), (Kind::Block, Stored::Zstd));
+    assert_eq!(header.encode(key.as_bytes()), golden[..16]);
+    let body = bytes::Bytes::from(golden).slice(36..);
+    assert_eq!(decode(header.stored, body), Ok(block));
+}
+
+#[test]
+fn a_manifest_says_how_blocks_are_stored() {
+    let mut golden = golden!("manifest");
+    let manifest = Manifest::decode(&golden).expect("it is sound");
+    let coding = Coding::Zstd { level: 7 };
+    golden[16..18].copy_from_slice(&[1, 7]);
+    let end = golden.len() - 4;
+    let sum = crate::format::checksum(&[&golden[..end]]);
+    golden[end..].copy_from_slice(&sum.to_le_bytes());
+    let compressed = Manifest { coding, ..manifest };
+    assert_eq!(compressed.encode(), golden);
+    assert_eq!(Manifest::decode(&golden), Ok(compressed));
 }

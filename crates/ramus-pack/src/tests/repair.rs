@@ -13,8 +13,11 @@ use super::damage::{Files, damage, some_files};
 use super::sim::{Random, SimDisk};
 use super::work::{History, open};
 use crate::check::check_disk;
+use crate::format::manifest::FileKind;
+use crate::format::record::RecordHeader;
+use crate::index::Read;
+use crate::index::run::Lookup;
 use crate::repair::repair_disk;
-use crate::scan::scan;
 use crate::{Depth, Durability, Mode, Pack, PackOptions, RepairOptions, Repaired};
 
 /// Trials, and crash states, per unit of scale.
@@ -50,8 +53,8 @@ fn whatever_is_damaged_what_is_sound_is_kept_and_the_rest_is_told() {
 /// What a directory held before it was damaged.
 struct Sound {
     refs: BTreeMap<RefName, Sha1>,
-    /// The blocks that were there and durable, and the records of each: the file and the place.
-    blocks: BTreeMap<Sha1, Vec<(String, usize, usize)>>,
+    /// The blocks that were there and durable, and the record of each: the file and the place.
+    blocks: BTreeMap<Sha1, (String, usize, usize)>,
     /// How many blocks there were.
     count: usize,
 }
@@ -59,23 +62,20 @@ struct Sound {
 impl Sound {
     async fn of(files: &Files, history: &History) -> Self {
         let disk = SimDisk::of_files(files.clone());
-        let mut blocks: BTreeMap<Sha1, Vec<_>> = BTreeMap::new();
-        for (name, _) in files.iter().filter(|(name, _)| name.ends_with(".segment")) {
-            let file = crate::disk::Disk::open(&disk, name, crate::disk::Access::Read).unwrap();
-            let number = u32::from_str_radix(&name[..8], 16).unwrap();
-            for (key, place) in scan::<Sha1>(&*file, number).expect("it is sound").places {
-                let start = place.offset as usize;
-                let end = start + 16 + Sha1::LENGTH + place.length as usize;
-                blocks.entry(key).or_default().push((name.clone(), start, end));
-            }
-        }
+        let mut blocks = BTreeMap::new();
         let pack = open(&disk, Durability::Sync).expect("it is sound");
         let mut count = 0;
         for (hash, known) in &history.blocks {
-            let is_there = pack.blocks().mem(hash).await.expect("it is sound");
-            count += usize::from(is_there);
-            if !is_there || known.durable.is_none() {
-                blocks.remove(hash);
+            let index = &pack.blocks().0.shared.index;
+            let place = index.in_memory(hash).map(Lookup::Found);
+            let place = place.map_or_else(|| index.in_runs(hash, Read::Wait), Ok);
+            let Lookup::Found(place) = place.expect("it is sound") else { continue };
+            count += 1;
+            if known.durable.is_some() {
+                let name = FileKind::Segment.file_name(place.segment);
+                let start = place.offset as usize;
+                let end = start + RecordHeader::LENGTH + Sha1::LENGTH + place.length as usize;
+                blocks.insert(*hash, (name, start, end));
             }
         }
         let refs = history.states.last().expect("a state").0.clone();
@@ -109,20 +109,16 @@ impl Sound {
         let pack = pack.unwrap_or_else(|error| panic!("{context}: {error:?}"));
         self.refs_are_right_or_told(&pack, &report, context).await;
         let mut lost = 0;
-        for (hash, records) in &self.blocks {
+        for (hash, (name, start, end)) in &self.blocks {
             let found = pack.blocks().find(hash).await.expect("find");
             let is_there = found.is_some();
             assert!(found.is_none_or(|found| Sha1::of(&found) == *hash), "{context}: {hash}");
-            let untouched = records.iter().any(|(name, start, end)| {
-                let bytes = |files: &Files, name: &str| {
-                    let file = files.iter().find(|(other, _)| other == name)?;
-                    file.1.get(*start..*end).map(<[u8]>::to_vec)
-                };
-                let before = bytes(files, name);
-                let segments = damaged.iter().filter(|(other, _)| other.ends_with(".segment"));
-                let mut after = segments.map(|(other, _)| bytes(damaged, other));
-                after.any(|after| after == before)
-            });
+            let record = |file: &Vec<u8>| file.get(*start..*end).map(<[u8]>::to_vec);
+            let before = files.iter().find(|(other, _)| other == name);
+            let before = record(&before.expect("it is there").1);
+            // Segments that were swapped are sound, each by itself.
+            let segments = damaged.iter().filter(|(other, _)| other.ends_with(".segment"));
+            let untouched = segments.map(|(_, file)| record(file)).any(|after| after == before);
             assert!(is_there || !untouched, "{context}: block {hash} was sound");
             lost += usize::from(!is_there);
         }

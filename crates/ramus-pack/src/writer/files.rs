@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use ramus_core::{Cursor, Hash, UpdateId};
 
+use super::forget;
 use super::tail::{Flight, Link};
 use crate::disk::{Disk, DiskFile, Locked};
 use crate::error::{PackError, PackResult};
@@ -95,6 +96,8 @@ pub(crate) struct Sealed {
     pub(crate) runs: Vec<Arc<Run>>,
     /// The new segment.
     pub(crate) file: Arc<dyn DiskFile>,
+    /// The log is kept after this change.
+    pub(crate) log_after: u64,
 }
 
 impl<H: Hash> Files<H> {
@@ -159,7 +162,7 @@ impl<H: Hash> Files<H> {
         let runs = write_runs(&*disk, seal, numbers, &mut files)?;
         files.retain(|file| file.kind != FileKind::Index);
         files.extend(runs.iter().map(|run| index_entry(run)));
-        self.write_changes(&mut files, seal)?;
+        let log_after = self.write_changes(&mut files, seal, settings)?;
         let bytes = encode_refs(seal.table, seal.after);
         let sequences = [seal.after.sequence, 0];
         files.retain(|file| file.kind != FileKind::Refs);
@@ -179,7 +182,7 @@ impl<H: Hash> Files<H> {
         })?;
         self.active = active;
         self.changes.clear();
-        Ok(Sealed { runs, file: Arc::clone(&self.active.file) })
+        Ok(Sealed { runs, file: Arc::clone(&self.active.file), log_after })
     }
 
     /// Says in the manifest that the directory is closed, and where the log ends.
@@ -214,22 +217,27 @@ impl<H: Hash> Files<H> {
         }
     }
 
-    /// Keeps the changes of the active segment in a file of their own, and drops those files of which
-    /// the log keeps nothing.
-    fn write_changes(&self, files: &mut Vec<FileEntry>, seal: &Seal<'_, H>) -> PackResult<()> {
+    /// Keeps the changes of the active segment in a file of their own, drops those files of which the log
+    /// keeps nothing, and returns after which change it is kept.
+    fn write_changes(
+        &self,
+        files: &mut Vec<FileEntry>,
+        seal: &Seal<'_, H>,
+        settings: &Settings,
+    ) -> PackResult<u64> {
         let same = self.active.header.after.incarnation == seal.after.incarnation;
-        let kept = |file: &FileEntry| same && file.last > seal.oldest.sequence;
-        files.retain(|file| file.kind != FileKind::Changes || kept(file));
-        let (Some(first), Some(last)) = (self.changes.first(), self.changes.last()) else {
-            return Ok(());
-        };
-        if same {
+        files.retain(|file| file.kind != FileKind::Changes || same);
+        if same && let (Some(first), Some(last)) = (self.changes.first(), self.changes.last()) {
             let bytes = encode_changes(&self.changes, seal.after.incarnation);
             let number = self.active.header.number;
             let sequences = [first.cursor.sequence, last.cursor.sequence];
-            files.push(write_file(&*self.disk, FileKind::Changes, number, &bytes, sequences)?);
+            let file = write_file(&*self.disk, FileKind::Changes, number, &bytes, sequences)?;
+            files.push(FileEntry { dead: (settings.now_s)(), ..file });
         }
-        Ok(())
+        let end = seal.after.sequence;
+        let after = forget::keep_after(files, seal.oldest.sequence, end, settings);
+        files.retain(|file| file.kind != FileKind::Changes || file.last > after);
+        Ok(after)
     }
 
     /// Removes files of ours that do not count. What cannot be removed now is removed another time.

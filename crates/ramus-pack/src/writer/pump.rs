@@ -248,6 +248,7 @@ impl<H: Hash> Pump<H> {
         let sealed = self.files.rotate(&seal, &mut || shared.next_file(), &shared.settings)?;
         shared.index.add_segment(next, sealed.file);
         shared.index.sealed(sealed.runs);
+        shared.visible.lock().log.forget(sealed.log_after);
         shared.set_written(next, self.files.active.end);
         Ok(())
     }
