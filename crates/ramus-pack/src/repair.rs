@@ -126,19 +126,23 @@ pub async fn repair<H: Hash>(
     options: &RepairOptions,
 ) -> Result<Repaired<H>> {
     let (path, options): (PathBuf, _) = (path.as_ref().to_owned(), options.clone());
-    blocking(move || repair_disk(Arc::new(RealDisk::at(&path)), &options)).await
+    blocking(move || {
+        let disk = Arc::new(RealDisk::at(&path)) as Arc<dyn Disk>;
+        repair_disk(&disk, &options)
+    })
+    .await
 }
 
 pub(crate) fn repair_disk<H: Hash>(
-    disk: Arc<dyn Disk>,
+    disk: &Arc<dyn Disk>,
     options: &RepairOptions,
 ) -> Result<Repaired<H>> {
-    survey::ensure_repository(&*disk)?;
-    let _lock: Locked = recover::lock(&*disk)?;
-    let survey = survey::survey::<H>(&disk)?;
+    survey::ensure_repository(&**disk)?;
+    let _lock: Locked = recover::lock(&**disk)?;
+    let survey = survey::survey::<H>(disk)?;
     if options.dry_run || survey.report.is_sound() {
         return Ok(survey.report);
     }
     let settings = Settings::new(PackOptions::default());
-    Ok(rebuild::rebuild(&disk, survey, &settings)?)
+    Ok(rebuild::rebuild(disk, survey, &settings)?)
 }

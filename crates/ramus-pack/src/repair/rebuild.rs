@@ -214,13 +214,11 @@ impl Copy {
 
 /// Returns a generation that no reader has seen.
 fn next_generation(disk: &dyn Disk, manifest: Option<&Manifest>) -> u64 {
-    match manifest {
-        Some(manifest) => manifest.generation + 1,
-        None => {
-            let peeked = crate::reader::peek_generation(disk).ok().flatten();
-            // What is peeked may be anything; then it is not counted on.
-            let peeked = peeked.filter(|generation| generation >> 62 == 0).unwrap_or(0);
-            peeked + 1 + (random_salt() >> 32)
-        }
+    if let Some(manifest) = manifest {
+        return manifest.generation + 1;
     }
+    let peeked = crate::reader::peek_generation(disk).ok().flatten();
+    // What is peeked may be anything; then it is not counted on.
+    let peeked = peeked.filter(|generation| generation >> 62 == 0).unwrap_or(0);
+    peeked + 1 + (random_salt() >> 32)
 }

@@ -118,12 +118,8 @@ impl<H: Hash> fmt::Display for Repaired<H> {
             )?;
         }
         for RefSetBack { name, from, to } in &self.refs_set_back {
-            match to {
-                Some(to) => {
-                    writeln!(f, "{name} named {from}, which is lost, and goes back to {to}")?
-                }
-                None => writeln!(f, "{name} named {from}, which is lost, and is gone")?,
-            }
+            let to = to.map_or_else(|| "is gone".to_owned(), |to| format!("goes back to {to}"));
+            writeln!(f, "{name} named {from}, which is lost, and {to}")?;
         }
         for name in &self.refs_unsure {
             writeln!(f, "{name} may have been changed by a change that is lost")?;

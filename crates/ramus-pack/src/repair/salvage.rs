@@ -198,7 +198,7 @@ impl<H: Hash> Walk<'_, H> {
     /// Takes what is sound between two batches, where the header of one should be.
     fn region(&mut self, start: u64, end: u64, fault: &mut Fault) -> PackResult<()> {
         /// Of a region that is longer, so much is looked at together.
-        const LENGTH_MAX: u64 = 256 << 20;
+        const LENGTH_MAX: usize = 256 << 20;
         if start >= end {
             return Ok(());
         }
@@ -208,13 +208,13 @@ impl<H: Hash> Walk<'_, H> {
             self.hole();
             return Ok(());
         }
-        if end - body <= LENGTH_MAX {
+        if end - body <= LENGTH_MAX as u64 {
             let bytes = self.read(body, end - body)?;
             return self.records(body, &bytes, None);
         }
         self.hole();
-        for at in (body..end).step_by(LENGTH_MAX as usize) {
-            let bytes = self.read(at, (end - at).min(LENGTH_MAX))?;
+        for at in (body..end).step_by(LENGTH_MAX) {
+            let bytes = self.read(at, (end - at).min(LENGTH_MAX as u64))?;
             self.search(at, &bytes, 0)?;
         }
         Ok(())
@@ -334,11 +334,11 @@ impl<H: Hash> Walk<'_, H> {
     /// Returns every header of a batch from this place on, of this salt; of that of the first one if it is
     /// not known.
     fn headers(&self, from: u64, mut salt: Option<u64>) -> PackResult<Vec<(u64, BatchHeader)>> {
-        const STEP: u64 = 1 << 20;
+        const STEP: usize = 1 << 20;
         let mut found = Vec::new();
-        for at in (from..self.size).step_by(STEP as usize) {
-            let bytes = self.read(at, STEP + BatchHeader::LENGTH as u64)?;
-            for place in (0..bytes.len().min(STEP as usize)).step_by(BatchHeader::ALIGNMENT) {
+        for at in (from..self.size).step_by(STEP) {
+            let bytes = self.read(at, (STEP + BatchHeader::LENGTH) as u64)?;
+            for place in (0..bytes.len().min(STEP)).step_by(BatchHeader::ALIGNMENT) {
                 let header = bytes[place..].first_chunk().map(BatchHeader::decode);
                 if let Some(Ok((header, _))) = header
                     && *salt.get_or_insert(header.salt) == header.salt

@@ -67,7 +67,10 @@ struct Look<'a, H: Hash> {
     /// The files that count, or all of them if nothing tells which do.
     files: Vec<FileEntry>,
     history: History<H>,
+    /// The names of blocks that are not sound where they should be.
     lost: BTreeSet<H>,
+    /// Those in sealed segments, which may have been collected.
+    lost_or_collected: BTreeSet<H>,
 }
 
 /// Refuses a directory that has nothing of a repository.
@@ -90,8 +93,9 @@ pub(super) fn survey<H: Hash>(disk: &Arc<dyn Disk>) -> Result<Survey<H>> {
     let names = disk.list().map_err(PackError::io(format!("list {}", disk.place())))?;
     let ours: Vec<_> = names.iter().filter_map(|name| FileKind::of_file_name(name)).collect();
     let (report, history, lost) = (Repaired::nothing(), History::new(), BTreeSet::new());
-    let (manifest, files) = (None, Vec::new());
-    let mut look = Look::<H> { disk: &**disk, report, manifest, files, history, lost };
+    let (manifest, files, lost_or_collected) = (None, Vec::new(), BTreeSet::new());
+    let mut look =
+        Look::<H> { disk: &**disk, report, manifest, files, history, lost, lost_or_collected };
     look.manifest(&ours)?;
     let highest = ours.iter().map(|(_, number)| number.saturating_add(1)).max().unwrap_or(1);
     let listed = look.manifest.as_ref().map_or(1, |manifest| manifest.next_file);
@@ -234,9 +238,11 @@ impl<H: Hash> Look<'_, H> {
     ) -> PackResult<Found<H>> {
         let Salvaged { header, blocks, changes, lost, damages, end, next_batch, .. } = salvaged;
         self.history.add_changes(changes);
-        self.lost.extend(lost);
+        if is_active { &mut self.lost } else { &mut self.lost_or_collected }.extend(lost);
         let is_sound = damages.is_empty();
-        damages.into_iter().for_each(|damage| self.report.add(damage));
+        for damage in damages {
+            self.report.add(damage);
+        }
         let first = header.map_or(1, |header| header.first_batch);
         let listed = self.manifest.is_none()
             || is_active
@@ -265,6 +271,14 @@ impl<H: Hash> Look<'_, H> {
                 }
             }
         }
+        let has = |run: &Run, key: &H| {
+            !matches!(run.find(key.as_bytes(), Read::Wait), Ok(Lookup::Absent))
+        };
+        let mut lost = std::mem::take(&mut self.lost_or_collected);
+        if self.manifest.is_some() && are_sound {
+            lost.retain(|key| runs.iter().any(|run| has(run, key)));
+        }
+        self.lost.append(&mut lost);
         let Some(manifest) = &self.manifest else { return Ok(()) };
         let sealed: BTreeMap<_, _> =
             manifest.files(FileKind::Segment).map(|file| (file.number, file.dead)).collect();
@@ -272,11 +286,9 @@ impl<H: Hash> Look<'_, H> {
             let Some(dead) = sealed.get(number) else { continue };
             let (mut indexed, mut left_out) = (Vec::new(), Vec::new());
             for (key, place) in std::mem::take(&mut segment.blocks) {
-                let absent =
-                    |run: &Run| matches!(run.find(key.as_bytes(), Read::Wait), Ok(Lookup::Absent));
                 // A copy of what is lost elsewhere is better than nothing.
                 let is_wanted = self.lost.contains(&key);
-                let is_left_out = are_sound && !is_wanted && runs.iter().all(absent);
+                let is_left_out = are_sound && !is_wanted && !runs.iter().any(|run| has(run, &key));
                 if is_left_out { &mut left_out } else { &mut indexed }.push((key, place));
             }
             let is_known = left_out.len() as u64 <= *dead;

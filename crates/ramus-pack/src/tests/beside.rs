@@ -163,6 +163,10 @@ impl Disk for Arc<Looking> {
         self.disk.unlink(name)
     }
 
+    fn set_aside(&self, names: &[String], directory: &str) -> io::Result<()> {
+        self.disk.set_aside(names, directory)
+    }
+
     fn list(&self) -> io::Result<Vec<String>> {
         self.disk.list()
     }

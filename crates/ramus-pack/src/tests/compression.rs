@@ -8,11 +8,12 @@ use ramus_core::{
 };
 use ramus_testkit::run;
 
-use super::sim::SimDisk;
+use super::sim::{Random, SimDisk};
 use super::work::settings;
 use crate::check::check_disk;
-use crate::compression::decode;
+use crate::compression::{Coding, decode};
 use crate::format::Fault;
+use crate::format::manifest::FileKind;
 use crate::format::record::Stored;
 use crate::options::Settings;
 use crate::repair::repair_disk;
@@ -126,7 +127,7 @@ fn a_damaged_frame_is_told_with_its_place_and_repaired() {
         let mut file = disk.files().into_iter().find(|(other, _)| *other == name).expect("it").1;
         file[at + 9] ^= 4;
         disk.put(&name, file);
-        let sealed = stat(&disk).active != u32::from_str_radix(&name[..8], 16).expect("a number");
+        let sealed = stat(&disk).active != FileKind::of_file_name(&name).expect("a segment").1;
         assert!(sealed, "the first frame is in a sealed segment");
         let pack = open(&disk, plain());
         let mut refused = 0;
@@ -143,7 +144,7 @@ fn a_damaged_frame_is_told_with_its_place_and_repaired() {
         assert_eq!(refused, 1);
         pack.close().await.expect("close");
         let options = RepairOptions::default();
-        let report = repair_disk::<Sha1>(Arc::new(disk.clone()), &options).expect("repair");
+        let report = repair_disk::<Sha1>(&(Arc::new(disk.clone()) as _), &options).expect("repair");
         assert_eq!(report.blocks_lost, 1);
         assert_eq!(stat(&disk).compression, Compression::Zstd);
         let pack = open(&disk, plain());
@@ -170,4 +171,20 @@ fn a_length_that_cannot_be_is_refused_before_room_is_made() {
     assert_eq!(decode(Stored::Zstd, body(u32::MAX)), Err(cannot_be));
     let ends = Fault::Damaged("it ends too early");
     assert_eq!(decode(Stored::Zstd, Bytes::from_static(b"abc")), Err(ends));
+}
+
+#[test]
+fn what_does_not_pay_is_stored_as_it_is() {
+    let zstd = Coding::Zstd { level: 3 };
+    let mut random = Random::new(1);
+    let noise: Bytes = (0..4096).map(|_| random.byte()).collect();
+    assert_eq!(zstd.encode(noise.clone()), (Stored::Plain, noise));
+    for (length, expected) in [(63, Stored::Plain), (64, Stored::Zstd), (100_000, Stored::Zstd)] {
+        let block = Bytes::from(vec![b'a'; length]);
+        let (stored, body) = zstd.encode(block.clone());
+        assert_eq!(stored, expected, "{length} bytes");
+        assert_eq!(decode(stored, body), Ok(block));
+    }
+    let plain = Bytes::from(vec![b'a'; 1000]);
+    assert_eq!(Coding::Plain.encode(plain.clone()), (Stored::Plain, plain));
 }
