@@ -13,12 +13,15 @@
 //! - A rename puts the new file in place of the old one at once.
 //! - After a sync that failed nothing is relied on.
 
+#[cfg(target_os = "linux")]
+mod notify;
 mod real;
 
 use std::any::Any;
 use std::fmt::Debug;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) use real::RealDisk;
 
@@ -51,6 +54,23 @@ pub(crate) trait Disk: Debug + Send + Sync + 'static {
 
     /// Takes the lock of this name, and writes this process there.
     fn lock(&self, name: &str) -> io::Result<Locked>;
+
+    /// Returns what tells that something in the directory changes; nothing if nobody can.
+    fn notifier(&self) -> Option<Box<dyn Notifier>> {
+        None
+    }
+}
+
+/// Tells that something in a directory may have changed. It may miss what other machines do there.
+pub(crate) trait Notifier: Debug + Send + Sync {
+    /// Waits until something has changed since `clear`, or `stop` was called, or the time is over.
+    fn wait(&self, timeout: Duration);
+
+    /// Forgets what has changed up to now.
+    fn clear(&self);
+
+    /// Ends every wait from now on.
+    fn stop(&self);
 }
 
 /// How a file is opened.

@@ -38,7 +38,8 @@ pub struct PackOptions {
     pub notices_max: usize,
     /// With `mode=read`, how often it is looked whether the writer has done something, in milliseconds:
     /// 20 by default; 1 to 60 000, and what lies outside is taken for the nearest of these. What was
-    /// written is seen so much later at the most, on a machine that is not overloaded.
+    /// written is seen so much later at the most, on a machine that is not overloaded; on Linux, where the
+    /// kernel tells of it, in about a millisecond.
     pub follow_ms: u64,
     /// How new blocks are stored; as the directory records it by default, which is `none` in a new one. What
     /// is said here is recorded, and counts from then on. `zstd` needs the feature `zstd`.

@@ -1,7 +1,8 @@
 //! Reading a directory that another process may write.
 //!
 //! A reader takes no lock and writes nothing. It opens every file of one generation of the manifest, which
-//! stay readable when they are unlinked, and then follows: at an interval it looks whether there is another
+//! stay readable when they are unlinked, and then follows: when the kernel tells that something in the
+//! directory changed, and at an interval behind that, it looks whether there is another
 //! manifest, how far the active segment is durable, and reads the batches up to there.
 //!
 //! # What is promised
@@ -28,7 +29,7 @@ use ramus_core::{Error, ErrorKind, Hash, Notice, RefName, Result, Subscription};
 use tokio::sync::watch;
 
 use crate::derived::Derived;
-use crate::disk::Disk;
+use crate::disk::{Disk, Notifier};
 use crate::index::{Index, Places};
 use crate::options::{Damaged, Settings};
 use crate::recover::{check_hash, read_manifest};
@@ -54,10 +55,12 @@ pub(crate) struct Reader<H: Hash> {
     stop: Arc<Stop>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Stop {
     stopped: Mutex<bool>,
     told: Condvar,
+    /// Tells that the directory changed, if the system can.
+    notifier: Option<Box<dyn Notifier>>,
 }
 
 /// Opens a directory to be read.
@@ -81,13 +84,15 @@ pub(crate) fn open<H: Hash>(disk: Arc<dyn Disk>, settings: Settings) -> Result<A
     let mut core = Core::new(Tail::new(u32::MAX, u64::from(u32::MAX), 1), &visible);
     core.read_only = true;
     core.failed = Some(refusal(&place));
+    let (stopped, told, notifier) = (Mutex::new(false), Condvar::new(), disk.notifier());
+    let stop = Stop { stopped, told, notifier };
     let derived = Derived::of_others(disk);
     let mut shared = Shared::new(settings, place, index, core, visible, u32::MAX, derived);
     shared.reader = Some(Reader {
         generation: Mutex::new(generation),
         failed: Mutex::new(None),
         news: Mutex::new(Some(watch::Sender::new(()))),
-        stop: Arc::default(),
+        stop: Arc::new(stop),
     });
     let shared = Arc::new(shared);
     match shared.follow() {
@@ -122,19 +127,39 @@ fn follow_at<H: Hash>(interval: Duration, shared: &Arc<Shared<H>>) -> Result<()>
 }
 
 fn follow_until<H: Hash>(stop: &Stop, interval: Duration, shared: &Weak<Shared<H>>) {
-    loop {
-        {
-            let mut stopped = stop.stopped.lock();
-            if !*stopped {
-                stop.told.wait_for(&mut stopped, interval);
-            }
-            if *stopped {
-                return;
-            }
-        }
+    while !stop.wait(interval) {
         let Some(shared) = shared.upgrade() else { return };
         // It is kept for whoever asks.
         drop(shared.follow());
+    }
+}
+
+impl Stop {
+    /// Waits until it is time to look, and returns whether it is time to stop.
+    fn wait(&self, mut interval: Duration) -> bool {
+        /// Who writes much is looked at so often at the most.
+        const GAP: Duration = Duration::from_millis(1);
+        if let Some(notifier) = &self.notifier {
+            notifier.wait(interval);
+            interval = GAP;
+        }
+        let mut stopped = self.stopped.lock();
+        if !*stopped {
+            self.told.wait_for(&mut stopped, interval);
+        }
+        if let Some(notifier) = &self.notifier {
+            // What changes from now on is looked at the next time.
+            notifier.clear();
+        }
+        *stopped
+    }
+
+    fn stop(&self) {
+        *self.stopped.lock() = true;
+        self.told.notify_all();
+        if let Some(notifier) = &self.notifier {
+            notifier.stop();
+        }
     }
 }
 
@@ -181,8 +206,7 @@ impl<H: Hash> Reader<H> {
 
     /// Ends the following and the subscriptions.
     pub(crate) fn stop(&self) {
-        *self.stop.stopped.lock() = true;
-        self.stop.told.notify_all();
+        self.stop.stop();
         drop(self.news.lock().take());
     }
 }

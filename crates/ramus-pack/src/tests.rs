@@ -14,6 +14,8 @@ mod golden;
 mod kill;
 mod laws;
 mod lies;
+#[cfg(target_os = "linux")]
+mod notify;
 mod places;
 mod processes;
 mod reader;

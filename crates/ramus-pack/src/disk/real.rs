@@ -4,6 +4,10 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(target_os = "linux")]
+use super::Notifier;
+#[cfg(target_os = "linux")]
+use super::notify::Inotify;
 use super::{Access, Disk, DiskFile, Guard, Locked};
 
 /// A directory of the operating system.
@@ -105,6 +109,12 @@ impl Disk for RealDisk {
         file.set_len(0)?;
         writeln!(file, "{}", std::process::id())?;
         Ok(Locked::Held(Box::new(RealLock(file))))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn notifier(&self) -> Option<Box<dyn Notifier>> {
+        // There may be too many of them, or the file system does not know this.
+        Some(Box::new(Inotify::of(&self.directory).ok()?))
     }
 }
 
