@@ -1,24 +1,26 @@
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 use ramus_core::{Error, Hash, Result, Step};
 
-use super::Nodes;
 use super::blocks::{Blocks, check_child};
 use super::dir_block::DirBlock;
 use super::find::Spot;
 use super::item::{Body, Entry, Item};
+use super::{Nodes, RESTART_EVERY};
 
-/// A walk over the entries of a directory, forwards or backwards, a leaf at a time.
+/// A walk over the entries of a directory, forwards or backwards. Of a leaf those items are read that
+/// are come to, as many at a time as stand between two restarts.
 #[derive(Debug)]
 pub(crate) struct Scan<H> {
     direction: Direction,
     /// The leaf that `items` are of; nothing if that is the root, or if all leaves were read.
     place: Option<Blocks<H>>,
-    /// The leaf, and which of its items the first of `items` is.
     leaf: Arc<DirBlock<H>>,
-    first: usize,
-    /// What is left of the leaf, in order.
+    /// Which items of the leaf are not read yet.
+    rest: Range<usize>,
+    /// What was read and not taken, in order: it stands beside `rest`, on the side that the walk begins at.
     items: VecDeque<Item<H>>,
 }
 
@@ -89,19 +91,18 @@ impl<H: Hash> Scan<H> {
             None => Arc::clone(root),
         };
         let mut scan = Self::new(direction, place, &leaf);
-        scan.items = leaf.items()?.into();
-        scan.trim(from, skipped);
+        scan.rest = rest(&leaf, direction, from, skipped)?;
         Ok(scan)
     }
 
     fn new(direction: Direction, place: Option<Blocks<H>>, leaf: &Arc<DirBlock<H>>) -> Self {
-        Self { direction, place, leaf: Arc::clone(leaf), first: 0, items: VecDeque::new() }
+        Self { direction, place, leaf: Arc::clone(leaf), rest: 0..0, items: VecDeque::new() }
     }
 
     /// Returns the next entry.
     pub(crate) async fn next(&mut self, nodes: &impl Nodes<H>) -> Result<Option<Scanned<H>>> {
         loop {
-            match self.take() {
+            match self.take()? {
                 Some((index, Item { step, body: Body::Entry(entry) })) => {
                     let is_directory = matches!(entry, Entry::Directory { .. });
                     let spot = is_directory.then(|| Spot::new(&self.leaf, index));
@@ -117,42 +118,48 @@ impl<H: Hash> Scan<H> {
             };
             if let Some(place) = &next {
                 self.leaf = place.load(nodes).await?;
-                (self.first, self.items) = (0, self.leaf.items()?.into());
+                self.rest = 0..self.leaf.len();
             }
             self.place = next;
         }
     }
 
     /// Takes the next item of the leaf, with its index.
-    fn take(&mut self) -> Option<(usize, Item<H>)> {
-        match self.direction {
+    fn take(&mut self) -> Result<Option<(usize, Item<H>)>> {
+        if self.items.is_empty() && !self.rest.is_empty() {
+            self.read()?;
+        }
+        let count = self.items.len();
+        Ok(match self.direction {
             Direction::Forwards => {
-                self.first += 1;
-                self.items.pop_front().map(|item| (self.first - 1, item))
+                self.items.pop_front().map(|item| (self.rest.start - count, item))
             }
             Direction::Backwards => {
-                self.items.pop_back().map(|item| (self.first + self.items.len(), item))
+                self.items.pop_back().map(|item| (self.rest.end + count - 1, item))
             }
-        }
+        })
     }
 
-    /// Drops what lies before the beginning from the first leaf.
-    fn trim(&mut self, from: &From, skipped: u64) {
-        let outside = |item: &Item<H>| match (from, self.direction) {
-            (From::Step(step), Direction::Forwards) => item.step < *step,
-            (From::Step(step), Direction::Backwards) => item.step > *step,
-            (From::End | From::Offset(_) | From::StepOffset(..), _) => false,
-        };
-        let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
-        let beside = self.items.iter().filter(|item| outside(item)).count();
-        let count = beside.saturating_add(skipped).min(self.items.len());
-        match self.direction {
+    /// Reads the next items, up to a restart.
+    fn read(&mut self) -> Result<()> {
+        let Range { start, end } = self.rest;
+        let (restart, read) = match self.direction {
             Direction::Forwards => {
-                self.first = count;
-                self.items.drain(..count);
+                let restart = start / RESTART_EVERY * RESTART_EVERY;
+                (restart, start..end.min(restart + RESTART_EVERY))
             }
-            Direction::Backwards => self.items.truncate(self.items.len() - count),
+            Direction::Backwards => {
+                let restart = (end - 1) / RESTART_EVERY * RESTART_EVERY;
+                (restart, start.max(restart)..end)
+            }
+        };
+        self.items = self.leaf.items_in(restart..read.end)?.into();
+        self.items.drain(..read.start - restart);
+        match self.direction {
+            Direction::Forwards => self.rest.start = read.end,
+            Direction::Backwards => self.rest.end = read.start,
         }
+        Ok(())
     }
 
     async fn end(
@@ -190,6 +197,30 @@ impl<H: Hash> Scan<H> {
             }
         }))
     }
+}
+
+/// Returns which items of the first leaf a walk comes to.
+fn rest<H: Hash>(
+    leaf: &DirBlock<H>,
+    direction: Direction,
+    from: &From,
+    skipped: u64,
+) -> Result<Range<usize>> {
+    let (mut start, mut end) = (0, leaf.len());
+    if let From::Step(step) = from {
+        match (direction, leaf.seek(step.as_bytes())?) {
+            (Direction::Forwards, Some(at)) => start = at.index + usize::from(!at.is_exact),
+            (Direction::Backwards, Some(at)) => end = at.index + 1,
+            (Direction::Forwards, None) => {}
+            (Direction::Backwards, None) => end = 0,
+        }
+    }
+    let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
+    match direction {
+        Direction::Forwards => start = start.saturating_add(skipped).min(end),
+        Direction::Backwards => end = end.saturating_sub(skipped).max(start),
+    }
+    Ok(start..end)
 }
 
 /// Returns how many entries a walk passes before it comes to a step, or to where that would be.
