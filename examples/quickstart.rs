@@ -290,17 +290,13 @@ async fn commit_all(
     if files.is_empty() {
         return Err("none of the files could be stored".into());
     }
-    match main.set_tree("", &tree, "the directory as it was read").await? {
-        Some(commit) => {
-            done(clock, format_args!("committed them as {}", short(&commit)))?;
-            Ok(commit)
-        }
-        None => {
-            let head = main.head().await?.ok_or("`main` was removed")?;
-            done(clock, format_args!("they are what {} holds already", short(&head)))?;
-            Ok(head)
-        }
+    if let Some(commit) = main.set_tree("", &tree, "the directory as it was read").await? {
+        done(clock, format_args!("committed them as {}", short(&commit)))?;
+        return Ok(commit);
     }
+    let head = main.head().await?.ok_or("`main` was removed")?;
+    done(clock, format_args!("they are what {} holds already", short(&head)))?;
+    Ok(head)
 }
 
 /// What is to be done on the two branches: to different files, so that it merges.
