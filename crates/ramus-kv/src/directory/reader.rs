@@ -27,11 +27,14 @@ pub(super) enum RawBody<'a, H> {
     Child(Child<H>),
 }
 
+// None of these is generic, so those that are called for each item say that they may be inlined elsewhere.
 impl<'a> Reader<'a> {
+    #[inline]
     pub(super) fn new(bytes: &'a [u8], position: usize) -> Self {
         Self { bytes, position }
     }
 
+    #[inline]
     pub(super) fn position(&self) -> usize {
         self.position
     }
@@ -112,6 +115,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes a length, and as many bytes.
+    #[inline]
     pub(super) fn bytes(&mut self) -> Result<&'a [u8]> {
         let length = usize::try_from(self.varint()?).map_err(|_| too_short())?;
         self.take(length)
@@ -129,12 +133,14 @@ impl<'a> Reader<'a> {
         H::from_bytes(self.take(H::LENGTH)?)
     }
 
+    #[inline]
     fn byte(&mut self) -> Result<u8> {
         let byte = self.bytes.get(self.position).ok_or_else(too_short)?;
         self.position += 1;
         Ok(*byte)
     }
 
+    #[inline]
     fn take(&mut self, length: usize) -> Result<&'a [u8]> {
         let rest = self.bytes.get(self.position..).ok_or_else(too_short)?;
         let taken = rest.get(..length).ok_or_else(too_short)?;
