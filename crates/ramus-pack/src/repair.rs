@@ -5,7 +5,8 @@
 //! 1. Everything is read, and it is decided what is kept; see [`survey`], [`salvage`] and [`refs`]. A dry run
 //!    ends here, and so does a repair of what is sound.
 //! 2. New files are written under names that do not count: what is sound of each damaged segment, one index
-//!    of every block, the refs, and an empty segment to go on in. Each is synced.
+//!    of every block, the refs, and an empty segment to go on in. Each is synced, and so is each segment that
+//!    stays; what is not known to be durable of it is written again before.
 //! 3. Every file that will not count any more gets a second name in a directory of its own, which is synced.
 //! 4. The new files get their names, the directory is synced, and a manifest that lists them and the
 //!    segments that were sound takes the place of the old one. From that moment it is repaired.

@@ -6,7 +6,7 @@ use super::report::Repaired;
 use super::staged::Staged;
 use super::survey::{Found, Survey};
 use crate::compression::Coding;
-use crate::disk::{Access, Disk, DiskFile, read_exact_at};
+use crate::disk::{Access, Disk, DiskFile, read_exact_at, write_again};
 use crate::error::{PackError, PackResult};
 use crate::format::files::encode_refs;
 use crate::format::manifest::{FileEntry, FileKind, Manifest, State};
@@ -79,7 +79,10 @@ impl<H: Hash> Rebuild<'_, H> {
         for (number, found) in segments {
             match found.entry {
                 // One without a batch needs not stay.
-                Some(entry) if entry.last > entry.first => files.push(entry),
+                Some(entry) if entry.last > entry.first => {
+                    self.keep(&entry, found.durable)?;
+                    files.push(entry);
+                }
                 Some(_) => {}
                 None => files.extend(self.copy(number, &found)?),
             }
@@ -111,6 +114,16 @@ impl<H: Hash> Rebuild<'_, H> {
             durable_end: active.end,
             files,
         })
+    }
+
+    /// Makes a segment durable that stays: its end may be what a killed process had written and not synced.
+    fn keep(&self, entry: &FileEntry, durable: u64) -> PackResult<()> {
+        let name = entry.name();
+        let file = self.staged.open(&name, Access::Write);
+        let file = file.map_err(PackError::io(format!("open {name}")))?;
+        let written = write_again(&*file, durable, entry.length);
+        written.map_err(PackError::io(format!("write {name}")))?;
+        file.sync().map_err(PackError::sync(format!("sync {name}")))
     }
 
     /// Copies what is sound of a segment into a new one; nothing if nothing is.

@@ -55,6 +55,8 @@ pub(super) struct Salvaged<H: Hash> {
     /// Where the valid batches end, and the number of the one that would follow.
     pub(super) end: u64,
     pub(super) next_batch: u64,
+    /// Up to here it is known to be durable.
+    pub(super) durable: u64,
     /// After this change, changes may be missing; after any, if it is the largest number.
     pub(super) hole: Option<u64>,
 }
@@ -70,6 +72,7 @@ pub(super) fn salvage<H: Hash>(file: &dyn DiskFile, promise: Promise) -> PackRes
         damages: Vec::new(),
         end: SegmentHeader::LENGTH as u64,
         next_batch: 1,
+        durable: promise.end,
         hole: None,
     };
     let incarnation = promise.incarnation;
@@ -90,18 +93,18 @@ struct Walk<'a, H: Hash> {
 impl<H: Hash> Walk<'_, H> {
     fn run(&mut self, promise: Promise) -> PackResult<()> {
         let header = self.header()?;
-        let mut durable = promise.end;
         let mut fault = Fault::Damaged("it does not begin as a segment does");
         if let Some(header) = &header {
             fault = self.chain(header)?;
             let head = promise.head;
             let head =
                 head.filter(|head| (head.segment, head.salt) == (header.number, header.salt));
-            durable = durable.max(head.map_or(0, |head| head.durable_end));
+            self.durable(head.map_or(0, |head| head.durable_end));
         }
         let found = self.headers(self.salvaged.end, header.map(|header| header.salt))?;
         let told = found.iter().map(|(_, header)| header.durable_end).max();
-        durable = durable.max(told.unwrap_or(0));
+        self.durable(told.unwrap_or(0));
+        let durable = self.salvaged.durable;
         if header.is_some() && durable <= self.salvaged.end {
             return Ok(());
         }
@@ -161,6 +164,7 @@ impl<H: Hash> Walk<'_, H> {
                 return Ok(fault);
             }
             self.records(start, &body, Some(header.records))?;
+            self.durable(header.durable_end);
             self.salvaged.end = start + body.len() as u64;
             self.salvaged.next_batch = header.number + 1;
             chain = sum;
@@ -323,6 +327,11 @@ impl<H: Hash> Walk<'_, H> {
         let last = self.salvaged.changes.last().map(|change| change.cursor.sequence);
         let before = self.salvaged.header.map(|header| header.after.sequence);
         self.salvaged.hole = Some(last.or(before).unwrap_or(u64::MAX));
+    }
+
+    /// Notes that it is durable up to this place.
+    fn durable(&mut self, end: u64) {
+        self.salvaged.durable = self.salvaged.durable.max(end);
     }
 
     fn damage(&mut self, at: u64, fault: Fault) -> PackResult<()> {

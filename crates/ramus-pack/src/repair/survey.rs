@@ -44,6 +44,8 @@ pub(super) struct Survey<H: Hash> {
 pub(super) struct Found<H: Hash> {
     /// How it is listed if nothing in it is damaged, so that it can stay.
     pub(super) entry: Option<FileEntry>,
+    /// Up to here it is known to be durable.
+    pub(super) durable: u64,
     pub(super) blocks: Vec<(H, Place)>,
 }
 
@@ -236,7 +238,8 @@ impl<H: Hash> Look<'_, H> {
         is_active: bool,
         salvaged: Salvaged<H>,
     ) -> PackResult<Found<H>> {
-        let Salvaged { header, blocks, changes, lost, damages, end, next_batch, .. } = salvaged;
+        let Salvaged { header, blocks, changes, lost, damages, .. } = salvaged;
+        let Salvaged { end, next_batch, durable, .. } = salvaged;
         self.history.add_changes(changes);
         if is_active { &mut self.lost } else { &mut self.lost_or_collected }.extend(lost);
         let is_sound = damages.is_empty();
@@ -251,7 +254,7 @@ impl<H: Hash> Look<'_, H> {
             self.fault(&entry.name(), end, "the manifest says that it ends elsewhere")?;
         }
         let entry = FileEntry { length: end, first, last: next_batch, ..entry };
-        Ok(Found { entry: is_sound.then_some(entry), blocks })
+        Ok(Found { entry: is_sound.then_some(entry), durable, blocks })
     }
 
     /// Compares the index with what is there: blocks that no index has were collected, if they are as many

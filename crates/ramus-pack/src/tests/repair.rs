@@ -10,8 +10,8 @@ use ramus_core::{
 use ramus_testkit::{Campaign, run};
 
 use super::damage::{Files, damage, some_files};
-use super::sim::{Random, SimDisk};
-use super::work::{History, open};
+use super::sim::{Op, Random, SimDisk};
+use super::work::{History, open, settings};
 use crate::check::check_disk;
 use crate::format::manifest::FileKind;
 use crate::format::record::RecordHeader;
@@ -252,6 +252,46 @@ async fn crash_everywhere(files: Files, random: &mut Random, context: &str) -> u
     recording.log.len() + 1
 }
 
+#[test]
+fn an_end_that_was_not_synced_is_durable_before_a_repair_lists_it() {
+    run(async {
+        let damages =
+            ["index", MANIFEST].into_iter().flat_map(|damaged| [(damaged, false), (damaged, true)]);
+        for (damaged, had_failed) in damages {
+            let disk = SimDisk::default();
+            let pack = open(&disk, Durability::Os).expect("open");
+            for block in 0..40_u8 {
+                pack.blocks().add(vec![block; 400].into()).await.expect("add");
+            }
+            set(&pack, main(), "flushed").await;
+            pack.blocks().flush().await.expect("flush");
+            let mut files = disk.files().into_iter();
+            let (name, mut file) =
+                files.find(|(name, _)| name.ends_with(damaged)).expect("it is there");
+            file[100] ^= 1;
+            disk.put(&name, file);
+            let recording = disk.record();
+            set(&pack, main(), "written, and not synced").await;
+            let disk = disk.kill();
+            drop(pack);
+            let context = format!("{damaged} is damaged, a sync had failed: {had_failed}");
+            let report = repair(&disk).expect("repair");
+            assert!(report.set_aside.is_some(), "{context}: {report:?}");
+            let mut recording = recording.of(&disk);
+            let expected = contents(&disk).await;
+            if had_failed {
+                // No later sync writes what was written before.
+                let killed = recording.log.iter().position(|op| matches!(op, Op::Nothing));
+                recording.log[..killed.expect("a kill")].fill(Op::Nothing);
+            }
+            let cut = recording.power_cut(recording.log.len());
+            let checked = check_disk::<Sha1>(&Arc::new(cut.clone()), Depth::Full).expect("check");
+            assert_eq!(checked.problems, Vec::<String>::new(), "{context}");
+            assert_eq!(contents(&cut).await, expected, "{context}");
+        }
+    });
+}
+
 /// Opens a disk, and returns its refs and how many blocks it has.
 async fn contents(disk: &SimDisk) -> (Vec<(RefName, Sha1)>, u64) {
     let blocks = check_disk::<Sha1>(&Arc::new(disk.clone()), Depth::Quick).expect("look").blocks;
@@ -397,7 +437,7 @@ fn a_reader_beside_a_repair_goes_on_with_what_is_left() {
         let pack = open(&disk, Durability::Sync).expect("open");
         let first = set(&pack, main(), "the first").await;
         set(&pack, main(), "the second").await;
-        let mut settings = super::work::settings(Durability::Sync);
+        let mut settings = settings(Durability::Sync);
         settings.options = PackOptions::default().with_mode(Mode::Read);
         let reader: Pack = Pack::open_disk(Arc::new(disk.clone()), settings).expect("open");
         let before = reader.refs().position().await.expect("position");
