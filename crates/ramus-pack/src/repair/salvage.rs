@@ -47,6 +47,8 @@ pub(super) struct Promise {
 pub(super) struct Salvaged<H: Hash> {
     /// If it is sound, and that of this segment.
     pub(super) header: Option<SegmentHeader>,
+    /// The number in its header, if that is sound: of this segment, or of the one that lies in its place.
+    pub(super) written_as: Option<u32>,
     pub(super) blocks: Vec<(H, Place)>,
     pub(super) changes: Vec<Arc<RefChange<H>>>,
     /// The names of blocks whose bytes are not sound.
@@ -66,6 +68,7 @@ pub(super) fn salvage<H: Hash>(file: &dyn DiskFile, promise: Promise) -> PackRes
     let size = file.size().map_err(PackError::io(format!("read {name}")))?;
     let salvaged = Salvaged {
         header: None,
+        written_as: None,
         blocks: Vec::new(),
         changes: Vec::new(),
         lost: Vec::new(),
@@ -118,6 +121,7 @@ impl<H: Hash> Walk<'_, H> {
         match header.unwrap_or(Err(Fault::Damaged("it ends too early"))) {
             Ok(header) => {
                 self.incarnation = header.after.incarnation;
+                self.salvaged.written_as = Some(header.number);
                 if header.number == self.number {
                     self.salvaged.header = Some(header);
                 } else {

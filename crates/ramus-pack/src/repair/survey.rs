@@ -46,6 +46,8 @@ pub(super) struct Found<H: Hash> {
     pub(super) entry: Option<FileEntry>,
     /// Up to here it is known to be durable.
     pub(super) durable: u64,
+    /// The number in its header, if that is sound.
+    written_as: Option<u32>,
     pub(super) blocks: Vec<(H, Place)>,
 }
 
@@ -238,7 +240,7 @@ impl<H: Hash> Look<'_, H> {
         is_active: bool,
         salvaged: Salvaged<H>,
     ) -> PackResult<Found<H>> {
-        let Salvaged { header, blocks, changes, lost, damages, .. } = salvaged;
+        let Salvaged { header, written_as, blocks, changes, lost, damages, .. } = salvaged;
         let Salvaged { end, next_batch, durable, .. } = salvaged;
         self.history.add_changes(changes);
         if is_active { &mut self.lost } else { &mut self.lost_or_collected }.extend(lost);
@@ -254,7 +256,7 @@ impl<H: Hash> Look<'_, H> {
             self.fault(&entry.name(), end, "the manifest says that it ends elsewhere")?;
         }
         let entry = FileEntry { length: end, first, last: next_batch, ..entry };
-        Ok(Found { entry: is_sound.then_some(entry), durable, blocks })
+        Ok(Found { entry: is_sound.then_some(entry), durable, written_as, blocks })
     }
 
     /// Compares the index with what is there: blocks that no index has were collected, if they are as many
@@ -286,7 +288,9 @@ impl<H: Hash> Look<'_, H> {
         let sealed: BTreeMap<_, _> =
             manifest.files(FileKind::Segment).map(|file| (file.number, file.dead)).collect();
         for (number, segment) in segments {
-            let Some(dead) = sealed.get(number) else { continue };
+            // In its place may lie the active segment, of whose blocks no index tells yet.
+            let written_as = segment.written_as.unwrap_or(*number);
+            let Some(dead) = sealed.get(&written_as) else { continue };
             let (mut indexed, mut left_out) = (Vec::new(), Vec::new());
             for (key, place) in std::mem::take(&mut segment.blocks) {
                 // A copy of what is lost elsewhere is better than nothing.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ramus_core::{
     AtomicWrite as _, AtomicWriteExt as _, Changes, ContentAddressable as _, Cursor, ErrorKind,
-    Hash as _, ReadOnly as _, RefName, Sha1, Sha256, Storage as _,
+    Hash as _, ReadOnly as _, RefName, Sha1, Sha256, Storage as _, Sweep as _,
 };
 use ramus_testkit::{Campaign, run};
 
@@ -13,7 +13,7 @@ use super::damage::{Files, damage, some_files};
 use super::sim::{Op, Random, SimDisk};
 use super::work::{History, open, settings};
 use crate::check::check_disk;
-use crate::format::manifest::FileKind;
+use crate::format::manifest::{FileKind, Manifest};
 use crate::format::record::RecordHeader;
 use crate::index::Read;
 use crate::index::run::Lookup;
@@ -250,6 +250,49 @@ async fn crash_everywhere(files: Files, random: &mut Random, context: &str) -> u
         assert!(!left.iter().any(|name| name.ends_with(".repair")), "{context}: {left:?}");
     }
     recording.log.len() + 1
+}
+
+#[test]
+fn what_lies_in_the_place_of_a_segment_with_collected_blocks_is_not_taken_for_them() {
+    run(async {
+        let disk = SimDisk::default();
+        let mut settings = settings(Durability::Sync);
+        (settings.options.reclaim_percent, settings.segment_bytes) = (100, 60_000);
+        let pack: Pack = Pack::open_disk(Arc::new(disk.clone()), settings).expect("open");
+        let mut old = Vec::new();
+        for block in 0..40_u8 {
+            old.push(pack.blocks().add(vec![block; 200].into()).await.expect("add"));
+        }
+        let sweep = pack.sweep().expect("a sweep");
+        let epoch = sweep.begin().await.expect("begin");
+        assert_eq!(sweep.remove_many(epoch, old[..20].to_vec()).await.expect("remove"), 20);
+        sweep.finish(epoch).await.expect("finish");
+        let mut new = vec![set(&pack, main(), "named").await];
+        for block in 100..110_u8 {
+            new.push(pack.blocks().add(vec![block; 200].into()).await.expect("add"));
+        }
+        pack.blocks().flush().await.expect("flush");
+        drop((pack, sweep));
+        let files: BTreeMap<_, _> = disk.files().into_iter().collect();
+        let manifest = Manifest::decode(&files[MANIFEST]).expect("it is sound");
+        let sealed = manifest.files(FileKind::Segment).find(|file| file.dead == 20);
+        let sealed = sealed.expect("they are counted").name();
+        let active = FileKind::Segment.file_name(manifest.active);
+        disk.put(&sealed, files[&active].clone());
+        disk.put(&active, files[&sealed].clone());
+
+        let report = repair(&disk).expect("repair");
+        assert_eq!((report.blocks, report.blocks_lost), (31, 0), "{report:?}");
+        let pack = open(&disk, Durability::Sync).expect("open");
+        for block in old[20..].iter().chain(&new) {
+            assert!(pack.blocks().mem(block).await.expect("mem"), "{block} was sound");
+        }
+        for block in &old[..20] {
+            assert!(!pack.blocks().mem(block).await.expect("mem"), "{block} was collected");
+        }
+        assert_eq!(pack.refs().find(&main()).await.expect("find"), Some(new[0]));
+        pack.close().await.expect("close");
+    });
 }
 
 #[test]
