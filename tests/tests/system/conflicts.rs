@@ -391,8 +391,10 @@ async fn a_change_of_a_side_takes_its_place_in_the_stored_conflict(bed: Bed) {
         (in_conflict(&draft).await, read(&draft, "d/x").await),
         (vec!["d/long".into()], "ours".into())
     );
-    let other = ["old", "ours", "other"].map(long_text);
+    let other = ["old", "other", "ours"].map(long_text);
     assert_eq!(texts(&conflicts(&draft).await[0]), other.each_ref().map(String::as_str));
+    resolve(&draft, "d/long", Resolution::Ours).await;
+    assert_eq!(read(&draft, "d/long").await, long_text("other"), "what the head had is ours");
 
     // What goes on from the side of whoever stored the conflict.
     let (main, draft) = forked(&bed.another().await).await;
@@ -401,7 +403,7 @@ async fn a_change_of_a_side_takes_its_place_in_the_stored_conflict(bed: Bed) {
     put(&late, "d/x", "ours, changed").await;
     merge_later(&main, &late).await;
     assert_eq!(in_conflict(&main).await, ["d/long", "d/x"]);
-    assert_eq!(texts(&conflicts(&main).await[1]), ["old", "ours, changed", "theirs"]);
+    assert_eq!(texts(&conflicts(&main).await[1]), ["old", "theirs", "ours, changed"]);
 }
 
 async fn replicas_that_store_the_same_conflict_agree_whoever_merged(bed: Bed) {

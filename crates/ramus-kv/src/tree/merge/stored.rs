@@ -104,24 +104,29 @@ const fn is_stored<H>(entry: Option<&Entry<H>>) -> bool {
     matches!(entry, Some(Entry::Conflict { .. }))
 }
 
-/// Returns the sides of a stored conflict with what the other side made of one of them.
+/// Returns the sides of a stored conflict with what the other side made of one of them. What we have is
+/// ours then, whoever stored the conflict.
 fn taken_in<H: PartialEq + Clone>(
     entries: &Three<Option<Entry<H>>>,
     ours: Option<Three<Option<Entry<H>>>>,
     theirs: Option<Three<Option<Entry<H>>>>,
 ) -> Option<Three<Option<Entry<H>>>> {
-    let (before, changed) = (&entries.ancestor, [&entries.theirs, &entries.ours]);
-    [ours, theirs].into_iter().zip(changed).find_map(|(sides, changed)| {
+    let before = &entries.ancestor;
+    let left_of = |sides: Option<Three<Option<Entry<H>>>>| {
         let Three { ancestor, ours, theirs } = sides?;
-        let changed = changed.clone();
         if theirs == *before {
-            Some(Three { ancestor, ours, theirs: changed })
+            Some((ancestor, ours))
         } else if ours == *before {
-            Some(Three { ancestor, ours: changed, theirs })
+            Some((ancestor, theirs))
         } else {
             None
         }
-    })
+    };
+    if let Some((ancestor, left)) = left_of(ours) {
+        return Some(Three { ancestor, ours: left, theirs: entries.theirs.clone() });
+    }
+    let (ancestor, left) = left_of(theirs)?;
+    Some(Three { ancestor, ours: entries.ours.clone(), theirs: left })
 }
 
 fn reason<H>(entries: &Three<Option<Entry<H>>>) -> &'static str {
