@@ -34,6 +34,7 @@ on_every_backend!(
     what_is_asked_of_the_history_stays_right,
     a_collection_that_is_dropped_anywhere_does_no_harm,
     one_collection_runs_at_a_time,
+    parents_that_only_a_transaction_holds_are_kept_until_it_is_committed,
     writers_and_readers_beside_collections_miss_nothing,
 );
 
@@ -463,6 +464,31 @@ async fn a_collection_that_is_dropped_anywhere_does_no_harm(bed: Bed) {
     }
     collect(&repo).await;
     assert_eq!(all(&bed).await, reached(&bed, []).await);
+}
+
+async fn parents_that_only_a_transaction_holds_are_kept_until_it_is_committed(bed: Bed) {
+    if !collects(&bed).await {
+        return;
+    }
+    let main = bed.main().await;
+    let ours = put(&main, "x", "1").await;
+    let side = main.fork("side").await.unwrap();
+    let theirs = put(&side, "y", &long_text("theirs")).await;
+    main.repo().remove_branch("side").await.unwrap();
+    let mut edit = main.begin().await.unwrap().with_parents([ours, theirs]);
+    edit.set("x", "2").await.unwrap();
+    drop(side);
+    let collector = bed.repo();
+    bed.rig().before_next_write(async move {
+        collect(&collector).await;
+    });
+    let commit = main.commit(edit, "both").await.unwrap().unwrap();
+    let parents = commit.parents().to_vec();
+    drop(commit);
+    for parent in parents {
+        let parent = bed.repo().commit(&parent).await.unwrap().expect("a parent is there");
+        read_all(&parent.tree()).await;
+    }
 }
 
 async fn one_collection_runs_at_a_time(bed: Bed) {

@@ -85,7 +85,8 @@ impl<S: Schema> Store<S> {
             Race::Refuse => return Err(self.lost_race(base.as_ref(), chain.tip())),
             Race::Merge => self.merge_onto(&chain.tree(self), base.as_ref(), tree).await?,
         };
-        Ok(Some(Made { tree, allow_empty: *allow_empty, parents: parents.clone() }))
+        let parents = parents.as_ref().map(|all| all.iter().map(Commit::hash).collect());
+        Ok(Some(Made { tree, allow_empty: *allow_empty, parents }))
     }
 
     async fn make(

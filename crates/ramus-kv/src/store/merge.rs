@@ -168,7 +168,7 @@ impl<S: Schema> Store<S> {
             tree: merged.tree,
             on_race: Race::Again,
             allow_empty: true,
-            parents: Some(vec![ours.hash(), theirs.hash()]),
+            parents: Some(vec![ours.clone(), theirs.clone()]),
         };
         Ok(Tried::of(prepared, merged.conflicts, None))
     }

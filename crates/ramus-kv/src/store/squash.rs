@@ -107,7 +107,7 @@ impl<S: Schema> Store<S> {
             tree: head.tree(),
             on_race: Race::Again,
             allow_empty: true,
-            parents: Some(base.iter().map(Commit::hash).collect()),
+            parents: Some(base.iter().cloned().collect()),
         };
         let info = options.info.clone().unwrap_or_else(|| squashed.into_info());
         Ok(Tried::Make(prepared, Some(info)))

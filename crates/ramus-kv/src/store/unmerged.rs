@@ -33,7 +33,7 @@ use crate::{Commit, Conflicts, Info, PathConflict, Resolution, Schema, Tree};
 #[derive(Clone, Debug)]
 pub struct Unmerged<S: Schema> {
     base: Option<Commit<S>>,
-    parents: Option<Vec<S::Hash>>,
+    parents: Option<Vec<Commit<S>>>,
     allow_empty: bool,
     info: Box<Info>,
     /// With our side at every path in conflict.

@@ -25,8 +25,8 @@ pub(crate) struct Prepared<S: Schema> {
     pub(super) tree: Tree<S>,
     pub(super) on_race: Race,
     pub(super) allow_empty: bool,
-    /// The parents, if they are not the head alone.
-    pub(super) parents: Option<Vec<S::Hash>>,
+    /// The parents, if they are not the head alone. Perhaps nothing else keeps them from being collected.
+    pub(super) parents: Option<Vec<Commit<S>>>,
 }
 
 /// What happens if the head is no longer the base.
@@ -64,7 +64,6 @@ impl<S: Schema> Prepared<S> {
             OnRace::Merge if parents.is_none() => Race::Merge,
             OnRace::Merge | OnRace::Refuse => Race::Refuse,
         };
-        let parents = parents.map(|parents| parents.iter().map(Commit::hash).collect());
         Self { base, tree, on_race, allow_empty: options.allow_empty, parents }
     }
 }
