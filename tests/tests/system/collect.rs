@@ -18,6 +18,8 @@ use ramus_kv::{
     WalkOptions,
 };
 
+use tokio::sync::Notify;
+
 use crate::bed::{Bed, Choices, Text, contents_hash, head, log, long_text, put, refused, repeats};
 
 on_every_backend!(
@@ -35,6 +37,7 @@ on_every_backend!(
     a_collection_that_is_dropped_anywhere_does_no_harm,
     one_collection_runs_at_a_time,
     parents_that_only_a_transaction_holds_are_kept_until_it_is_committed,
+    what_a_lost_race_left_is_kept_for_the_update_that_is_sent_again,
     writers_and_readers_beside_collections_miss_nothing,
 );
 
@@ -489,6 +492,42 @@ async fn parents_that_only_a_transaction_holds_are_kept_until_it_is_committed(be
         let parent = bed.repo().commit(&parent).await.unwrap().expect("a parent is there");
         read_all(&parent.tree()).await;
     }
+}
+
+async fn what_a_lost_race_left_is_kept_for_the_update_that_is_sent_again(bed: Bed) {
+    if !collects(&bed).await {
+        return;
+    }
+    let main = bed.main().await;
+    put(&main, "base", "0").await;
+    let mut writes = ["first", "second", "third"].map(|name| {
+        let main = main.clone();
+        async move { put(&main, name, &long_text(name)).await }.boxed()
+    });
+    // The first writes alone. The other two lose a race, and their leader leaves in the second try.
+    let (rig, other, stopped) = (bed.rig().clone(), bed.main().await, Arc::new(Notify::new()));
+    let told = Arc::clone(&stopped);
+    bed.rig().before_next_write(async move {
+        tokio::task::yield_now().await;
+        let again = rig.clone();
+        rig.before_next_write(async move {
+            put(&other, "others", "1").await;
+            again.before_next_write(async move {
+                told.notify_one();
+                std::future::pending::<()>().await;
+            });
+        });
+    });
+    tokio::select! {
+        _ = futures::future::join_all(&mut writes) => panic!("the second try stops"),
+        () = stopped.notified() => {}
+    }
+    let [_, second, third] = writes;
+    drop(second);
+    collect(&bed.repo()).await;
+    third.await;
+    let store = bed.repo().main().await.unwrap();
+    assert_eq!(read_all(&head(&store).await.tree()).await, 5);
 }
 
 async fn one_collection_runs_at_a_time(bed: Bed) {

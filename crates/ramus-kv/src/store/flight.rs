@@ -29,6 +29,8 @@ pub(crate) struct Flight<S: Schema> {
     pub(super) head: Option<Commit<S>>,
     pub(super) last: Commit<S>,
     pub(super) directories: Directories<S>,
+    /// Keep from being collected what earlier tries left in the store, and is not sent again.
+    pub(super) _pins: Vec<Arc<Pin>>,
     /// What is to be told when it has arrived.
     pub(super) answers: Mutex<Vec<(Ticket, Result<Answer<S>>)>>,
 }
@@ -48,12 +50,17 @@ pub(super) struct Finished<S: Schema> {
 /// Blocks that an earlier try left in the store, kept from being collected.
 pub(super) struct Stored<S: Schema> {
     hashes: HashSet<S::Hash, DigestHash>,
-    pins: Vec<Pin>,
+    pins: Vec<Arc<Pin>>,
 }
 
 impl<S: Schema> Stored<S> {
     pub(super) fn has(&self, hash: &S::Hash) -> bool {
         self.hashes.contains(hash)
+    }
+
+    /// Returns what keeps them from being collected.
+    pub(super) fn pins(&self) -> Vec<Arc<Pin>> {
+        self.pins.clone()
     }
 }
 
@@ -158,7 +165,7 @@ impl<S: Schema> Store<S> {
         const AT_ONCE: usize = 16;
         let objects = self.repo().objects();
         let hashes: Vec<_> = flight.blocks.iter().map(|(hash, _)| *hash).collect();
-        stored.pins.extend(objects.pin_all(hashes.clone()).await?);
+        stored.pins.extend(objects.pin_all(hashes.clone()).await?.map(Arc::new));
         let blocks = self.repo().backend().blocks();
         let looks = hashes.into_iter().map(|hash| {
             let blocks = blocks.clone();

@@ -215,7 +215,8 @@ impl<S: Schema> Store<S> {
         };
         let told = commits.into_iter().map(|(ticket, commit)| (ticket, Ok(Answer::Commit(commit))));
         answers.extend(told);
-        Ok(Flight { update, blocks, head, last, directories, answers: Mutex::new(answers) })
+        let (pins, answers) = (stored.pins(), Mutex::new(answers));
+        Ok(Flight { update, blocks, head, last, directories, _pins: pins, answers })
     }
 
     /// Tells everybody that it is done.

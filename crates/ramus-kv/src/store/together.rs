@@ -194,6 +194,7 @@ fn flight<S: Schema>(
         head: all[index].head.clone(),
         last,
         directories: Vec::new(),
+        _pins: stored.pins(),
         answers: Mutex::default(),
     };
     Some((index, flight))
