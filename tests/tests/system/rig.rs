@@ -51,6 +51,8 @@ struct Orders {
     /// What the next writes answer, and whether they are done before.
     answers: VecDeque<(Fate, ErrorKind)>,
     writes: usize,
+    /// What is not found the next time, for once.
+    unavailable: HashSet<Sha1>,
 }
 
 /// What becomes of a write whose answer is an error.
@@ -122,6 +124,11 @@ impl Rig {
     /// calls of this.
     pub(crate) fn answer_next_write(&self, fate: Fate, kind: ErrorKind) {
         self.orders(|orders| orders.answers.push_back((fate, kind)));
+    }
+
+    /// Does not know, once, whether there is this block.
+    pub(crate) fn fail_next_find(&self, hash: Sha1) {
+        self.orders(|orders| orders.unavailable.insert(hash));
     }
 
     /// Returns how many writes there were.
@@ -240,6 +247,9 @@ impl ReadOnly for RigBlocks {
     type Value = Bytes;
 
     async fn find(&self, key: &Sha1) -> Result<Option<Bytes>> {
+        if self.0.orders(|orders| orders.unavailable.remove(key)) {
+            return Err(Error::new(ErrorKind::Unavailable, format!("cannot find {key} for once")));
+        }
         let found = self.0.call(self.0.inner.blocks().find(key)).await?;
         let replaced = self.0.orders(|orders| orders.replaced.get(key).cloned());
         Ok(if self.0.is_lost(key) { None } else { replaced.or(found) })

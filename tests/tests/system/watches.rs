@@ -12,7 +12,7 @@ use ramus_core::erased::Backend;
 use ramus_core::{Cursor, Error, ErrorKind, Incarnation, Path, Result, Sha1};
 use ramus_kv::{
     BranchEvent, BranchWatch, BranchesEvent, Commit, Conflict, Metadata, Native, Repo, Schema,
-    Store, TransactionOptions, WatchStart,
+    Store, TransactionOptions, WatchPlace, WatchStart,
 };
 use ramus_mem::{Mem, MemOptions};
 use tokio::task::JoinSet;
@@ -34,6 +34,7 @@ on_every_backend!(
     a_cursor_of_another_life_gives_a_resync,
     events_differ_by_what_was_changed,
     an_event_whose_commit_is_missing_is_an_error_and_the_watch_goes_on,
+    a_resync_that_cannot_be_read_comes_again,
     closing_ends_a_watch_with_one_closed,
     a_dropped_next_loses_no_event,
     a_watch_can_write_to_what_it_watches,
@@ -435,6 +436,35 @@ async fn an_event_whose_commit_is_missing_is_an_error_and_the_watch_goes_on(bed:
         refused(all.next().await.unwrap(), ErrorKind::Missing, &missing.to_string());
     }
     assert_eq!(moved(all.next().await.unwrap().unwrap()), [("main".to_owned(), false, true)]);
+}
+
+async fn a_resync_that_cannot_be_read_comes_again(bed: Bed) {
+    let main = bed.main().await;
+    let first = put(&main, "x", "1").await;
+    let other = bed.main().await;
+    let mut watch = other.watch("x").await.unwrap();
+    put(&main, "x", "2").await;
+    let cursor = next(&mut watch).await.place().cursor;
+    let elsewhere = Cursor { incarnation: Incarnation::from_bytes([7; 16]), sequence: 1 };
+    // Where the cursor is of another commit, the change after it is the event; else what is there.
+    for (index, cursor) in [cursor, None, Some(elsewhere)].into_iter().enumerate() {
+        let kept = WatchPlace { cursor, commit: Some(first.hash()) };
+        let mut watch = other.watch_after("x", kept).await.unwrap();
+        let now = if index == 0 { put(&main, "x", "3").await } else { head(&main).await };
+        bed.rig().fail_next_find(now.hash());
+        refused(watch.next().await.unwrap(), ErrorKind::Unavailable, "for once");
+        let last = put(&main, "x", &format!("beside {index}")).await;
+        let event = next(&mut watch).await;
+        assert_eq!((event.resync, event.old.as_ref()), (true, Some(&first)), "{index}");
+        assert_eq!(event.new.as_ref(), Some(&last));
+    }
+    let start = WatchStart::After(elsewhere);
+    let mut watch = other.watch_from("x", start).await.unwrap();
+    bed.rig().fail_next_find(head(&main).await.hash());
+    refused(watch.next().await.unwrap(), ErrorKind::Unavailable, "for once");
+    let last = put(&main, "x", "last").await;
+    let event = next(&mut watch).await;
+    assert_eq!((event.resync, event.old, event.new.as_ref()), (true, None, Some(&last)));
 }
 
 async fn closing_ends_a_watch_with_one_closed(bed: Bed) {

@@ -137,11 +137,11 @@ impl<S: Schema> Source for BranchSource<S> {
         loop {
             let event = match std::mem::replace(&mut self.first, First::Next) {
                 First::Existing(now) => self.of_snapshot(now, false).await.map(Some),
-                First::Since(now) => self.since_last(now).await,
+                First::Since(now) => self.of_snapshot_since_last(now).await,
                 First::Again => self.begin_again().await.map(Some),
                 First::AfterPlace => match self.watch.next().await? {
                     Ok(Event::Changed(changed)) => self.of_change(&changed, self.last).await,
-                    Ok(Event::Resync(now)) => self.since_last(now).await,
+                    Ok(Event::Resync(now)) => self.of_snapshot_since_last(now).await,
                     Err(error) => {
                         self.first = First::AfterPlace;
                         Err(error)
@@ -173,18 +173,11 @@ impl<S: Schema> BranchSource<S> {
         old: Option<S::Hash>,
     ) -> Result<Option<BranchEvent<S>>> {
         let Some(change) = changed.keys().first() else { return Ok(None) };
+        if old != change.old {
+            return self.since_last(change.new, changed.cursor()).await;
+        }
         self.last = change.new;
-        let resync = old != change.old;
-        let event = self.event(old, change.new, changed.cursor(), resync).await?;
-        Ok(if event.is_the_same().await? { None } else { Some(event) })
-    }
-
-    /// Returns the event of what has changed below the path since the last head, if anything has.
-    async fn since_last(
-        &mut self,
-        now: Snapshot<RefName, S::Hash>,
-    ) -> Result<Option<BranchEvent<S>>> {
-        let event = self.of_snapshot(now, true).await?;
+        let event = self.event(old, change.new, changed.cursor(), false).await?;
         Ok(if event.is_the_same().await? { None } else { Some(event) })
     }
 
@@ -194,18 +187,61 @@ impl<S: Schema> BranchSource<S> {
         now: Snapshot<RefName, S::Hash>,
         resync: bool,
     ) -> Result<BranchEvent<S>> {
+        let (new, cursor) = self.head_in(now).await?;
+        self.event_from_last(new, cursor, resync).await
+    }
+
+    /// Returns the event of what has changed below the path since the last head, if anything has.
+    async fn of_snapshot_since_last(
+        &mut self,
+        now: Snapshot<RefName, S::Hash>,
+    ) -> Result<Option<BranchEvent<S>>> {
+        let (new, cursor) = self.head_in(now).await?;
+        self.since_last(new, cursor).await
+    }
+
+    async fn head_in(
+        &mut self,
+        now: Snapshot<RefName, S::Hash>,
+    ) -> Result<(Option<S::Hash>, Cursor)> {
         let cursor = now.cursor();
-        let entries = match now.collect().await {
-            Ok(entries) => entries,
+        let entries = now.collect().await.inspect_err(|_| self.first = First::Again)?;
+        let head = entries.into_iter().find(|(name, _)| *name == self.watched.branch);
+        Ok((head.map(|(_, hash)| hash), cursor))
+    }
+
+    /// Returns the event of what has changed below the path since the last head, if anything has. If that
+    /// cannot be told, it comes again.
+    async fn since_last(
+        &mut self,
+        new: Option<S::Hash>,
+        cursor: Cursor,
+    ) -> Result<Option<BranchEvent<S>>> {
+        let last = self.last;
+        let event = self.event_from_last(new, cursor, true).await?;
+        match event.is_the_same().await {
+            Ok(is_the_same) => Ok((!is_the_same).then_some(event)),
             Err(error) => {
-                self.first = First::Again;
-                return Err(error);
+                (self.last, self.held, self.first) = (last, event.old, First::Again);
+                Err(error)
             }
-        };
-        let new = entries.into_iter().find(|(name, _)| *name == self.watched.branch);
-        let new = new.map(|(_, hash)| hash);
-        let old = std::mem::replace(&mut self.last, new);
-        self.event(old, new, cursor, resync).await
+        }
+    }
+
+    /// Returns the event of a move from the last head. If it cannot be read, what is there by then comes
+    /// in its place.
+    async fn event_from_last(
+        &mut self,
+        new: Option<S::Hash>,
+        cursor: Cursor,
+        resync: bool,
+    ) -> Result<BranchEvent<S>> {
+        let event = self.event(self.last, new, cursor, resync).await;
+        match event {
+            Ok(_) => self.last = new,
+            Err(_) => self.first = First::Again,
+        }
+        event
     }
 
     async fn event(
@@ -216,8 +252,8 @@ impl<S: Schema> BranchSource<S> {
         resync: bool,
     ) -> Result<BranchEvent<S>> {
         let Watched { repo, path, .. } = &self.watched;
-        let old = match self.held.take() {
-            Some(held) if Some(held.hash()) == old => Some(held),
+        let old = match &self.held {
+            Some(held) if Some(held.hash()) == old => Some(held.clone()),
             _ => repo.existing_or_none(old).await?,
         };
         let new = repo.existing_or_none(new).await?;
