@@ -47,8 +47,9 @@ pub type BranchesWatch<S> = EventStream<BranchesEvent<S>>;
 /// that says what is there now, such an event comes again.
 ///
 /// Commits are read when their event is, and can have been collected by then, if a branch was moved away
-/// from them or removed, and the watch was behind: [`Missing`](ramus_core::ErrorKind::Missing), with the
-/// name of the commit. A watch of one branch keeps the commit that it gave last from being collected, so who
+/// from them or removed, and the watch was behind. If it is the old one that is gone, the event has none, and
+/// is a resync; if it is the new one, [`Missing`](ramus_core::ErrorKind::Missing), with the name of the
+/// commit. A watch of one branch keeps the commit that it gave last from being collected, so who
 /// reads it as things happen knows what the branch was on. Otherwise a tag keeps them.
 pub struct EventStream<T> {
     cursor: Cursor,

@@ -12,14 +12,15 @@ use crate::{Commit, Diff, Repo, Schema, Store};
 pub struct BranchEvent<S: Schema> {
     /// The path that is watched.
     pub path: Path,
-    /// The commit that the branch was on; nothing if it did not exist, or if that is not known.
+    /// The commit that the branch was on; nothing if it did not exist, if that is not known, or if it was
+    /// collected since, which is a [resync](Self::resync).
     pub old: Option<Commit<S>>,
     /// The commit that the branch is on; nothing if it was removed.
     pub new: Option<Commit<S>>,
     /// The place in the change log that the event leads to.
     pub cursor: Cursor,
-    /// Whether the log does not say what lay between: `old` is then the last commit that this watch
-    /// knew, and there may have been others before `new`.
+    /// Whether it cannot be told what lay between: `old` is then the last commit that this watch
+    /// knew, if it is still there, and there may have been others before `new`.
     pub resync: bool,
     repo: Repo<S>,
 }
@@ -45,7 +46,11 @@ impl<S: Schema> BranchEvent<S> {
         WatchPlace { cursor: Some(self.cursor), commit: self.new.as_ref().map(Commit::hash) }
     }
 
-    async fn is_the_same(&self) -> Result<bool> {
+    /// Returns whether nothing differs at the path from what it was in `old`; what was collected differs.
+    async fn is_the_same_as(&self, old: Option<S::Hash>) -> Result<bool> {
+        if old.is_some() && self.old.is_none() {
+            return Ok(false);
+        }
         moved::is_the_same(&self.path, self.old.as_ref(), self.new.as_ref()).await
     }
 }
@@ -178,7 +183,7 @@ impl<S: Schema> BranchSource<S> {
         }
         self.last = change.new;
         let event = self.event(old, change.new, changed.cursor(), false).await?;
-        Ok(if event.is_the_same().await? { None } else { Some(event) })
+        Ok(if event.is_the_same_as(old).await? { None } else { Some(event) })
     }
 
     /// Returns the event of what is there.
@@ -219,7 +224,7 @@ impl<S: Schema> BranchSource<S> {
     ) -> Result<Option<BranchEvent<S>>> {
         let last = self.last;
         let event = self.event_from_last(new, cursor, true).await?;
-        match event.is_the_same().await {
+        match event.is_the_same_as(last).await {
             Ok(is_the_same) => Ok((!is_the_same).then_some(event)),
             Err(error) => {
                 (self.last, self.held, self.first) = (last, event.old, First::Again);
@@ -252,10 +257,13 @@ impl<S: Schema> BranchSource<S> {
         resync: bool,
     ) -> Result<BranchEvent<S>> {
         let Watched { repo, path, .. } = &self.watched;
-        let old = match &self.held {
-            Some(held) if Some(held.hash()) == old => Some(held.clone()),
-            _ => repo.existing_or_none(old).await?,
+        let was = old;
+        let old = match (&self.held, was) {
+            (Some(held), Some(was)) if held.hash() == was => Some(held.clone()),
+            (_, Some(was)) => repo.commit(&was).await?,
+            (_, None) => None,
         };
+        let resync = resync || (was.is_some() && old.is_none());
         let new = repo.existing_or_none(new).await?;
         self.held.clone_from(&new);
         Ok(BranchEvent { path: path.clone(), old, new, cursor, resync, repo: repo.clone() })

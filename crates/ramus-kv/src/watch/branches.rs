@@ -38,10 +38,13 @@ pub struct BranchChange<S: Schema> {
     pub branch: String,
     /// The path that is watched.
     pub path: Path,
-    /// The commit that it was on; nothing if it did not exist.
+    /// The commit that it was on; nothing if it did not exist, or if it was collected since, which is a
+    /// [resync](Self::resync).
     pub old: Option<Commit<S>>,
     /// The commit that it is on; nothing if it was removed.
     pub new: Option<Commit<S>>,
+    /// Whether it cannot be told what changed, since the commit that it was on was collected.
+    pub resync: bool,
     repo: Repo<S>,
 }
 
@@ -86,10 +89,10 @@ impl<S: Schema> BranchesWatch<S> {
 
 impl<S: Schema> fmt::Debug for BranchChange<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { branch, path, old, new, repo: _ } = self;
+        let Self { branch, path, old, new, resync, repo: _ } = self;
         let mut debug = f.debug_struct("BranchChange");
         debug.field("branch", branch).field("path", path);
-        debug.field("old", old).field("new", new).finish_non_exhaustive()
+        debug.field("old", old).field("new", new).field("resync", resync).finish_non_exhaustive()
     }
 }
 
@@ -174,11 +177,16 @@ impl<S: Schema> Watched<S> {
     ) -> Result<Option<BranchesEvent<S>>> {
         let mut branches = Vec::with_capacity(changed.keys().len());
         for KeyChange { key, old, new } in changed.keys() {
-            let old = self.repo.existing_or_none(*old).await?;
+            let was = match old {
+                Some(old) => self.repo.commit(old).await?,
+                None => None,
+            };
+            let resync = old.is_some() && was.is_none();
             let new = self.repo.existing_or_none(*new).await?;
-            if !moved::is_the_same(&self.path, old.as_ref(), new.as_ref()).await? {
-                let (branch, path) = (key.name().to_owned(), self.path.clone());
-                branches.push(BranchChange { branch, path, old, new, repo: self.repo.clone() });
+            if resync || !moved::is_the_same(&self.path, was.as_ref(), new.as_ref()).await? {
+                let (branch, path, repo) =
+                    (key.name().to_owned(), self.path.clone(), self.repo.clone());
+                branches.push(BranchChange { branch, path, old: was, new, resync, repo });
             }
         }
         let cursor = changed.cursor();
