@@ -1,4 +1,4 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -22,7 +22,7 @@ pub(super) struct Marker<S: Schema> {
     objects: Arc<Objects<S>>,
     marked: HashSet<S::Hash, DigestHash>,
     /// What is marked and not read yet.
-    todo: Vec<Todo<S::Hash>>,
+    todo: VecDeque<Todo<S::Hash>>,
     /// What is named below pins and not there: it may be on its way.
     absent: Vec<Todo<S::Hash>>,
     /// From where each block was reached first, if that is asked for.
@@ -54,7 +54,7 @@ pub(super) enum Origin<H> {
 
 impl<S: Schema> Marker<S> {
     pub(super) fn new(objects: &Arc<Objects<S>>) -> Self {
-        let (marked, todo, absent) = (HashSet::default(), Vec::new(), Vec::new());
+        let (marked, todo, absent) = (HashSet::default(), VecDeque::new(), Vec::new());
         Self { objects: Arc::clone(objects), marked, todo, absent, origins: None }
     }
 
@@ -93,7 +93,7 @@ impl<S: Schema> Marker<S> {
         }
         // Nobody needs to have stored the empty directory.
         if todo.hash != self.objects.empty_directory() {
-            self.todo.push(todo);
+            self.todo.push_back(todo);
         }
     }
 
@@ -106,14 +106,14 @@ impl<S: Schema> Marker<S> {
         let count = self.todo.len().min(READ_AT_ONCE);
         // From the end, little waits at a time; from the beginning, ways are short.
         let from = if self.origins.is_some() { 0 } else { self.todo.len() - count };
-        let some = from..from + count;
-        let read = self.read(&self.todo[some.clone()]).await?;
+        let some: Vec<_> = self.todo.range(from..from + count).copied().collect();
+        let read = self.read(&some).await?;
         let (mut named, mut absent) = (Vec::new(), Vec::new());
-        for ((at, todo), block) in self.todo[some.clone()].iter().enumerate().zip(read) {
+        for (todo, block) in some.iter().zip(read) {
             match block {
                 Some(block) => {
                     for link in links::<S>(todo, &block)? {
-                        named.push((some.start + at, link));
+                        named.push((todo.hash, link));
                     }
                 }
                 None if todo.need == Need::Must => {
@@ -123,9 +123,8 @@ impl<S: Schema> Marker<S> {
             }
         }
         self.absent.append(&mut absent);
-        let done: Vec<_> = self.todo.drain(some.clone()).collect();
-        for (at, link) in named {
-            let parent = done[at - some.start].hash;
+        self.todo.drain(from..from + count);
+        for (parent, link) in named {
             self.add(link, || Origin::Block(parent));
         }
         Ok(())
@@ -138,7 +137,7 @@ impl<S: Schema> Marker<S> {
             let found = self.read(&self.absent[from..to]).await?;
             for (at, block) in found.iter().enumerate().rev() {
                 if block.is_some() {
-                    self.todo.push(self.absent.swap_remove(from + at));
+                    self.todo.push_back(self.absent.swap_remove(from + at));
                 }
             }
         }
