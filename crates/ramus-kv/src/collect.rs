@@ -16,6 +16,7 @@
 //! it only.
 
 mod collection;
+mod hold;
 mod mark;
 mod why;
 
@@ -25,6 +26,7 @@ use ramus_core::{Error, ErrorKind, Result, Storage as _};
 use tokio::sync::OwnedSemaphorePermit;
 
 pub use self::collection::{Collection, CollectionPhase, CollectionProgress};
+pub(crate) use self::hold::hold;
 pub use self::why::{Root, Why};
 use crate::{Repo, Schema};
 

@@ -21,7 +21,7 @@ use ramus_kv::{
 };
 use ramus_mem::{Mem, MemOptions};
 
-use crate::bed::{Bed, Choices, Text, head, put, read, refused};
+use crate::bed::{Bed, Choices, Text, contents_hash, head, long_text, put, read, refused};
 
 on_every_backend!(
     whatever_is_done_is_logged_and_can_be_undone,
@@ -30,6 +30,8 @@ on_every_backend!(
     an_undo_is_refused_if_something_was_done_since,
     an_undo_of_an_update_of_several_refs_is_all_or_nothing,
     an_undo_never_leaves_a_ref_without_its_commit,
+    an_undo_brings_nothing_back_of_which_a_part_is_gone,
+    an_undo_reads_nothing_that_a_ref_has_behind_it,
     what_the_library_keeps_for_itself_is_neither_shown_nor_undone,
     operations_are_of_one_ref_if_asked,
     operations_are_read_on_from_a_place,
@@ -351,6 +353,45 @@ async fn an_undo_never_leaves_a_ref_without_its_commit(bed: Bed) {
     let undo = main.repo().undo(&newest(main.repo()).await).await;
     refused(undo, ErrorKind::Missing, "cannot undo");
     assert_eq!(main.head().await.unwrap(), None, "a commit without its tree is no commit");
+}
+
+async fn an_undo_brings_nothing_back_of_which_a_part_is_gone(bed: Bed) {
+    // A value two levels down, a parent, and what only a parent has.
+    for lost in 0..3 {
+        let bed = bed.another().await;
+        let main = bed.main().await;
+        let kept = put(&main, "kept", "1").await;
+        let draft = main.fork("draft").await.unwrap();
+        let parent = put(&draft, "a/b", &long_text("before")).await.hash();
+        put(&draft, "a/b", &long_text("deep")).await;
+        main.repo().remove_branch("draft").await.unwrap();
+        let lost =
+            [contents_hash(&long_text("deep")), parent, contents_hash(&long_text("before"))][lost];
+        // By another process, which has nothing at hand.
+        let gone = bed.lossy(lost, None);
+        let repo = gone.repo();
+        let error =
+            refused(repo.undo(&newest(&repo).await).await, ErrorKind::Missing, "cannot undo");
+        assert!(format!("{error:?}").contains(&lost.to_string()), "{error:?}");
+        assert_eq!(repo.branches().await.unwrap(), ["main"]);
+        let repo = bed.repo();
+        done(repo.undo(&newest(&repo).await).await.unwrap());
+        let draft = repo.branch("draft").await.unwrap();
+        assert_eq!(read(&draft, "a/b").await, long_text("deep"));
+        assert_eq!(head(&main).await, kept);
+    }
+}
+
+async fn an_undo_reads_nothing_that_a_ref_has_behind_it(bed: Bed) {
+    let main = bed.main().await;
+    put(&main, "x", &long_text("1")).await;
+    put(&main, "x", "2").await;
+    put(&main, "x", "3").await;
+    // What a branch has behind it is there, so it is not looked at.
+    let gone = bed.lossy(contents_hash(&long_text("1")), None);
+    let repo = gone.repo();
+    done(repo.undo(&newest(&repo).await).await.unwrap());
+    assert_eq!(read(&main, "x").await, "2");
 }
 
 async fn what_the_library_keeps_for_itself_is_neither_shown_nor_undone(bed: Bed) {

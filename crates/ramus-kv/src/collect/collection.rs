@@ -192,7 +192,7 @@ impl<S: Schema> Collection<S> {
 
     async fn mark(&mut self) -> Result<()> {
         if !self.marker.is_at_rest() {
-            self.marker.step().await?;
+            self.marker.step().await.map_err(|fault| fault.context("cannot collect"))?;
         } else if self.rounds == ROUNDS_MAX {
             self.begin_to_remove();
         } else if self.mark_changes().await? {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use ramus_core::hash::DigestHash;
-use ramus_core::{Error, ReadOnly as _, Result, Storage as _};
+use ramus_core::{Error, Pin, ReadOnly as _, Result, Storage as _};
 
 use super::why::Root;
 use crate::block::Link;
@@ -27,6 +27,8 @@ pub(super) struct Marker<S: Schema> {
     absent: Vec<Todo<S::Hash>>,
     /// From where each block was reached first, if that is asked for.
     origins: Option<HashMap<S::Hash, Origin<S::Hash>, DigestHash>>,
+    /// What keeps each block that was read from being collected, if that is asked for.
+    pins: Option<Vec<Pin>>,
 }
 
 #[derive(Clone, Copy)]
@@ -55,12 +57,28 @@ pub(super) enum Origin<H> {
 impl<S: Schema> Marker<S> {
     pub(super) fn new(objects: &Arc<Objects<S>>) -> Self {
         let (marked, todo, absent) = (HashSet::default(), VecDeque::new(), Vec::new());
-        Self { objects: Arc::clone(objects), marked, todo, absent, origins: None }
+        Self { objects: Arc::clone(objects), marked, todo, absent, origins: None, pins: None }
     }
 
     /// Returns a marker that remembers from where each block was reached, and goes the shortest ways.
     pub(super) fn with_origins(objects: &Arc<Objects<S>>) -> Self {
         Self { origins: Some(HashMap::default()), ..Self::new(objects) }
+    }
+
+    /// Returns a marker that keeps what it reads from being collected, also by a collection that has found
+    /// it to be garbage already.
+    pub(super) fn with_pins(objects: &Arc<Objects<S>>) -> Self {
+        Self { pins: Some(Vec::new()), ..Self::new(objects) }
+    }
+
+    /// Returns what keeps from being collected what was read.
+    pub(super) fn into_pins(self) -> Vec<Pin> {
+        self.pins.unwrap_or_default()
+    }
+
+    /// Takes a block, and what it reaches, as marked.
+    pub(super) fn pass_over(&mut self, hash: S::Hash) {
+        self.marked.insert(hash);
     }
 
     pub(super) fn reached(&self) -> u64 {
@@ -107,6 +125,10 @@ impl<S: Schema> Marker<S> {
         // From the end, little waits at a time; from the beginning, ways are short.
         let from = if self.origins.is_some() { 0 } else { self.todo.len() - count };
         let some: Vec<_> = self.todo.range(from..from + count).copied().collect();
+        if let Some(pins) = &mut self.pins {
+            let names = some.iter().map(|todo| todo.hash).collect();
+            pins.extend(self.objects.pin_all(names).await?);
+        }
         let read = self.read(&some).await?;
         let (mut named, mut absent) = (Vec::new(), Vec::new());
         for (todo, block) in some.iter().zip(read) {
@@ -117,7 +139,7 @@ impl<S: Schema> Marker<S> {
                     }
                 }
                 None if todo.need == Need::Must => {
-                    return Err(Error::missing(todo.hash).context("cannot collect"));
+                    return Err(Error::missing(todo.hash));
                 }
                 None => absent.push(*todo),
             }
@@ -175,8 +197,7 @@ fn links<S: Schema>(todo: &Todo<S::Hash>, block: &Bytes) -> Result<Vec<Todo<S::H
     if todo.is_chunk {
         return Ok(Vec::new());
     }
-    let unreadable =
-        |fault: Error| fault.context(format!("cannot collect: block {} cannot be read", todo.hash));
+    let unreadable = |fault: Error| fault.context(format!("block {} cannot be read", todo.hash));
     let links = S::Format::links::<S::Hash>(block).map_err(unreadable)?;
     let is_above_chunks = S::Format::is_contents_index(block)
         && S::Format::decode_contents_index::<S::Hash>(block).map_err(unreadable)?.level == 1;

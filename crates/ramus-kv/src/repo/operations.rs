@@ -1,8 +1,9 @@
-use ramus_core::{AtomicWrite as _, Changes, Cursor, Error, KeyChange, Outcome, Result};
+use ramus_core::{AtomicWrite as _, Changes, Cursor, Error, KeyChange, Outcome, Pin, Result};
 
 use super::Repo;
+use crate::collect::hold;
 use crate::operation::Truncated;
-use crate::{Operation, Operations, OperationsOptions, Schema, Undo};
+use crate::{Commit, Operation, Operations, OperationsOptions, Schema, Undo};
 
 /// # Operations
 ///
@@ -84,10 +85,14 @@ impl<S: Schema> Repo<S> {
     ///
     /// An undo is an operation itself, and can be undone.
     ///
+    /// What no branch or tag has behind it any more may have been collected, in part if a collection was
+    /// dropped or is under way. So all of it is looked at before a branch or tag goes back to it, which
+    /// takes as long as to read it.
+    ///
     /// # Errors
     ///
     /// [`Missing`](ramus_core::ErrorKind::Missing) if a commit that a branch or tag would go back to
-    /// is not in the store any more, or its root directory: nothing is changed then.
+    /// is not in the store any more, or anything that it reaches: nothing is changed then.
     ///
     /// # Cancel safety
     ///
@@ -95,12 +100,12 @@ impl<S: Schema> Repo<S> {
     pub async fn undo(&self, operation: &Operation<S::Hash>) -> Result<Undo<S::Hash>> {
         let moved = operation.reversed();
         // They stay pinned until the refs hold them.
-        let mut commits = Vec::new();
+        let mut held = Vec::new();
         for hash in moved.iter().filter_map(|moved| moved.new) {
-            let commit = self.intact(hash).await.map_err(|missing| {
+            let whole = self.intact(hash).await.map_err(|missing| {
                 missing.context(format!("cannot undo the operation at {}", operation.cursor))
             })?;
-            commits.push(commit);
+            held.push(whole);
         }
         let mut message = format!("undo {}", operation.cursor);
         if let Some(reason) = operation.note.reason() {
@@ -121,10 +126,11 @@ impl<S: Schema> Repo<S> {
         }
     }
 
-    /// Returns a commit whose root directory is there, too.
-    async fn intact(&self, hash: S::Hash) -> Result<crate::Commit<S>> {
+    /// Returns a commit of which everything is there, and what keeps it so.
+    async fn intact(&self, hash: S::Hash) -> Result<(Commit<S>, Vec<Pin>)> {
         let commit = self.existing(hash).await?;
         self.objects().check_directory(&commit.root()).await?;
-        Ok(commit)
+        let pins = hold(self, &commit).await?;
+        Ok((commit, pins))
     }
 }
