@@ -12,8 +12,8 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use ramus_core::erased::Backend;
 use ramus_core::{
-    AtomicWrite as _, Error, ErrorKind, IdSource, Namespace, OsRandom, ReadOnly as _, RefName,
-    Result, Storage as _, Update,
+    AtomicWrite as _, Error, ErrorKind, IdSource, Namespace, OsRandom, Outcome, ReadOnly as _,
+    RefName, Result, Storage as _, Update,
 };
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
@@ -214,6 +214,9 @@ impl<S: Schema> Repo<S> {
         self.backend().close().await
     }
 
+    /// How often the same update is sent again because its answer was lost.
+    pub(crate) const RESENDS_MAX: u32 = 8;
+
     pub(crate) fn objects(&self) -> &Arc<Objects<S>> {
         &self.0.objects
     }
@@ -281,6 +284,26 @@ impl<S: Schema> Repo<S> {
     pub(crate) async fn update_noted(&self, note: Bytes) -> Result<Update<RefName, S::Hash>> {
         let seen = self.refs().position().await?;
         Ok(Update::with_id(self.0.ids.next_id(), seen).with_note(note))
+    }
+
+    /// Moves refs. If the answer is lost, the same update is sent again: its id tells whether it was
+    /// applied.
+    pub(crate) async fn move_refs(
+        &self,
+        update: Update<RefName, S::Hash>,
+    ) -> Result<Outcome<RefName, S::Hash>> {
+        let mut attempt = 0;
+        loop {
+            match self.refs().update(update.clone()).await {
+                Err(error)
+                    if error.kind() == ErrorKind::Unavailable && attempt < Self::RESENDS_MAX =>
+                {
+                    attempt += 1;
+                    self.back_off(attempt).await;
+                }
+                answer => return answer,
+            }
+        }
     }
 
     /// Waits before another attempt: longer each time, and not as long as others wait.

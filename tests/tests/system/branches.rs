@@ -8,6 +8,7 @@ use ramus_kv::{BranchesEvent, Commit, Head, RefFault, Repo, RepoOptions, Store, 
 use tokio::task::JoinSet;
 
 use crate::bed::{Bed, Text, head, put, read, refused, repeats};
+use crate::rig::Fate;
 
 on_every_backend!(
     a_branch_is_made_only_if_there_is_none,
@@ -24,6 +25,7 @@ on_every_backend!(
     tags_and_branches_of_one_name_are_two,
     the_author_of_the_repository_is_in_every_note,
     names_and_commits_are_checked_where_they_come_in,
+    a_move_whose_answer_is_lost_is_known_to_be_done,
 );
 
 mod races {
@@ -492,4 +494,49 @@ async fn renaming_goes_on_while_others_write(bed: Bed) {
         .collect();
     expected.sort();
     assert_eq!(written, expected);
+}
+
+async fn a_move_whose_answer_is_lost_is_known_to_be_done(bed: Bed) {
+    let repo = bed.repo();
+    let (first, second) = two_commits(&repo).await;
+    // Each of these finds an answer lost, twice, after it was done or before.
+    for fate in [Fate::Done, Fate::NotDone] {
+        let lose = || {
+            for _ in 0..2 {
+                bed.rig().answer_next_update(fate, ErrorKind::Unavailable);
+            }
+        };
+        lose();
+        let draft = repo.create_branch("draft", &first).await.unwrap();
+        lose();
+        draft.set_head(&second).await.unwrap();
+        lose();
+        assert!(draft.test_and_set_head(Some(&second), Some(&first)).await.unwrap());
+        lose();
+        assert!(draft.fast_forward(&second).await.unwrap());
+        lose();
+        repo.copy_branch("draft", "copy").await.unwrap();
+        lose();
+        let renamed = repo.rename_branch("draft", "renamed").await.unwrap();
+        assert_eq!(head(&renamed).await, second);
+        lose();
+        assert!(repo.remove_branch("renamed").await.unwrap());
+        let removal = repo.operations().await.unwrap().next().await.unwrap().unwrap();
+        lose();
+        repo.undo(&removal).await.unwrap().done().unwrap();
+        lose();
+        assert!(repo.remove_branch_at("renamed", &second).await.unwrap());
+        lose();
+        repo.create_tag("tag", &first).await.unwrap();
+        lose();
+        assert!(repo.remove_tag("tag").await.unwrap());
+        assert!(repo.remove_branch("copy").await.unwrap());
+    }
+    // One that stays away is told of, after a bounded number of tries.
+    tokio::time::pause();
+    for _ in 0..1000 {
+        bed.rig().answer_next_update(Fate::NotDone, ErrorKind::Unavailable);
+    }
+    let error = repo.create_branch("draft", &first).await.map(drop);
+    refused(error, ErrorKind::Unavailable, "the answer was lost");
 }

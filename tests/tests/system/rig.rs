@@ -51,6 +51,8 @@ struct Orders {
     /// What the next writes answer, and whether they are done before.
     answers: VecDeque<(Fate, ErrorKind)>,
     writes: usize,
+    /// The same of the next updates of refs alone.
+    update_answers: VecDeque<(Fate, ErrorKind)>,
     /// What is not found the next time, for once.
     unavailable: HashSet<Sha1>,
 }
@@ -124,6 +126,12 @@ impl Rig {
     /// calls of this.
     pub(crate) fn answer_next_write(&self, fate: Fate, kind: ErrorKind) {
         self.orders(|orders| orders.answers.push_back((fate, kind)));
+    }
+
+    /// Answers one of the next updates of refs alone with an error, as
+    /// [`answer_next_write`](Self::answer_next_write) does.
+    pub(crate) fn answer_next_update(&self, fate: Fate, kind: ErrorKind) {
+        self.orders(|orders| orders.update_answers.push_back((fate, kind)));
     }
 
     /// Does not know, once, whether there is this block.
@@ -310,7 +318,15 @@ impl AtomicWrite for RigRefs {
         if let Some(action) = self.0.orders(|orders| orders.before_update.take()) {
             action.await;
         }
-        self.0.call(self.0.inner.refs().update(update)).await
+        match self.0.orders(|orders| orders.update_answers.pop_front()) {
+            None => self.0.call(self.0.inner.refs().update(update)).await,
+            Some((fate, kind)) => {
+                if fate == Fate::Done {
+                    drop(self.0.inner.refs().update(update).await?);
+                }
+                Err(Error::new(kind, "the answer was lost"))
+            }
+        }
     }
 
     async fn snapshot(&self, prefix: &[u8]) -> Result<Snapshot<RefName, Sha1>> {

@@ -64,7 +64,7 @@ impl<S: Schema> Repo<S> {
         self.check_commit(commit)?;
         let update = self.update(&format!("create branch {}", name.name())).await?;
         let update = update.test_and_set(name.clone(), None, Some(commit.hash()));
-        if let Outcome::Refused(refusal) = self.refs().update(update).await? {
+        if let Outcome::Refused(refusal) = self.move_refs(update).await? {
             return Err(exists(refusal, format!("cannot create branch `{}`", name.name())));
         }
         Ok(self.store(name))
@@ -134,7 +134,7 @@ impl<S: Schema> Repo<S> {
         self.check_commit(commit)?;
         let update = self.update(&format!("remove branch {}", name.name())).await?;
         let update = update.test_and_set(name, Some(commit.hash()), None);
-        Ok(self.refs().update(update).await?.is_applied())
+        Ok(self.move_refs(update).await?.is_applied())
     }
 
     pub(super) async fn heads_in(
@@ -156,7 +156,7 @@ impl<S: Schema> Repo<S> {
             }
             let update = self.update(&format!("remove {} {}", noun(&name), name.name())).await?;
             let update = update.test_and_set(name.clone(), holds, None);
-            match self.refs().update(update).await? {
+            match self.move_refs(update).await? {
                 Outcome::Applied(_) => return Ok(true),
                 Outcome::Refused(refusal) => holds = refusal.holds,
             }
@@ -180,7 +180,7 @@ impl<S: Schema> Repo<S> {
             let kept = (carry == Carry::Copy).then_some(head);
             let update = update.test_and_set(from.clone(), Some(head), kept);
             let update = update.test_and_set(to.clone(), None, Some(head));
-            match self.refs().update(update).await? {
+            match self.move_refs(update).await? {
                 Outcome::Applied(_) => return Ok(self.store(to)),
                 Outcome::Refused(refusal) if refusal.key == from => holds = refusal.holds,
                 Outcome::Refused(refusal) => return Err(exists(refusal, cannot(&does))),

@@ -116,7 +116,7 @@ impl<S: Schema> Repo<S> {
             update = update.test_and_set(key, old, new);
         }
         let (id, note) = (update.id, crate::Note::decode(&update.note));
-        match self.refs().update(update).await? {
+        match self.move_refs(update).await? {
             Outcome::Applied(cursor) => Ok(Undo::Done(Operation { cursor, id, note, moved })),
             Outcome::Refused(refusal) => {
                 let (name, holds) = (refusal.key, refusal.holds);

@@ -1,4 +1,4 @@
-use ramus_core::{AtomicWrite as _, Namespace, Outcome, RefName, Result};
+use ramus_core::{Namespace, Outcome, RefName, Result};
 
 use super::Repo;
 use super::branches::exists;
@@ -41,7 +41,7 @@ impl<S: Schema> Repo<S> {
         self.check_commit(commit)?;
         let update = self.update(&format!("create tag {}", name.name())).await?;
         let update = update.test_and_set(name.clone(), None, Some(commit.hash()));
-        match self.refs().update(update).await? {
+        match self.move_refs(update).await? {
             Outcome::Refused(refusal) if refusal.holds != Some(commit.hash()) => {
                 Err(exists(refusal, format!("cannot create tag `{}`", name.name())))
             }

@@ -14,10 +14,7 @@ use super::work::Answer;
 use super::{Place, Store};
 use crate::directory::DirBlock;
 use crate::line::Ticket;
-use crate::{Commit, Schema, history};
-
-/// How often the same update is sent again because its answer was lost.
-const RESENDS_MAX: u32 = 8;
+use crate::{Commit, Repo, Schema, history};
 
 /// What was sent, or is about to be: anybody can send it again.
 #[derive(Debug)]
@@ -95,7 +92,7 @@ impl<S: Schema> Store<S> {
                 Err(error) => error,
             };
             match error.kind() {
-                ErrorKind::Unavailable if attempt < RESENDS_MAX => {
+                ErrorKind::Unavailable if attempt < Repo::<S>::RESENDS_MAX => {
                     was_sent = true;
                     attempt += 1;
                     self.back_off(attempt).await;

@@ -1,4 +1,4 @@
-use ramus_core::{AtomicWrite as _, ReadOnly as _, RefName, Result};
+use ramus_core::{ReadOnly as _, RefName, Result};
 
 use super::{Place, Store};
 use crate::branch::Branch;
@@ -28,7 +28,7 @@ impl<S: Schema> Store<S> {
                 let update = self.repo().update("set head").await?;
                 let update = update.set(branch.name.clone(), commit.hash());
                 // It tests nothing, so it is not refused.
-                drop(self.repo().refs().update(update).await?);
+                drop(self.repo().move_refs(update).await?);
             }
             Place::Detached { head, .. } => {
                 self.repo().ensure_open().await?;
@@ -55,7 +55,7 @@ impl<S: Schema> Store<S> {
                 let (test, set) = (test.map(Commit::hash), set.map(Commit::hash));
                 let update = self.repo().update("test and set head").await?;
                 let update = update.test_and_set(branch.name.clone(), test, set);
-                Ok(self.repo().refs().update(update).await?.is_applied())
+                Ok(self.repo().move_refs(update).await?.is_applied())
             }
             Place::Detached { .. } => {
                 self.repo().ensure_open().await?;
