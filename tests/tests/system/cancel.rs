@@ -9,10 +9,11 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use ramus_core::{ContentAddressable as _, Result, Storage as _};
-use ramus_kv::containers::{MapAt, SetAt};
+use ramus_core::{ContentAddressable as _, Error, Result, Sha1, Storage as _};
+use ramus_kv::containers::{CounterAt, LogAt, MapAt, RegisterAt, SetAt};
 use ramus_kv::{
-    Commit, MergeOptions, PickOptions, RebaseOptions, Rebased, Repo, SquashOptions, Store,
+    Commit, Counter, Kv, MergeOptions, PickOptions, RebaseOptions, Rebased, Register, Repo, Schema,
+    SquashOptions, Store,
 };
 
 use crate::bed::{Bed, Text, head, log, long_text, put, read, steps};
@@ -43,6 +44,9 @@ on_every_backend!(
     a_dropped_test_and_set_head_did_nothing_or_everything,
     a_dropped_fast_forward_did_nothing_or_everything,
     a_dropped_write_of_a_container_did_nothing_or_everything,
+    a_dropped_count_did_nothing_or_everything,
+    a_dropped_entry_of_a_log_is_there_or_not,
+    a_dropped_write_of_a_register_did_nothing_or_everything,
     a_dropped_fork_did_nothing_or_everything,
     a_dropped_remove_branch_did_nothing_or_everything,
     a_dropped_remove_branch_at_did_nothing_or_everything,
@@ -390,8 +394,87 @@ async fn a_dropped_write_of_a_container_did_nothing_or_everything(bed: Bed) {
         map.insert(&scene.main, "key", "value", "insert").await
     })
     .await;
+    let map = MapAt::<String>::new("a").unwrap();
+    check(bed.another().await, async |s: Scene| map.remove(&s.main, "x", "remove").await).await;
+    check(bed.another().await, async |scene: Scene| {
+        map.update(&scene.main, "x", |was| was.map(|was| was + "!"), "update").await
+    })
+    .await;
     let set = SetAt::<String>::new("set").unwrap();
-    check(bed, async |scene: Scene| set.insert(&scene.main, "member", "insert").await).await;
+    check(bed.another().await, async |s: Scene| set.insert(&s.main, "member", "insert").await)
+        .await;
+    let set = SetAt::<String>::new("a").unwrap();
+    check(bed, async |scene: Scene| set.remove(&scene.main, "x", "remove").await).await;
+}
+
+/// Drops a write that counts one more at each of its polls in turn: it has counted or not, and the next
+/// one counts on.
+async fn check_counting<S: Schema<Hash = Sha1>>(
+    bed: Bed,
+    write: impl AsyncFn(Store<S>) -> Result<()>,
+    count: impl AsyncFn(Store<S>) -> Result<u64>,
+) {
+    let (mut nothing, mut everything) = (0, 0);
+    for polls in 1.. {
+        let bed = bed.another().await;
+        let main = bed.repo_of::<S>().main().await.unwrap();
+        write(main.clone()).await.unwrap();
+        bed.rig().be_slow();
+        let answer = poll_times(write(main.clone()), polls).await;
+        settle(&bed).await;
+        let elsewhere = bed.repo_of::<S>().main().await.unwrap();
+        let left = count(elsewhere.clone()).await.unwrap();
+        match left {
+            1 => nothing += 1,
+            2 => everything += 1,
+            _ => panic!("{left} were counted when it was dropped after {polls} polls"),
+        }
+        write(main).await.unwrap();
+        assert_eq!(count(elsewhere).await.unwrap(), left + 1);
+        if let Some(answer) = answer {
+            answer.unwrap();
+            break;
+        }
+    }
+    assert!(nothing > 1 && everything > 1, "{nothing} did nothing, {everything} everything");
+}
+
+async fn a_dropped_count_did_nothing_or_everything(bed: Bed) {
+    let counter = CounterAt::new("n").unwrap();
+    check_counting(
+        bed,
+        async |main: Store<Kv<Counter>>| counter.add(&main, 1, "add").await.map(drop),
+        async |main: Store<Kv<Counter>>| {
+            Ok(u64::try_from(counter.read(&main.tree().await?).await?).unwrap())
+        },
+    )
+    .await;
+}
+
+async fn a_dropped_entry_of_a_log_is_there_or_not(bed: Bed) {
+    let entries = LogAt::new("entries").unwrap();
+    check_counting(
+        bed,
+        async |main: Store<Text>| entries.append(&main, "entry", "append").await.map(drop),
+        async |main: Store<Text>| entries.len(&main.tree().await?).await,
+    )
+    .await;
+}
+
+async fn a_dropped_write_of_a_register_did_nothing_or_everything(bed: Bed) {
+    let register = RegisterAt::<u64>::new("r").unwrap();
+    let read = async |main: &Store<Kv<Register<u64>>>| {
+        Ok::<u64, Error>(register.read(&main.tree().await?).await?.unwrap_or_default())
+    };
+    check_counting(
+        bed,
+        async |main: Store<Kv<Register<u64>>>| {
+            let next = read(&main).await? + 1;
+            register.write(&main, next, "write").await
+        },
+        async |main: Store<Kv<Register<u64>>>| read(&main).await,
+    )
+    .await;
 }
 
 async fn a_dropped_fork_did_nothing_or_everything(bed: Bed) {
