@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::{FutureExt as _, TryStreamExt as _};
 use ramus_core::{
-    AtomicWrite as _, ContentAddressable as _, ErrorKind, Hash as _, ReadOnly as _, RefName, Sha1,
+    AtomicWrite as _, AtomicWriteExt as _, ContentAddressable as _, ErrorKind, Hash as _, ReadOnly as _, RefName, Sha1,
     Storage as _, Sweep as _, Update,
 };
 use ramus_testkit::run;
@@ -160,6 +160,31 @@ fn what_was_removed_comes_back_if_the_collection_was_not_finished() {
         pack.close().await.expect("close");
         checked(&disk);
         look(&open(&disk), 300, |number| number >= 150).await;
+    });
+}
+
+#[test]
+fn what_is_removed_for_good_no_ref_names_after_a_power_cut() {
+    run(async {
+        for durability in [Durability::Sync, Durability::Os] {
+            let disk = SimDisk::default();
+            let recording = disk.record();
+            let pack = super::work::open(&disk, durability).expect("open");
+            add(&pack, 0..2).await;
+            let branch = RefName::branch("main").expect("a name");
+            pack.refs().set(branch.clone(), name(0)).await.expect("set");
+            let sweep = pack.sweep().expect("a sweep");
+            let epoch = sweep.begin().await.expect("begin");
+            pack.refs().set(branch.clone(), name(1)).await.expect("set");
+            assert_eq!(sweep.remove_many(epoch, vec![name(0)]).await.expect("remove_many"), 1);
+            sweep.finish(epoch).await.expect("finish");
+            let operations = disk.recorded();
+            let disk = recording.of(&disk).power_cut(operations);
+            let pack = super::work::open(&disk, durability).expect("open again");
+            let held = pack.refs().find(&branch).await.expect("find").expect("it is set");
+            let block = pack.blocks().find(&held).await.expect("find");
+            assert!(block.is_some(), "{durability:?}: a ref names what is not there");
+        }
     });
 }
 

@@ -155,6 +155,9 @@ impl<H: Hash> Pump<H> {
 impl<H: Hash> Files<H> {
     /// Puts what was reclaimed in place of what it was made from; `newer` are the runs that came since.
     ///
+    /// What made blocks unreachable is durable before they are gone for good: with durability `os`, too,
+    /// where nothing else has synced it.
+    ///
     /// After an error everything is as it was, unless it came from a sync.
     fn switch(
         &mut self,
@@ -162,6 +165,7 @@ impl<H: Hash> Files<H> {
         newer: &[Arc<Run>],
         next_file: u32,
     ) -> PackResult<()> {
+        self.sync()?;
         let Reclaimed { run, segments, condemned, dead, .. } = reclaimed;
         let mut files = self.manifest.files.clone();
         files.retain(|file| {
