@@ -7,8 +7,8 @@
 //! 4. If acknowledged data are damaged (D > V), the directory is refused, or served as it is to be read.
 //! 5. If it was closed, and the segment ends where the manifest says, it goes on there. The manifest
 //!    says that it is in use before anything is written.
-//! 6. Otherwise what is valid is *adopted*: synced, sealed, and a new segment begins. A segment that
-//!    was recovered is never appended to. If the last user had durability `os`, changes that were
+//! 6. Otherwise what is valid is *adopted*: what is not known to be durable is written again, all is
+//!    synced, sealed, and a new segment begins. A segment that was recovered is never appended to. If the last user had durability `os`, changes that were
 //!    seen may be lost, so a new incarnation of the change log begins.
 
 use std::collections::HashMap;
@@ -251,7 +251,7 @@ impl<H: Hash> Recovery<H> {
         let visible = self.visible(settings.log_changes)?;
         let head = self.disk.open(HEAD, Access::Write).or_else(|_| self.disk.create(HEAD));
         let head = head.map_err(PackError::io(format!("open {HEAD}")))?;
-        let Self { disk, manifest, runs, segments, active, scan, .. } = self;
+        let Self { disk, manifest, runs, segments, active, scan, durable_end, .. } = self;
         let highest = disk.list().map_err(PackError::io(format!("list {}", disk.place())))?;
         let highest = highest.iter().filter_map(|name| FileKind::of_file_name(name));
         let highest = highest.map(|(_, number)| number).max().unwrap_or(0);
@@ -286,6 +286,7 @@ impl<H: Hash> Recovery<H> {
             files.write_manifest(Manifest { state, ..files.manifest.clone() })?;
             files.remove_strays(&shared.building);
         } else {
+            write_again(&files.active, durable_end)?;
             adopt(&shared, &mut files)?;
         }
         Ok(Opened { shared, files })
@@ -322,6 +323,26 @@ impl<H: Hash> Recovery<H> {
         }
         Ok(Visible { table, log })
     }
+}
+
+/// Writes the end of the segment again, as it is, from this place on. It may lie in memory alone, after a
+/// sync that failed: Linux takes pages that it could not write for clean, and another sync then passes
+/// over them (Rebello and others, "Can Applications Recover from fsync Failures?", 2020).
+fn write_again(active: &Active, from: u64) -> PackResult<()> {
+    /// So many bytes are written at once.
+    const PART: u64 = 1 << 20;
+    let name = active.name();
+    let mut at = from;
+    while at < active.end {
+        let length = PART.min(active.end - at);
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+        read_exact_at(&*active.file, &mut bytes, at)
+            .map_err(PackError::io(format!("read {name}")))?;
+        let written = active.file.write_all_at(&bytes, at);
+        written.map_err(PackError::io(format!("write {name}")))?;
+        at += length;
+    }
+    Ok(())
 }
 
 /// Seals the segment that was recovered, and begins another.

@@ -1,13 +1,15 @@
 //! A tail that is adopted: what a killed process had written and not synced is durable before the next
 //! one serves it.
 
+use std::io;
+
 use ramus_core::{
     AtomicWriteExt as _, ContentAddressable as _, ErrorKind, ReadOnly as _, RefName, Sha1,
     Storage as _,
 };
 use ramus_testkit::run;
 
-use super::sim::{Op, Recording, SimDisk};
+use super::sim::{Failure, Op, Recording, SimDisk};
 use super::work::open;
 use crate::{Durability, Pack};
 
@@ -84,5 +86,28 @@ fn it_would_not_be_without_the_sync() {
         recording.log[at] = Op::Nothing;
         let found = after_a_power_cut(&recording, operations).await;
         assert_ne!(found, Ok(Some(written)), "the crash is aimed at that");
+    });
+}
+
+#[test]
+fn what_was_adopted_after_a_sync_that_failed_is_there_after_a_power_cut() {
+    run(async {
+        let disk = SimDisk::default();
+        let recording = disk.record();
+        let pack = open(&disk, Durability::Sync).expect("open");
+        set(&pack, "synced").await;
+        let block = pack.blocks().add("written, and not synced".into()).await.expect("add");
+        // The write of the batch, then its sync.
+        disk.fail(Some(Failure { at: 2, kind: io::ErrorKind::Other, lasts: false }));
+        let refused = pack.refs().set(main(), block).await.map_err(|error| error.kind());
+        assert_eq!(refused, Err(ErrorKind::Unavailable));
+        assert!(matches!(disk.log().last(), Some(Op::FailedSync { .. })), "it was the sync");
+        disk.fail(None);
+        drop(pack);
+        let pack = open(&disk, Durability::Sync).expect("open");
+        let served = pack.refs().find(&main()).await.expect("find");
+        let operations = disk.recorded();
+        let found = after_a_power_cut(&recording.of(&disk), operations).await;
+        assert_eq!(found, Ok(served));
     });
 }

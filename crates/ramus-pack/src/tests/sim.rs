@@ -3,7 +3,8 @@
 //! What a crash leaves, by the rules in [`disk`](crate::disk): of each file everything that was written
 //! before its last sync; of what was written later each sector of 512 bytes on its own, as it should be,
 //! as it was before, as zeros, or as bytes that something else had left there; any size between that of
-//! the last sync and the newest. Of names, those as of the last sync of the directory, and any of the
+//! the last sync and the newest. What was written before a sync that failed is not made durable by a later
+//! one, as with Linux, which takes these pages for clean. Of names, those as of the last sync of the directory, and any of the
 //! later operations, each on its own.
 
 use std::collections::BTreeMap;
@@ -66,6 +67,10 @@ pub(super) enum Op {
         bytes: Vec<u8>,
     },
     SyncFile {
+        file: usize,
+    },
+    /// A sync that failed: what was written before can still be read, and no later sync writes it.
+    FailedSync {
         file: usize,
     },
     Rename {
@@ -188,6 +193,11 @@ impl State {
             && (self.calls == at || (lasts && self.calls > at))
         {
             self.failures += 1;
+            if self.recording
+                && let Op::SyncFile { file } = op()
+            {
+                self.log.push(Op::FailedSync { file });
+            }
             return Err(kind.into());
         }
         if self.recording {
@@ -377,18 +387,13 @@ impl Recording {
         let mut synced = Self { log: Vec::new(), ..self.clone() };
         let named = done.iter().rposition(|op| matches!(op, Op::SyncDirectory)).unwrap_or(0);
         for (at, op) in done.iter().enumerate() {
-            let file_synced = |file| {
-                let later = &done[at..];
-                later
-                    .iter()
-                    .any(|op| matches!(op, Op::SyncFile { file: synced } if *synced == file))
-            };
             let kept = match op {
-                Op::Write { file, .. } => file_synced(*file),
+                Op::Write { file, .. } => is_durable(&done[at..], *file),
                 Op::Create { .. } | Op::Rename { .. } | Op::Link { .. } | Op::Unlink { .. } => {
                     at < named
                 }
                 Op::SyncFile { .. } | Op::SyncDirectory | Op::Nothing => true,
+                Op::FailedSync { .. } => false,
             };
             if kept {
                 synced.log.push(op.clone());
@@ -434,12 +439,6 @@ impl Recording {
     }
 
     fn files_after(&self, done: &[Op], random: &mut Random) -> Vec<Vec<u8>> {
-        let mut synced = BTreeMap::new();
-        for (index, op) in done.iter().enumerate() {
-            if let Op::SyncFile { file } = op {
-                synced.insert(*file, index);
-            }
-        }
         let mut files = self.files.clone();
         // Each crash has a way of its own to lose what was not synced.
         let style = random.below(5);
@@ -447,14 +446,13 @@ impl Recording {
             match op {
                 Op::Create { file, .. } => {
                     files.resize_with(files.len().max(file + 1), Vec::new);
-                    if synced.get(file).is_some_and(|sync| index < *sync) || random.once_in(2) {
+                    if is_durable(&done[index..], *file) || random.once_in(2) {
                         files[*file].clear();
                     }
                 }
                 Op::Write { file, offset, bytes } => {
                     files.resize_with(files.len().max(file + 1), Vec::new);
-                    let durable = synced.get(file).is_some_and(|sync| index < *sync);
-                    if durable {
+                    if is_durable(&done[index..], *file) {
                         write(&mut files[*file], *offset, bytes);
                     } else {
                         write_torn(&mut files[*file], *offset, bytes, style, random);
@@ -465,6 +463,16 @@ impl Recording {
         }
         files
     }
+}
+
+/// Returns whether what is written to a file now is durable after these operations.
+fn is_durable(later: &[Op], file: usize) -> bool {
+    let synced = later.iter().find_map(|op| match op {
+        Op::SyncFile { file: synced } if *synced == file => Some(true),
+        Op::FailedSync { file: failed } if *failed == file => Some(false),
+        _ => None,
+    });
+    synced.unwrap_or(false)
 }
 
 /// Writes each sector of the bytes, or leaves something else there.
