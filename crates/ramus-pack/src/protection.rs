@@ -9,7 +9,14 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 use ramus_core::hash::DigestHash;
-use ramus_core::{Epoch, Error, Hash, Result};
+use ramus_core::{Epoch, Error, ErrorKind, Hash, Result};
+
+/// So many names are remembered that were pinned and given back while a collection runs: about 200 MB of
+/// memory for a hash of 20 bytes.
+#[cfg(not(test))]
+const DROPPED_MAX: usize = 1 << 22;
+#[cfg(test)]
+pub(crate) const DROPPED_MAX: usize = 1000;
 
 #[derive(Debug)]
 pub(crate) struct Protection<H>(Mutex<State<H>>);
@@ -24,12 +31,14 @@ pub(crate) struct State<H> {
     pins: HashMap<H, usize, DigestHash>,
     /// The names whose last pin was dropped while the collection ran.
     dropped: HashSet<H, DigestHash>,
+    /// There were more than are remembered, so all names count as pinned.
+    overflowed: bool,
 }
 
 impl<H: Hash> Protection<H> {
     pub(crate) fn new() -> Self {
         let (pins, dropped) = (HashMap::default(), HashSet::default());
-        Self(Mutex::new(State { epoch: 0, runs: false, pins, dropped }))
+        Self(Mutex::new(State { epoch: 0, runs: false, pins, dropped, overflowed: false }))
     }
 
     /// Holds everything as it is: no name is pinned or given back meanwhile.
@@ -53,6 +62,7 @@ impl<H: Hash> State<H> {
     pub(crate) fn begin(&mut self) -> Epoch {
         self.epoch += 1;
         self.runs = true;
+        self.overflowed = false;
         self.dropped.clear();
         Epoch::new(self.epoch)
     }
@@ -61,10 +71,16 @@ impl<H: Hash> State<H> {
     pub(crate) fn finish(&mut self, epoch: Epoch) -> bool {
         let runs = self.is_running(epoch);
         if runs {
-            self.runs = false;
-            self.dropped = HashSet::default();
+            self.abandon();
         }
         runs
+    }
+
+    /// Ends the collection that runs, if one does.
+    pub(crate) fn abandon(&mut self) {
+        self.runs = false;
+        self.overflowed = false;
+        self.dropped = HashSet::default();
     }
 
     pub(crate) const fn is_running(&self, epoch: Epoch) -> bool {
@@ -77,7 +93,7 @@ impl<H: Hash> State<H> {
     }
 
     pub(crate) fn protects(&self, name: &H) -> bool {
-        self.pins.contains_key(name) || self.dropped.contains(name)
+        self.overflowed || self.pins.contains_key(name) || self.dropped.contains(name)
     }
 
     /// Returns the names that are pinned, and those that were since the collection began.
@@ -86,6 +102,12 @@ impl<H: Hash> State<H> {
             return Err(Error::invalid_input(
                 "the collection is over: it was finished, or another has begun since",
             ));
+        }
+        if self.overflowed {
+            let message = format!(
+                "more than {DROPPED_MAX} names were pinned and given back while the collection ran; begin another one, and finish it sooner"
+            );
+            return Err(Error::new(ErrorKind::Limit, message));
         }
         let dropped = self.dropped.iter().filter(|name| !self.pins.contains_key(*name));
         Ok(self.pins.keys().chain(dropped).copied().collect())
@@ -96,8 +118,12 @@ impl<H: Hash> State<H> {
         *pins -= 1;
         if *pins == 0 {
             self.pins.remove(name);
-            if self.runs {
+            if self.runs && !self.overflowed {
                 self.dropped.insert(*name);
+                if self.dropped.len() > DROPPED_MAX {
+                    self.overflowed = true;
+                    self.dropped = HashSet::default();
+                }
             }
         }
     }

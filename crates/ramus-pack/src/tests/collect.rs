@@ -1,20 +1,22 @@
 //! Collections: what is given back, when, and what goes on beside it.
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::{FutureExt as _, TryStreamExt as _};
 use ramus_core::{
-    AtomicWrite as _, AtomicWriteExt as _, ContentAddressable as _, ErrorKind, Hash as _, ReadOnly as _, RefName, Sha1,
-    Storage as _, Sweep as _, Update,
+    AtomicWrite as _, AtomicWriteExt as _, ContentAddressable as _, Epoch, ErrorKind, Hash as _,
+    ReadOnly as _, RefName, Sha1, Storage as _, Sweep as _, Update,
 };
 use ramus_testkit::run;
 
-use super::sim::{Random, SimDisk};
+use super::sim::{Failure, Random, SimDisk};
 use super::work::settings;
 use crate::check::check_disk;
 use crate::options::Settings;
+use crate::protection::DROPPED_MAX;
 use crate::{Depth, Durability, Pack, Report};
 
 fn open_with(disk: &SimDisk, change: impl FnOnce(&mut Settings)) -> Pack {
@@ -563,5 +565,50 @@ fn readers_and_writers_beside_collections_miss_nothing() {
         pack.close().await.expect("close");
         drop((pack, sweep));
         checked(&disk);
+    });
+}
+
+#[test]
+fn a_collection_that_did_not_begin_is_over() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk);
+        add(&pack, 0..10).await;
+        let sweep = pack.sweep().expect("a sweep");
+        // There is no room for the new segment.
+        disk.fail(Some(Failure { at: 1, kind: io::ErrorKind::StorageFull, lasts: true }));
+        let kind = sweep.begin().await.map_err(|error| error.kind());
+        assert_eq!(kind, Err(ErrorKind::Limit));
+        disk.fail(None);
+        assert_eq!(sweep.0.shared.since(), 0, "an `add` may rely on what is there");
+        assert!(sweep.pinned(Epoch::new(1)).await.is_err(), "nothing is remembered for it");
+
+        drop(sweep.begin().boxed().now_or_never());
+        // It comes after what was asked for before.
+        sweep.finish(Epoch::new(0)).await.expect("it is over");
+        assert_eq!(sweep.0.shared.since(), 0, "nobody knows of it");
+        assert_eq!(remove(&pack, 0..5).await, 5);
+        look(&pack, 10, |number| number >= 5).await;
+    });
+}
+
+#[test]
+fn a_collection_remembers_so_many_names_and_removes_nothing_beyond() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk);
+        add(&pack, 0..10).await;
+        let sweep = pack.sweep().expect("a sweep");
+        let epoch = sweep.begin().await.expect("begin");
+        let pins = DROPPED_MAX as u64;
+        drop(sweep.pin((0..pins).map(name).collect()).await.expect("pin"));
+        assert_eq!(sweep.pinned(epoch).await.expect("pinned").len(), DROPPED_MAX);
+        drop(sweep.pin(vec![name(pins)]).await.expect("pin"));
+        let kind = sweep.pinned(epoch).await.map_err(|error| error.kind());
+        assert_eq!(kind, Err(ErrorKind::Limit));
+        let names = (0..10).map(name).collect();
+        assert_eq!(sweep.remove_many(epoch, names).await.expect("remove_many"), 0);
+        sweep.finish(epoch).await.expect("finish");
+        assert_eq!(remove(&pack, 0..10).await, 10);
     });
 }

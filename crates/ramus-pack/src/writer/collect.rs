@@ -22,7 +22,12 @@ impl<H: Hash> Pump<H> {
         match job {
             Job::Begin(answer) => {
                 let begun = self.begin();
-                drop(answer.send(begun.map_err(|error| self.fail(error))));
+                let failed = begun.is_err();
+                let sent = answer.send(begun.map_err(|error| self.fail(error)));
+                if failed || sent.is_err() {
+                    // Nobody knows of it, so nobody will finish it.
+                    self.abandon();
+                }
             }
             // It only reads: what cannot be read is no failure of the writer.
             Job::Remove(epoch, keys, answer) => {
@@ -61,6 +66,12 @@ impl<H: Hash> Pump<H> {
             self.rotate(segment)?;
         }
         Ok(epoch)
+    }
+
+    /// Ends the collection that runs, which gives nothing back.
+    fn abandon(&self) {
+        self.shared.protection.lock().abandon();
+        self.shared.set_since(0);
     }
 
     /// Removes those blocks that nothing protects; only from what is found, for now.
