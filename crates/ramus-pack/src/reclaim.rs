@@ -61,6 +61,16 @@ const GROUP: u64 = 1 << 19;
 /// With more small segments than this they are put together.
 const SMALL_MAX: usize = 4;
 
+/// What a collection that ends comes to.
+#[derive(Debug)]
+pub(crate) enum Planned {
+    /// There is nothing to be given back.
+    Nothing,
+    /// Room is being given back already, for this one or one before.
+    Busy,
+    Work(Box<Plan>),
+}
+
 /// What the writer says before.
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -68,7 +78,7 @@ pub(crate) struct Plan {
     pub(crate) disk: Arc<dyn Disk>,
     /// The newest first. Nobody merges them while `frozen` is there.
     pub(crate) runs: Vec<Arc<Run>>,
-    /// The sealed segments from before the collection.
+    /// The sealed segments from before the active one.
     pub(crate) segments: Vec<FileEntry>,
     pub(crate) files: BTreeMap<u32, Arc<dyn DiskFile>>,
     /// The end of the log, for the headers of segments.

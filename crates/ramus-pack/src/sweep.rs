@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use crate::index::live::Live;
 use crate::pack::Handle;
 use crate::read::blocking;
-use crate::reclaim;
+use crate::reclaim::{self, Planned};
 use crate::writer::core::Job;
 use crate::writer::pump;
 
@@ -26,10 +26,13 @@ use crate::writer::pump;
 ///   as [`reclaim_bytes_per_second`](crate::PackOptions::reclaim_bytes_per_second) allows; then it
 ///   removes the old files. Segments that have lost less
 ///   ([`reclaim_percent`](crate::PackOptions::reclaim_percent)) stay, and are copied later. If it is
-///   dropped, it gives back nothing, and the next collection does.
+///   dropped, or fails, it gives back nothing; it can be called again until another collection begins,
+///   and otherwise that gives back what was removed.
 /// - Until a collection is finished, an `add` of a block from before it writes the block again.
 /// - A bit is kept for each block on disk, in memory, while some are removed and not given back; and what
-///   is pinned, and was while the collection runs.
+///   is pinned, and was while the collection runs. Once more than four million names were pinned and given
+///   back, `pinned` answers [`Limit`](ramus_core::ErrorKind::Limit), and nothing more is removed until
+///   another collection begins.
 pub struct PackSweep<H: Hash = Sha1>(pub(crate) Arc<Handle<H>>);
 
 /// So many names are removed before writers get their turn.
@@ -97,8 +100,15 @@ impl<H: Hash> Sweep for PackSweep<H> {
     }
 
     async fn finish(&self, epoch: Epoch) -> Result<()> {
-        let Some(plan) = self.ask(|answer| Job::Plan(epoch, answer)).await? else { return Ok(()) };
         let shared = &self.0.shared;
+        let plan = loop {
+            match self.ask(|answer| Job::Plan(epoch, answer)).await? {
+                Planned::Nothing => return Ok(()),
+                // Whoever was dropped while it copied goes on for a moment.
+                Planned::Busy => shared.building.thawed().await,
+                Planned::Work(plan) => break *plan,
+            }
+        };
         match reclaim::reclaim(Arc::clone(shared), plan).await {
             Ok(reclaimed) => self.ask(|answer| Job::Switch(Box::new(reclaimed), answer)).await,
             // What was removed since may be what was not found; the next collection gives back all of it.

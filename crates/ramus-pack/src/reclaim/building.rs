@@ -18,6 +18,8 @@ pub(crate) struct Building {
     idle: Condvar,
     /// Told when the store is closing.
     closed: Notify,
+    /// Told when the runs may be merged again, and when the store is closing.
+    thawed: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -69,6 +71,7 @@ impl Building {
         let mut state = self.state.lock();
         state.closing = true;
         self.closed.notify_waiters();
+        self.thawed.notify_waiters();
         while state.workers > 0 {
             self.idle.wait(&mut state);
         }
@@ -96,6 +99,19 @@ impl Building {
         }
     }
 
+    /// Waits until no runs are kept, or the store is closing.
+    pub(crate) async fn thawed(&self) {
+        let mut thawed = pin!(self.thawed.notified());
+        thawed.as_mut().enable();
+        let waits = {
+            let state = self.state.lock();
+            state.frozen > 0 && !state.closing
+        };
+        if waits {
+            thawed.await;
+        }
+    }
+
     pub(super) fn is_closing(&self) -> bool {
         self.state.lock().closing
     }
@@ -103,9 +119,12 @@ impl Building {
 
 impl Drop for Frozen {
     fn drop(&mut self) {
-        let mut state = self.0.state.lock();
-        state.frozen = 0;
-        state.files.clear();
+        {
+            let mut state = self.0.state.lock();
+            state.frozen = 0;
+            state.files.clear();
+        }
+        self.0.thawed.notify_waiters();
     }
 }
 

@@ -612,3 +612,64 @@ fn a_collection_remembers_so_many_names_and_removes_nothing_beyond() {
         assert_eq!(remove(&pack, 0..10).await, 10);
     });
 }
+
+#[test]
+fn a_finish_that_failed_can_be_called_again() {
+    run(async {
+        // Which of the calls is the first that fails: when it copies, or makes the switch.
+        for at in 1.. {
+            let disk = SimDisk::default();
+            let pack = open(&disk);
+            add(&pack, 0..100).await;
+            let sweep = pack.sweep().expect("a sweep");
+            let epoch = sweep.begin().await.expect("begin");
+            let names = (0..50).map(name).collect();
+            assert_eq!(sweep.remove_many(epoch, names).await.expect("remove_many"), 50);
+            disk.fail(Some(Failure { at, kind: io::ErrorKind::StorageFull, lasts: false }));
+            let failed = sweep.finish(epoch).await.map_err(|error| error.kind());
+            let reached = disk.failed();
+            disk.fail(None);
+            if failed.is_err() && failed != Err(ErrorKind::Limit) {
+                // A sync: the writer has ended.
+                continue;
+            }
+            sweep.finish(epoch).await.expect("finish again");
+            sweep.finish(epoch).await.expect("it is finished");
+            pack.close().await.expect("close");
+            drop((pack, sweep));
+            checked(&disk);
+            look(&open(&disk), 100, |number| number >= 50).await;
+            if !reached {
+                assert!(at > 5, "it copies");
+                return;
+            }
+        }
+    });
+}
+
+#[test]
+fn a_finish_that_was_dropped_can_be_called_again() {
+    run(async {
+        for polls in 0..6 {
+            let disk = SimDisk::default();
+            let pack = open(&disk);
+            add(&pack, 0..100).await;
+            let sweep = pack.sweep().expect("a sweep");
+            let epoch = sweep.begin().await.expect("begin");
+            let names = (0..50).map(name).collect();
+            assert_eq!(sweep.remove_many(epoch, names).await.expect("remove_many"), 50);
+            let mut finishing = sweep.finish(epoch).boxed();
+            for _ in 0..polls {
+                if (&mut finishing).now_or_never().is_some() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+            drop(finishing);
+            sweep.finish(epoch).await.expect("finish again");
+            pack.close().await.expect("close");
+            drop((pack, sweep));
+            look(&open(&disk), 100, |number| number >= 50).await;
+        }
+    });
+}

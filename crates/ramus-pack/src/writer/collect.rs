@@ -13,7 +13,7 @@ use crate::error::{PackError, PackResult};
 use crate::format::manifest::{FileKind, Manifest};
 use crate::format::segment::SegmentHeader;
 use crate::index::run::Run;
-use crate::reclaim::{Plan, Reclaimed, are_many_small};
+use crate::reclaim::{Plan, Planned, Reclaimed, are_many_small};
 
 impl<H: Hash> Pump<H> {
     /// Does it and tells of it; a failure to write is one of the writer, too. That nobody waits any more
@@ -110,27 +110,36 @@ impl<H: Hash> Pump<H> {
         Ok(removed.len())
     }
 
-    /// Ends a collection, and returns what is to be reclaimed: nothing if nothing was removed, or room is
-    /// being given back already.
-    fn plan(&self, epoch: Epoch) -> Option<Plan> {
+    /// Ends a collection, and says what is to be reclaimed. It can be asked again, if that failed, until
+    /// another one begins.
+    fn plan(&self, epoch: Epoch) -> Planned {
         let shared = &*self.shared;
-        let since = shared.since();
-        if !shared.protection.lock().finish(epoch) {
-            return None;
+        {
+            let mut protection = shared.protection.lock();
+            if !protection.is_newest(epoch) {
+                return Planned::Nothing;
+            }
+            if protection.finish(epoch) {
+                shared.set_since(0);
+            }
         }
-        shared.set_since(0);
+        // Those that were copied for a collection before have higher numbers, and are left alone.
+        let active = self.files.active.header.number;
         let segments = self.files.manifest.files(FileKind::Segment);
-        let segments: Vec<_> = segments.filter(|file| file.number < since).copied().collect();
+        let segments: Vec<_> = segments.filter(|file| file.number < active).copied().collect();
         let has_dead = shared.has_dead.load(Ordering::SeqCst);
         if !has_dead && !are_many_small(&segments, &shared.settings) {
-            return None;
+            return Planned::Nothing;
         }
         let runs = shared.index.runs().to_vec();
-        let frozen = shared.building.freeze(runs.len())?;
+        if runs.is_empty() {
+            return Planned::Nothing;
+        }
+        let Some(frozen) = shared.building.freeze(runs.len()) else { return Planned::Busy };
         let file = |number| Some((number, shared.index.segment(number)?));
         let files = segments.iter().filter_map(|entry| file(entry.number)).collect();
         let (disk, after) = (Arc::clone(&self.files.disk), shared.visible.lock().log.end());
-        Some(Plan { epoch, disk, runs, segments, files, after, frozen })
+        Planned::Work(Box::new(Plan { epoch, disk, runs, segments, files, after, frozen }))
     }
 
     fn switch(&mut self, reclaimed: Reclaimed) -> PackResult<()> {

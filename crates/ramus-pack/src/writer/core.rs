@@ -13,7 +13,7 @@ use super::tail::Tail;
 use crate::format::change::{self, RefChange};
 use crate::format::files::Table;
 use crate::format::record::{Kind, RecordHeader};
-use crate::reclaim::{Plan, Reclaimed};
+use crate::reclaim::{Planned, Reclaimed};
 
 /// What readers of the refs see.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ pub(crate) enum Job<H: Hash> {
     Begin(Answer<Epoch>),
     Remove(Epoch, Vec<H>, Answer<usize>),
     /// End a collection, and say what is to be reclaimed, if anything is.
-    Plan(Epoch, Answer<Option<Plan>>),
+    Plan(Epoch, Answer<Planned>),
     /// Put what was reclaimed in place.
     Switch(Box<Reclaimed>, Answer<()>),
 }
