@@ -18,6 +18,7 @@
 mod collection;
 mod hold;
 mod mark;
+mod running;
 mod why;
 
 use std::sync::Arc;

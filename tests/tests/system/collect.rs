@@ -10,7 +10,7 @@ use futures::FutureExt as _;
 use futures::TryStreamExt as _;
 use futures::future::BoxFuture;
 use ramus_core::{
-    AtomicWrite as _, ErrorKind, ReadOnly as _, RefName, Sha1, Storage as _, Sweep as _,
+    AtomicWrite as _, Epoch, ErrorKind, ReadOnly as _, RefName, Sha1, Storage as _, Sweep as _,
 };
 use ramus_kv::block::Link;
 use ramus_kv::{
@@ -35,6 +35,7 @@ on_every_backend!(
     a_head_that_is_another_at_every_look_is_contention,
     what_is_asked_of_the_history_stays_right,
     a_collection_that_is_dropped_anywhere_does_no_harm,
+    a_collection_that_is_dropped_is_over,
     one_collection_runs_at_a_time,
     parents_that_only_a_transaction_holds_are_kept_until_it_is_committed,
     what_a_lost_race_left_is_kept_for_the_update_that_is_sent_again,
@@ -528,6 +529,37 @@ async fn what_a_lost_race_left_is_kept_for_the_update_that_is_sent_again(bed: Be
     third.await;
     let store = bed.repo().main().await.unwrap();
     assert_eq!(read_all(&head(&store).await.tree()).await, 5);
+}
+
+async fn a_collection_that_is_dropped_is_over(bed: Bed) {
+    if !collects(&bed).await {
+        return;
+    }
+    let repo = bed.repo();
+    fill(&repo.main().await.unwrap(), "main").await;
+    let sweep = bed.rig().at_once().sweep().unwrap();
+    let before = sweep.begin().await.unwrap();
+    sweep.finish(before).await.unwrap();
+    let remembers = async || {
+        // What was asked of the storage before is done by then.
+        sweep.finish(before).await.unwrap();
+        let mut remembers = false;
+        for epoch in before.get()..before.get() + 10 {
+            remembers |= sweep.pinned(Epoch::new(epoch)).await.is_ok();
+        }
+        remembers
+    };
+    for steps in [0, 1, 3] {
+        let mut collection = repo.collection(CollectOptions::default()).await.unwrap();
+        for _ in 0..steps {
+            collection.step().await.unwrap();
+        }
+        assert!(remembers().await, "it runs");
+        drop(collection);
+        assert!(!remembers().await, "dropped after {steps} steps");
+    }
+    let absent = repo.why(&contents_hash("absent")).await.unwrap();
+    assert!(absent.is_none() && !remembers().await, "the question is answered");
 }
 
 async fn one_collection_runs_at_a_time(bed: Bed) {

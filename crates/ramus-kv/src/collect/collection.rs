@@ -2,13 +2,11 @@ use std::fmt;
 
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use ramus_core::erased::Sweeper;
-use ramus_core::{
-    AtomicWrite as _, Changes, Cursor, Epoch, ReadOnly as _, Result, Storage as _, Sweep as _,
-};
+use ramus_core::{AtomicWrite as _, Changes, Cursor, ReadOnly as _, Result, Storage as _};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::mark::{Marker, Need};
+use super::running::Running;
 use super::{CollectOptions, Collected, ROUNDS_MAX, Root};
 use crate::{Repo, Schema};
 
@@ -36,14 +34,13 @@ const PAGE: usize = 256;
 ///
 /// # Cancel safety
 ///
-/// A collection that is dropped has removed some of the blocks, or none. Until the next one, or until it
-/// is finished, the storage remembers what is pinned meanwhile.
+/// A collection that is dropped has removed some of the blocks, or none, and the storage is told that it is
+/// over. The next one gives back the room.
 #[must_use = "a collection does nothing until it is driven"]
 pub struct Collection<S: Schema> {
     repo: Repo<S>,
     options: CollectOptions<S::Hash>,
-    sweep: Sweeper<S::Hash>,
-    epoch: Epoch,
+    running: Running<S::Hash>,
     marker: Marker<S>,
     /// Up to where the change log was read.
     cursor: Cursor,
@@ -98,7 +95,7 @@ pub enum CollectionPhase {
 impl<S: Schema> Collection<S> {
     pub(super) async fn begin(repo: &Repo<S>, options: CollectOptions<S::Hash>) -> Result<Self> {
         let (permit, sweep) = (repo.take_collecting()?, repo.sweep()?);
-        let epoch = sweep.begin().await?;
+        let running = Running::begin(sweep).await?;
         let mut marker = Marker::new(repo.objects());
         for root in &options.roots {
             marker.add_root(*root, Need::Must, || Root::Given);
@@ -114,8 +111,7 @@ impl<S: Schema> Collection<S> {
         Ok(Self {
             repo,
             options,
-            sweep,
-            epoch,
+            running,
             marker,
             cursor,
             rounds,
@@ -148,7 +144,7 @@ impl<S: Schema> Collection<S> {
                 if let Err(error) = self.mark().await {
                     // Another collection may have removed what refs named only since this one began: then
                     // this one is over, and that is what is to be said.
-                    self.sweep.pinned(self.epoch).await?;
+                    self.running.pinned().await?;
                     return Err(error);
                 }
             }
@@ -170,7 +166,7 @@ impl<S: Schema> Collection<S> {
                 self.remove(garbage, ended).await?;
             }
             Work::Finish => {
-                self.sweep.finish(self.epoch).await?;
+                self.running.finish().await?;
                 if self.progress.blocks_removed > 0 && !self.options.dry_run {
                     self.repo.objects().forget_directories();
                 }
@@ -223,7 +219,7 @@ impl<S: Schema> Collection<S> {
     }
 
     async fn mark_pinned(&mut self) -> Result<()> {
-        for name in self.sweep.pinned(self.epoch).await? {
+        for name in self.running.pinned().await? {
             self.marker.add_root(name, Need::May, || Root::Pin);
         }
         self.marker.look_for_absent().await?;
@@ -238,7 +234,7 @@ impl<S: Schema> Collection<S> {
 
     fn begin_to_remove(&mut self) {
         self.progress.phase = CollectionPhase::Remove;
-        self.work = Work::Remove { keys: self.sweep.keys(), garbage: Vec::new() };
+        self.work = Work::Remove { keys: self.running.keys(), garbage: Vec::new() };
     }
 
     async fn remove(&mut self, garbage: Vec<S::Hash>, ended: bool) -> Result<()> {
@@ -249,7 +245,7 @@ impl<S: Schema> Collection<S> {
             self.bytes += blocks.iter().flatten().map(|block| block.len() as u64).sum::<u64>();
             blocks.iter().flatten().count()
         } else {
-            self.sweep.remove_many(self.epoch, garbage).await?
+            self.running.remove_many(garbage).await?
         };
         self.progress.blocks_removed += removed as u64;
         if ended {

@@ -1,6 +1,7 @@
-use ramus_core::{AtomicWrite as _, Hash, RefName, Result, Sweep as _};
+use ramus_core::{AtomicWrite as _, Hash, RefName, Result};
 
 use super::mark::{Marker, Need, Origin};
+use super::running::Running;
 use crate::{Repo, Schema};
 
 /// Why a block is kept.
@@ -34,11 +35,11 @@ pub(super) async fn why<S: Schema>(repo: &Repo<S>, block: S::Hash) -> Result<Opt
         marker.add_root(value, Need::May, || Root::Ref(name));
     }
     if !find(&mut marker, &block).await? {
-        let epoch = sweep.begin().await?;
-        for name in sweep.pinned(epoch).await? {
+        let mut running = Running::begin(sweep).await?;
+        for name in running.pinned().await? {
             marker.add_root(name, Need::May, || Root::Pin);
         }
-        sweep.finish(epoch).await?;
+        running.finish().await?;
         find(&mut marker, &block).await?;
     }
     Ok(way(&marker, block))
