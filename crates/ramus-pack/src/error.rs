@@ -50,9 +50,10 @@ impl PackError {
         }
     }
 
-    /// Returns whether there was no room, so that the same may succeed later.
+    /// Returns whether there was no room on the disk, or for another open file, so that the same may
+    /// succeed later.
     pub(crate) fn is_full(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if is_full(source))
+        matches!(self, Self::Io { source, .. } if is_full(source) || has_too_many_files(source))
     }
 }
 

@@ -14,6 +14,8 @@ use super::{Access, Disk, DiskFile, Guard, Locked};
 #[derive(Debug)]
 pub(crate) struct RealDisk {
     directory: PathBuf,
+    /// The directory itself, if it is written: kept open, so that a sync of it needs no file.
+    handle: Option<File>,
 }
 
 #[derive(Debug)]
@@ -32,12 +34,12 @@ impl RealDisk {
             let above = directory.parent().filter(|above| !above.as_os_str().is_empty());
             File::open(above.unwrap_or(Path::new(".")))?.sync_all()?;
         }
-        Ok(Self { directory: path.to_owned() })
+        Ok(Self { directory: path.to_owned(), handle: Some(File::open(path)?) })
     }
 
     /// Returns the directory at this path, which may be absent.
     pub(crate) fn at(path: &Path) -> Self {
-        Self { directory: path.to_owned() }
+        Self { directory: path.to_owned(), handle: None }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -90,7 +92,10 @@ impl Disk for RealDisk {
     }
 
     fn sync(&self) -> io::Result<()> {
-        File::open(&self.directory)?.sync_all()
+        match &self.handle {
+            Some(directory) => directory.sync_all(),
+            None => File::open(&self.directory)?.sync_all(),
+        }
     }
 
     fn lock(&self, name: &str) -> io::Result<Locked> {

@@ -71,3 +71,28 @@ async fn fail_at(seed: u64, failure: Failure) -> bool {
     pack.close().await.expect("close");
     reached
 }
+
+#[test]
+fn without_another_open_file_no_answer_is_lost_and_writing_resumes() {
+    run(async {
+        let mut random = Random::new(5);
+        let disk = SimDisk::default();
+        let mut history = History::new();
+        let pack = open(&disk, Durability::Sync).expect("open");
+        let mut refused = 0;
+        for round in 0..40 {
+            disk.open_nothing(round % 2 == 1);
+            let worked = history.work(&pack, &disk, 20, &mut random).await;
+            disk.open_nothing(false);
+            if let Err(error) = worked {
+                assert_eq!(round % 2, 1, "{error:?}");
+                refused += 1;
+            }
+            history.check(&pack, usize::MAX).await.expect("check");
+        }
+        assert!(refused > 3, "{refused} were refused");
+        pack.close().await.expect("close");
+        let pack = open(&disk, Durability::Sync).expect("open again");
+        history.check(&pack, usize::MAX).await.expect("check");
+    });
+}

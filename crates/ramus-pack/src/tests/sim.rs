@@ -39,6 +39,8 @@ struct State {
     calls: u64,
     fail: Option<Failure>,
     failures: u64,
+    /// The number of the error that the system gives to whoever opens a file.
+    no_opening: Option<i32>,
     /// While it is held, no sync of a file ends.
     held: bool,
     /// How many wait for that.
@@ -137,6 +139,12 @@ impl SimDisk {
         state.fail = failure;
     }
 
+    /// Lets the process open no more files, or lets it again.
+    pub(super) fn open_nothing(&self, opens_nothing: bool) {
+        const EMFILE: i32 = 24;
+        self.0.lock().no_opening = opens_nothing.then_some(EMFILE);
+    }
+
     /// Returns whether any call failed.
     pub(super) fn failed(&self) -> bool {
         self.0.lock().failures > 0
@@ -187,6 +195,10 @@ impl SimDisk {
 }
 
 impl State {
+    fn ensure_opens(&self) -> io::Result<()> {
+        self.no_opening.map_or(Ok(()), |code| Err(io::Error::from_raw_os_error(code)))
+    }
+
     fn act(&mut self, op: impl FnOnce() -> Op) -> io::Result<()> {
         self.calls += 1;
         if let Some(Failure { at, kind, lasts }) = self.fail
@@ -220,6 +232,7 @@ impl Disk for SimDisk {
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let mut state = self.0.lock();
+        state.ensure_opens()?;
         // One that is there already is cut off, and stays the same file: a name that comes from it later
         // never shows what it held before.
         let file = state.names.get(name).copied().unwrap_or(state.files.len());
@@ -234,7 +247,9 @@ impl Disk for SimDisk {
     }
 
     fn open(&self, name: &str, _access: Access) -> io::Result<Arc<dyn DiskFile>> {
-        let file = *self.0.lock().names.get(name).ok_or(io::ErrorKind::NotFound)?;
+        let state = self.0.lock();
+        state.ensure_opens()?;
+        let file = *state.names.get(name).ok_or(io::ErrorKind::NotFound)?;
         Ok(Arc::new(SimFile { disk: self.clone(), file }))
     }
 
@@ -265,6 +280,7 @@ impl Disk for SimDisk {
 
     fn list(&self) -> io::Result<Vec<String>> {
         let state = self.0.lock();
+        state.ensure_opens()?;
         let first = |name: &String| name.split('/').next().unwrap_or_default().to_owned();
         let names: std::collections::BTreeSet<_> = state.names.keys().map(first).collect();
         Ok(names.into_iter().collect())
