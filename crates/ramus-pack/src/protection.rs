@@ -71,16 +71,11 @@ impl<H: Hash> State<H> {
     pub(crate) fn finish(&mut self, epoch: Epoch) -> bool {
         let runs = self.is_running(epoch);
         if runs {
-            self.abandon();
+            self.runs = false;
+            self.overflowed = false;
+            self.dropped = HashSet::default();
         }
         runs
-    }
-
-    /// Ends the collection that runs, if one does.
-    pub(crate) fn abandon(&mut self) {
-        self.runs = false;
-        self.overflowed = false;
-        self.dropped = HashSet::default();
     }
 
     pub(crate) const fn is_running(&self, epoch: Epoch) -> bool {

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::{Condvar, Mutex};
-use ramus_core::{Error, ErrorKind, Hash, Limits, LogReach, RefName, Result, Subscription};
+use ramus_core::{Epoch, Error, ErrorKind, Hash, Limits, LogReach, RefName, Result, Subscription};
 use ramus_watch::Hub;
 use tokio::sync::oneshot;
 
@@ -123,8 +123,19 @@ impl<H: Hash> Shared<H> {
         self.since.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn set_since(&self, segment: u32) {
+    /// Begins a collection with this segment; the one before is over.
+    pub(crate) fn begin_collection(&self, segment: u32) -> Epoch {
+        let mut protection = self.protection.lock();
         self.since.store(segment, Ordering::SeqCst);
+        protection.begin()
+    }
+
+    /// Ends a collection, if it runs.
+    pub(crate) fn finish_collection(&self, epoch: Epoch) {
+        let mut protection = self.protection.lock();
+        if protection.finish(epoch) {
+            self.since.store(0, Ordering::SeqCst);
+        }
     }
 
     /// Returns how often blocks were removed from what is looked up.

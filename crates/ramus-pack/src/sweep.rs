@@ -58,7 +58,7 @@ impl<H: Hash> Sweep for PackSweep<H> {
     type Key = H;
 
     async fn begin(&self) -> Result<Epoch> {
-        self.ask(Job::Begin).await
+        Ok(self.ask(Job::Begin).await?.into_epoch())
     }
 
     fn keys(&self) -> BoxStream<'static, Result<H>> {

@@ -26,6 +26,7 @@
 //! - When a batch takes the segment over its size, the next batch belongs to a new segment. The writer
 //!   seals the old one before it writes that batch; see [`files`].
 
+pub(crate) mod begun;
 mod collect;
 pub(crate) mod core;
 pub(crate) mod files;

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use ramus_core::{Epoch, Error, Hash};
 
+use super::begun::Begun;
 use super::core::Job;
 use super::files::{Files, index_entry};
 use super::pump::Pump;
@@ -22,12 +23,7 @@ impl<H: Hash> Pump<H> {
         match job {
             Job::Begin(answer) => {
                 let begun = self.begin();
-                let failed = begun.is_err();
-                let sent = answer.send(begun.map_err(|error| self.fail(error)));
-                if failed || sent.is_err() {
-                    // Nobody knows of it, so nobody will finish it.
-                    self.abandon();
-                }
+                drop(answer.send(begun.map_err(|error| self.fail(error))));
             }
             // It only reads: what cannot be read is no failure of the writer.
             Job::Remove(epoch, keys, answer) => {
@@ -43,19 +39,18 @@ impl<H: Hash> Pump<H> {
 
     /// Begins a collection: everything that was added before lies in sealed segments then, and what was
     /// written is visible.
-    fn begin(&mut self) -> PackResult<Epoch> {
+    fn begin(&mut self) -> PackResult<Begun<H>> {
         let shared = Arc::clone(&self.shared);
         let active = self.files.active.header.number;
         let newer = self.files.manifest.files(FileKind::Segment).any(|file| file.number > active);
-        let (epoch, segment, flight) = {
+        let (begun, segment, flight) = {
             let mut core = shared.core.lock();
             let flight = (!core.tail.is_empty()).then(|| core.tail.take(self.files.link()));
             if newer || !shared.index.is_blank() {
                 shared.index.rotate();
                 core.tail.begin_segment(shared.next_file(), SegmentHeader::LENGTH as u64);
             }
-            shared.set_since(core.tail.segment());
-            (shared.protection.lock().begin(), core.tail.segment(), flight)
+            (Begun::new(&shared, core.tail.segment()), core.tail.segment(), flight)
         };
         if let Some(flight) = flight {
             self.write(flight, true)?;
@@ -65,13 +60,7 @@ impl<H: Hash> Pump<H> {
         } else {
             self.rotate(segment)?;
         }
-        Ok(epoch)
-    }
-
-    /// Ends the collection that runs, which gives nothing back.
-    fn abandon(&self) {
-        self.shared.protection.lock().abandon();
-        self.shared.set_since(0);
+        Ok(begun)
     }
 
     /// Removes those blocks that nothing protects; only from what is found, for now.
@@ -114,14 +103,9 @@ impl<H: Hash> Pump<H> {
     /// another one begins.
     fn plan(&self, epoch: Epoch) -> Planned {
         let shared = &*self.shared;
-        {
-            let mut protection = shared.protection.lock();
-            if !protection.is_newest(epoch) {
-                return Planned::Nothing;
-            }
-            if protection.finish(epoch) {
-                shared.set_since(0);
-            }
+        shared.finish_collection(epoch);
+        if !shared.protection.lock().is_newest(epoch) {
+            return Planned::Nothing;
         }
         // Those that were copied for a collection before have higher numbers, and are left alone.
         let active = self.files.active.header.number;

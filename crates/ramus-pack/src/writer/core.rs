@@ -8,6 +8,7 @@ use ramus_core::{
 use ramus_watch::Log;
 use tokio::sync::oneshot;
 
+use super::begun::Begun;
 use super::files::Files;
 use super::tail::Tail;
 use crate::format::change::{self, RefChange};
@@ -80,7 +81,7 @@ pub(crate) struct Pending<H: Hash> {
 #[derive(Debug)]
 pub(crate) enum Job<H: Hash> {
     /// Begin a collection, and with it a new segment.
-    Begin(Answer<Epoch>),
+    Begin(Answer<Begun<H>>),
     Remove(Epoch, Vec<H>, Answer<usize>),
     /// End a collection, and say what is to be reclaimed, if anything is.
     Plan(Epoch, Answer<Planned>),
