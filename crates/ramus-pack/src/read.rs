@@ -87,7 +87,7 @@ impl<H: Hash> Shared<H> {
     /// Returns whether an `add` need not append a block, since it lies where no collection removes it;
     /// nothing if telling may take long.
     pub(crate) fn may_rely_on_now(&self, key: &H) -> Result<Option<bool>> {
-        Ok(match self.locate(key, Read::Now)? {
+        Ok(match absent_if_damaged(self.locate(key, Read::Now))? {
             Lookup::Found(place) => Some(place.segment >= self.since()),
             Lookup::Absent => Some(false),
             Lookup::NotNow => None,
@@ -97,8 +97,8 @@ impl<H: Hash> Shared<H> {
     /// Returns which of these blocks an `add` need not append, however long that takes.
     pub(crate) fn may_rely_on(&self, keys: &[H]) -> Result<Vec<bool>> {
         let there = |key| {
-            let place = self.locate_waiting(key)?;
-            Ok(place.is_some_and(|place| place.segment >= self.since()))
+            let found = absent_if_damaged(self.locate(key, Read::Wait))?;
+            Ok(matches!(found, Lookup::Found(place) if place.segment >= self.since()))
         };
         keys.iter().map(there).collect()
     }
@@ -214,6 +214,14 @@ impl<H: Hash> Shared<H> {
             self.cache.remove(key);
         }
         Ok(Loaded::Block(block))
+    }
+}
+
+/// Takes a block for absent where the index is damaged: to append it again is always right.
+fn absent_if_damaged(found: PackResult<Lookup>) -> PackResult<Lookup> {
+    match found {
+        Err(PackError::Damaged { .. }) => Ok(Lookup::Absent),
+        other => other,
     }
 }
 

@@ -8,13 +8,35 @@ use super::groups::Groups;
 use super::run::{Entry, Run};
 use super::write::write;
 use crate::disk::Disk;
-use crate::error::PackResult;
+use crate::error::{PackError, PackResult};
 
 /// The most runs that are kept, and that a look-up asks.
 pub(crate) const RUNS_MAX: usize = 4;
 
+/// Makes one run of the newest ones, which come first, if that is due, and says of how many.
+///
+/// A run that is damaged is left as it is, and so are older ones: its blocks cannot be read, and those of
+/// the others, and what is written, do not depend on it.
+pub(crate) fn merge_due(
+    disk: &dyn Disk,
+    numbers: &mut impl FnMut() -> u32,
+    key_length: usize,
+    runs: &[Arc<Run>],
+) -> PackResult<Option<(usize, Merged)>> {
+    for due in (2..=due(runs)).rev() {
+        match merge(disk, numbers(), key_length, &runs[..due]) {
+            Ok(merged) => return Ok(Some((due, merged))),
+            Err(error @ PackError::Damaged { .. }) => {
+                tracing::warn!(%error, "runs of the index are not merged");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
 /// Returns how many of the newest runs, which come first, have to become one; 0 if none have to.
-pub(crate) fn due(runs: &[Arc<Run>]) -> usize {
+fn due(runs: &[Arc<Run>]) -> usize {
     let mut due = 1;
     let mut newer = 0;
     for (older, pair) in runs.windows(2).enumerate() {
@@ -38,12 +60,7 @@ pub(crate) struct Merged {
 ///
 /// What was removed stays in it, and stays removed: only a collection that is finished leaves it out,
 /// all of it at once.
-pub(crate) fn merge(
-    disk: &dyn Disk,
-    number: u32,
-    key_length: usize,
-    runs: &[Arc<Run>],
-) -> PackResult<Merged> {
+fn merge(disk: &dyn Disk, number: u32, key_length: usize, runs: &[Arc<Run>]) -> PackResult<Merged> {
     let count = runs.iter().map(|run| run.entries()).sum::<u64>();
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     let (mut groups, mut dead, mut ordinal) = (Groups::new(runs), Vec::new(), 0);

@@ -4,7 +4,9 @@
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt as _;
-use ramus_core::{ErrorKind, Storage as _};
+use ramus_core::{
+    ContentAddressable as _, ErrorKind, Hash as _, ReadOnly as _, Sha1, Storage as _,
+};
 use ramus_testkit::{Campaign, run};
 
 use super::sim::{Random, SimDisk};
@@ -158,5 +160,47 @@ fn a_damaged_log_is_refused_with_its_place_and_can_be_read_as_it_was() {
         assert_eq!(added.expect_err("nothing is written").kind(), ErrorKind::Corrupt);
         pack.close().await.expect("close");
         assert_eq!(disk.files(), before, "nothing was written");
+    });
+}
+
+#[test]
+fn beside_a_damaged_index_it_is_written_and_what_is_not_in_it_is_read() {
+    run(async {
+        let disk = SimDisk::default();
+        let block = |number: u64| bytes::Bytes::from(format!("{number:0300}"));
+        let add = async |pack: &Pack, numbers: std::ops::Range<u64>| {
+            for number in numbers {
+                pack.blocks().add(block(number)).await.expect("add");
+            }
+            pack.blocks().flush().await.expect("flush");
+        };
+        let kind = |name: &str| FileKind::of_file_name(name).map(|(kind, _)| kind);
+        let is_index = |name: &str| kind(name) == Some(FileKind::Index);
+        let pack = open(&disk, Durability::Sync).expect("open");
+        add(&pack, 0..100).await;
+        let disk = disk.kill();
+        drop(pack);
+        // Every page of the first run has a bit that is wrong, and it is not merged again.
+        for (name, mut bytes) in disk.files().into_iter().filter(|(name, _)| is_index(name)) {
+            let pages = u32::from_le_bytes(bytes[20..24].try_into().expect("four bytes"));
+            for page in 0..pages as usize {
+                bytes[64 + 4096 * page + 30] ^= 1;
+            }
+            disk.put(&name, bytes);
+        }
+        for round in 1..12 {
+            let pack = open(&disk, Durability::Sync).expect("open");
+            let numbers = 100 * round..100 * (round + 1);
+            add(&pack, numbers.clone()).await;
+            for number in numbers {
+                let found = pack.blocks().find(&Sha1::of(&block(number))).await;
+                assert_eq!(found.expect("find"), Some(block(number)), "block {number}");
+            }
+            let old = pack.blocks().find(&Sha1::of(&block(0))).await.map_err(|error| error.kind());
+            assert_eq!(old, Err(ErrorKind::Corrupt));
+            drop(pack);
+            let runs = disk.files().iter().filter(|(name, _)| is_index(name)).count();
+            assert!(runs < 12, "{runs} runs after round {round}");
+        }
     });
 }

@@ -366,14 +366,13 @@ fn write_runs<H: Hash>(
         runs.insert(0, Arc::new(write_places(disk, numbers(), &mut places)?));
     }
     let free = runs.len() - seal.building.frozen().min(runs.len());
-    let due = merge::due(&runs[..free]);
-    if due > 0 {
-        let newest: Vec<_> = runs.drain(..due).collect();
-        let Merged { run, left_out } = merge::merge(disk, numbers(), H::LENGTH, &newest)?;
+    if let Some((merged, Merged { run, left_out })) =
+        merge::merge_due(disk, numbers, H::LENGTH, &runs[..free])?
+    {
         for file in files.iter_mut().filter(|file| file.kind == FileKind::Segment) {
             file.dead += left_out.get(&file.number).copied().unwrap_or(0);
         }
-        runs.insert(0, Arc::new(run));
+        runs.splice(..merged, [Arc::new(run)]);
     }
     Ok(runs)
 }
