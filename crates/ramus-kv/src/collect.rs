@@ -15,6 +15,7 @@
 //! A name alone protects nothing: who keeps a hash, and nothing that holds the block, may find a part of
 //! it only.
 
+mod check;
 mod collection;
 mod hold;
 mod mark;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use ramus_core::{Error, ErrorKind, Result, Storage as _};
 use tokio::sync::OwnedSemaphorePermit;
 
+pub use self::check::{Broken, Checked};
 pub use self::collection::{Collection, CollectionPhase, CollectionProgress};
 pub(crate) use self::hold::hold;
 pub use self::why::{Root, Why};

@@ -121,7 +121,8 @@ pub use schema::{Kv, Schema};
 
 pub use clock::{Clock, SystemClock};
 pub use collect::{
-    CollectOptions, Collected, Collection, CollectionPhase, CollectionProgress, Root, Why,
+    Broken, Checked, CollectOptions, Collected, Collection, CollectionPhase, CollectionProgress,
+    Root, Why,
 };
 pub use commit::Commit;
 pub use conflicts::Conflicts;

@@ -264,6 +264,9 @@
 //! # Ok(()) }
 //! ```
 //!
+//! Whether everything is there that branches and tags reach, [`check`](Repo::check) says; after a directory was
+//! repaired it tells what is missing, and the way to it.
+//!
 //! # Merges and conflicts
 //!
 //! A merge looks at three states: what both sides began from, and the two sides. What one side alone
@@ -551,17 +554,17 @@ pub use ramus_kv::__derive;
 #[cfg(feature = "testkit")]
 pub use ramus_kv::laws;
 pub use ramus_kv::{
-    AnyBytes, Bag, BranchChange, BranchEvent, BranchWatch, BranchesEvent, BranchesWatch, Clock,
-    CollectOptions, Collected, Collection, CollectionPhase, CollectionProgress, Commit, Commits,
-    Concrete, Conflict, Conflicts, Contents, ContentsReader, Counter, Diff, Difference, Direction,
-    Entries, EventStream, Found, Graph, GraphOptions, Head, Heads, HistoryIndex, Info, Json, Kind,
-    Kv, ListOptions, Listing, Log, LogOptions, Made, Map, Max, MergeOptions, Merged, Metadata, Min,
-    Native, Note, OnConflict, OnRace, Operation, Operations, OperationsOptions, OperationsOrder,
-    PathConflict, PickOptions, Preview, Reason, RebaseConflict, RebaseOptions, Rebased, RefFault,
-    Register, Repo, RepoOptions, Resolution, Root, Schema, Set, Side, SquashOptions, Stats, Status,
-    Store, StoredConflict, StoredConflicts, StreamCheck, Streamable, SystemClock, Transaction,
-    TransactionOptions, Tree, Truncated, Undo, Unmerged, Upload, Utf8, Visit, Walk, WalkOptions,
-    WalkOrder, WatchPlace, WatchStart, Whole, Why,
+    AnyBytes, Bag, BranchChange, BranchEvent, BranchWatch, BranchesEvent, BranchesWatch, Broken,
+    Checked, Clock, CollectOptions, Collected, Collection, CollectionPhase, CollectionProgress,
+    Commit, Commits, Concrete, Conflict, Conflicts, Contents, ContentsReader, Counter, Diff,
+    Difference, Direction, Entries, EventStream, Found, Graph, GraphOptions, Head, Heads,
+    HistoryIndex, Info, Json, Kind, Kv, ListOptions, Listing, Log, LogOptions, Made, Map, Max,
+    MergeOptions, Merged, Metadata, Min, Native, Note, OnConflict, OnRace, Operation, Operations,
+    OperationsOptions, OperationsOrder, PathConflict, PickOptions, Preview, Reason, RebaseConflict,
+    RebaseOptions, Rebased, RefFault, Register, Repo, RepoOptions, Resolution, Root, Schema, Set,
+    Side, SquashOptions, Stats, Status, Store, StoredConflict, StoredConflicts, StreamCheck,
+    Streamable, SystemClock, Transaction, TransactionOptions, Tree, Truncated, Undo, Unmerged,
+    Upload, Utf8, Visit, Walk, WalkOptions, WalkOrder, WatchPlace, WatchStart, Whole, Why,
 };
 #[cfg(feature = "text")]
 pub use ramus_kv::{Seq, Text};

@@ -32,11 +32,11 @@ pub(super) struct Marker<S: Schema> {
 }
 
 #[derive(Clone, Copy)]
-struct Todo<H> {
-    hash: H,
-    need: Need,
+pub(super) struct Todo<H> {
+    pub(super) hash: H,
+    pub(super) need: Need,
     /// It names nothing, so that it need not be read.
-    is_chunk: bool,
+    pub(super) is_chunk: bool,
 }
 
 /// Whether a block has to be there.
@@ -193,7 +193,7 @@ impl<S: Schema> Marker<S> {
 }
 
 /// Returns what a block names.
-fn links<S: Schema>(todo: &Todo<S::Hash>, block: &Bytes) -> Result<Vec<Todo<S::Hash>>> {
+pub(super) fn links<S: Schema>(todo: &Todo<S::Hash>, block: &Bytes) -> Result<Vec<Todo<S::Hash>>> {
     if todo.is_chunk {
         return Ok(Vec::new());
     }

@@ -5,6 +5,7 @@ mod mode;
 mod model;
 mod probe;
 
+mod check;
 mod containers;
 mod contents;
 mod contents_types;
