@@ -129,10 +129,11 @@ async fn a_watch_that_is_behind_says_what_is_gone_and_goes_on(bed: Bed) {
     assert!(remove(store).await > 0, "a watch that was not read holds nothing");
     let store = repo.branch("gone").await.unwrap();
     let last = put(&store, "a", "2").await;
-    for _ in 0..2 {
-        refused(watch.next().await.unwrap(), ErrorKind::Missing, &gone.to_string());
-        refused(all.next().await.unwrap(), ErrorKind::Missing, &gone.to_string());
-    }
+    refused(watch.next().await.unwrap(), ErrorKind::Missing, &gone.to_string());
+    refused(all.next().await.unwrap(), ErrorKind::Missing, &gone.to_string());
+    let event = next(&mut watch).await;
+    assert_eq!((event.old, event.new, event.resync), (None, None, true), "it was removed");
+    assert!(all.next().await.unwrap().is_ok());
     let event = next(&mut watch).await;
     assert_eq!((event.old, event.new), (None, Some(last)));
     assert!(all.next().await.unwrap().is_ok());

@@ -220,7 +220,7 @@ async fn stored_conflicts_and_rewrites_can_be_spawned(bed: Bed) {
     let merged = one.merge_with(&other, MergeOptions::default(), "merge").await.unwrap();
     let Merged::Conflicts(open) = merged else { panic!("conflicts of conflicts") };
     let conflict = open.conflicts().next().expect("a conflict").clone();
-    let Some(ramus_kv::Side::Conflict(side)) = conflict.ours else { panic!("a stored conflict") };
+    let Some(ramus_kv::Side::Conflict(side)) = conflict.theirs else { panic!("a conflict") };
     spawned(async move { side.read().await }).await;
 }
 
