@@ -16,7 +16,7 @@ use ramus_core::{Error, Hash, RefName, Result};
 use crate::disk::{Access, Disk, read_whole};
 use crate::error::PackError;
 use crate::format::derived::{Extent, Sound, decode, encode, encode_part, file_name};
-use crate::writer::files::random_salt;
+use crate::writer::active::random_salt;
 
 /// What is written here becomes the file of a name when it is complete.
 pub(crate) const DERIVED_NEW: &str = "derived.new";

@@ -19,7 +19,7 @@ use ramus_watch::Log;
 
 use crate::compression::Coding;
 use crate::derived::{DERIVED_NEW, Derived};
-use crate::disk::{Access, Disk, DiskFile, Locked, read_exact_at, read_whole};
+use crate::disk::{Access, Disk, DiskFile, Locked, read_exact_at, read_whole, write_again};
 use crate::error::{PackError, PackResult};
 use crate::format::Fault;
 use crate::format::derived;
@@ -33,9 +33,10 @@ use crate::options::{Damaged, Settings};
 use crate::repair;
 use crate::scan::{Scan, scan};
 use crate::shared::Shared;
+use crate::writer::active::Active;
 use crate::writer::core::{Core, Visible};
 use crate::writer::files::{
-    Active, Files, HEAD, LOCK, MANIFEST, MANIFEST_NEW, Seal, state, write_file, write_manifest,
+    Files, HEAD, LOCK, MANIFEST, MANIFEST_NEW, Seal, state, write_file, write_manifest,
 };
 use crate::writer::tail::Tail;
 
@@ -286,7 +287,10 @@ impl<H: Hash> Recovery<H> {
             files.write_manifest(Manifest { state, ..files.manifest.clone() })?;
             files.remove_strays(&shared.building);
         } else {
-            write_again(&files.active, durable_end)?;
+            // Another sync may pass over what one that failed has left in memory alone.
+            let Active { file, end, .. } = &files.active;
+            let written = write_again(&**file, durable_end, *end);
+            written.map_err(PackError::io(format!("write {}", files.active.name())))?;
             adopt(&shared, &mut files)?;
         }
         Ok(Opened { shared, files })
@@ -323,26 +327,6 @@ impl<H: Hash> Recovery<H> {
         }
         Ok(Visible { table, log })
     }
-}
-
-/// Writes the end of the segment again, as it is, from this place on. It may lie in memory alone, after a
-/// sync that failed: Linux takes pages that it could not write for clean, and another sync then passes
-/// over them (Rebello and others, "Can Applications Recover from fsync Failures?", 2020).
-fn write_again(active: &Active, from: u64) -> PackResult<()> {
-    /// So many bytes are written at once.
-    const PART: u64 = 1 << 20;
-    let name = active.name();
-    let mut at = from;
-    while at < active.end {
-        let length = PART.min(active.end - at);
-        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
-        read_exact_at(&*active.file, &mut bytes, at)
-            .map_err(PackError::io(format!("read {name}")))?;
-        let written = active.file.write_all_at(&bytes, at);
-        written.map_err(PackError::io(format!("write {name}")))?;
-        at += length;
-    }
-    Ok(())
 }
 
 /// Seals the segment that was recovered, and begins another.

@@ -21,11 +21,13 @@
 //!   visible in that order once their batch is durable. An answer that speaks of a state comes once
 //!   that state is durable.
 //! - After a write or a sync failed, nothing is acknowledged any more. Lack of room, or of another open
-//!   file, is the exception, if the write said so before anything was synced: the updates that wait are taken back (their records
-//!   become void) and answer `Limit`, the blocks stay, and the next write tries again.
+//!   file, is the exception, if the write said so before anything was synced: the updates that wait are
+//!   taken back (their records become void) and answer `Limit`, the blocks stay, and the next write tries
+//!   again.
 //! - When a batch takes the segment over its size, the next batch belongs to a new segment. The writer
 //!   seals the old one before it writes that batch; see [`files`].
 
+pub(crate) mod active;
 pub(crate) mod begun;
 mod collect;
 pub(crate) mod core;

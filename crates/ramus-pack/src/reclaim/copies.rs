@@ -10,7 +10,8 @@ use crate::format::segment::SegmentHeader;
 use crate::index::Place;
 use crate::index::run::Run;
 use crate::shared::Shared;
-use crate::writer::files::{random_salt, write_places};
+use crate::writer::active::random_salt;
+use crate::writer::files::write_places;
 use crate::writer::tail::{Link, Tail};
 
 /// The new segments that blocks are copied into.

@@ -14,9 +14,8 @@ use crate::format::record::RecordHeader;
 use crate::format::segment::SegmentHeader;
 use crate::index::{Place, write::write};
 use crate::options::Settings;
-use crate::writer::files::{
-    Active, MANIFEST, index_entry, random_salt, write_file, write_manifest,
-};
+use crate::writer::active::{Active, random_salt};
+use crate::writer::files::{MANIFEST, index_entry, write_file, write_manifest};
 use crate::writer::tail::{Link, Tail};
 
 /// The beginning of the names of directories with files that do not count any more.
