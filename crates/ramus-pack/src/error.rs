@@ -95,7 +95,8 @@ const REPAIR: &str = "`ramus_pack::repair` keeps what is sound";
 /// Returns what would be right, where it is not for this program to put it right.
 fn advice(error: &io::Error) -> Option<&'static str> {
     use io::ErrorKind::{
-        InvalidData, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem, UnexpectedEof,
+        InvalidData, NotADirectory, NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem,
+        StorageFull, UnexpectedEof,
     };
 
     if has_too_many_files(error) {
@@ -104,6 +105,9 @@ fn advice(error: &io::Error) -> Option<&'static str> {
         );
     }
     match error.kind() {
+        StorageFull | QuotaExceeded => Some(
+            "there is no room for it: make some, and ask again; what is there can be read meanwhile",
+        ),
         PermissionDenied => Some(
             "give it the permission to read and write there; to read is enough for `mode=read`",
         ),

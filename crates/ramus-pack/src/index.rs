@@ -89,6 +89,13 @@ impl<H: Hash> Index<H> {
         state.sealing = Arc::default();
     }
 
+    /// Puts other runs and segments in place, at once, beside what is being sealed.
+    pub(crate) fn reclaimed(&self, runs: Vec<Arc<Run>>, segments: HashMap<u32, Arc<dyn DiskFile>>) {
+        let mut state = self.state.write();
+        state.runs = runs.into();
+        state.segments = segments;
+    }
+
     /// Returns the names of the blocks that are not in a run.
     pub(crate) fn keys_in_memory(&self) -> Vec<H> {
         let state = self.state.read();

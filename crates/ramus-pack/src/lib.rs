@@ -32,7 +32,8 @@
 //!   removed is gone for good when the collection is finished, all of it at once.
 //! - After a write failed, nothing is acknowledged any more until the directory is opened again; reading
 //!   goes on. A full disk is no such failure: the update answers
-//!   [`Limit`](ramus_core::ErrorKind::Limit), and later ones succeed once there is room.
+//!   [`Limit`](ramus_core::ErrorKind::Limit), and later ones succeed once there is room. A directory can be
+//!   opened on a full disk, also after a crash, and collected.
 //!
 //! # Several processes
 //!

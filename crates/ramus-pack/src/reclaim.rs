@@ -17,6 +17,10 @@
 //! found again, all of it. Nothing else needs an order: a block that is read is found in the old segment
 //! or, once that is closed, in the new one.
 //!
+//! A segment of which a block cannot be read stays as it is, and the rest goes on without it; whoever
+//! finishes the collection is told at its end. Where there is no room for copies, those segments are given
+//! back of which nothing is left.
+//!
 //! A copied segment is one like any other: a header, and a chain of batches that begins with the number
 //! 1. It holds no changes.
 //!
@@ -35,7 +39,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::vec::IntoIter;
 
-use ramus_core::{Cursor, Epoch, Error, Hash, Result};
+use ramus_core::{Cursor, Epoch, Error, ErrorKind, Hash, Result};
 
 pub(crate) use self::building::{Building, Frozen};
 use self::copies::Copies;
@@ -98,6 +102,8 @@ pub(crate) struct Reclaimed {
     pub(crate) condemned: Vec<u32>,
     /// How many blocks of each of the other segments count no more.
     pub(crate) dead: BTreeMap<u32, u64>,
+    /// Why a segment that has lost enough stays as it is.
+    pub(crate) damaged: Option<Error>,
     pub(crate) frozen: Frozen,
 }
 
@@ -138,6 +144,10 @@ struct Reclaim<H: Hash> {
     /// The blocks of a group that are still to be copied.
     blocks: IntoIter<(Place, H)>,
     copies: Copies<H>,
+    /// How many blocks of each segment were copied.
+    copied: BTreeMap<u32, u64>,
+    /// Why a segment is not copied after all.
+    damaged: Option<Error>,
 }
 
 /// What a step came to.
@@ -166,6 +176,8 @@ impl<H: Hash> Reclaim<H> {
             groups: Vec::new(),
             blocks: Vec::new().into_iter(),
             copies,
+            copied: BTreeMap::new(),
+            damaged: None,
         })
     }
 
@@ -178,13 +190,37 @@ impl<H: Hash> Reclaim<H> {
             Ok(None) => self.end(),
             Err(error) => Err(error),
         };
+        let done = match done {
+            Err(error) if error.kind() == ErrorKind::Limit => self.end_without_copies(error),
+            done => done,
+        };
         if done.is_err() {
-            // They take room, and nobody needs them.
-            for (kind, number) in shared.building.files() {
-                drop(self.plan.disk.unlink(&kind.file_name(number)));
-            }
+            self.discard();
         }
         done.map(|run| Step::Done(self.reclaimed(run)))
+    }
+
+    /// Where there is no room for copies, gives back those segments of which nothing is left.
+    fn end_without_copies(&mut self, error: Error) -> Result<Option<Arc<Run>>> {
+        self.discard();
+        let counts = self.counts.iter().flatten();
+        let left: BTreeSet<_> =
+            counts.filter(|(_, count)| count.live > 0).map(|(number, _)| *number).collect();
+        self.condemned.retain(|number| !left.contains(number));
+        if self.condemned.is_empty() {
+            return Err(error);
+        }
+        let plan = &self.plan;
+        self.copies = Copies::new(Arc::clone(&self.shared), Arc::clone(&plan.disk), plan.after);
+        self.copied = BTreeMap::new();
+        self.end()
+    }
+
+    /// Removes the new files: they take room, and nobody needs them.
+    fn discard(&self) {
+        for (kind, number) in self.shared.building.files() {
+            drop(self.plan.disk.unlink(&kind.file_name(number)));
+        }
     }
 
     /// Copies so many bytes, and returns how many; nothing when nothing is left to be copied.
@@ -199,9 +235,7 @@ impl<H: Hash> Reclaim<H> {
         while copied < bytes {
             self.ensure_wanted()?;
             if let Some((place, key)) = self.blocks.next() {
-                let record = self.read(&key, place)?;
-                self.copies.append(&key, place.length, &record)?;
-                copied += record.len() as u64;
+                copied += self.copy(&key, place)?;
             } else if let Some(group) = self.groups.pop() {
                 self.blocks = self.blocks_of(&group)?.into_iter();
             } else {
@@ -209,6 +243,27 @@ impl<H: Hash> Reclaim<H> {
             }
         }
         Ok(Some(copied))
+    }
+
+    /// Copies a block, and returns how many bytes it has.
+    ///
+    /// A segment with one that cannot be read stays as it is: it holds that block, and those behind it. What
+    /// was copied of it before counts where it was copied to.
+    fn copy(&mut self, key: &H, place: Place) -> Result<u64> {
+        if !self.condemned.contains(&place.segment) {
+            return Ok(0);
+        }
+        let record = match self.read(key, place) {
+            Err(error) if !error.is_full() => {
+                self.condemned.remove(&place.segment);
+                self.damaged.get_or_insert(error.into());
+                return Ok(0);
+            }
+            read => read?,
+        };
+        self.copies.append(key, place.length, &record)?;
+        *self.copied.entry(place.segment).or_default() += 1;
+        Ok(record.len() as u64)
     }
 
     /// Makes durable what was copied, and returns the new run.
@@ -219,12 +274,14 @@ impl<H: Hash> Reclaim<H> {
     }
 
     fn reclaimed(self, run: Option<Arc<Run>>) -> Reclaimed {
-        let Self { plan: Plan { epoch, runs, frozen, .. }, counts, condemned, copies, .. } = self;
+        let Self { plan: Plan { epoch, runs, frozen, .. }, counts, condemned, .. } = self;
+        let Self { copies, copied, damaged, .. } = self;
         let left = counts.unwrap_or_default().into_iter();
         let left = left.filter(|(number, _)| !condemned.contains(number));
-        let dead = left.map(|(number, count)| (number, count.dead)).collect();
+        let copied = |number: u32| copied.get(&number).copied().unwrap_or(0);
+        let dead = left.map(|(number, count)| (number, count.dead + copied(number))).collect();
         let (segments, condemned) = (copies.segments, condemned.into_iter().collect());
-        Reclaimed { epoch, runs: runs.len(), run, segments, condemned, dead, frozen }
+        Reclaimed { epoch, runs: runs.len(), run, segments, condemned, dead, damaged, frozen }
     }
 
     /// Counts what each segment still has, and what not.

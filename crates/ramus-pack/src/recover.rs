@@ -36,7 +36,7 @@ use crate::shared::Shared;
 use crate::writer::active::Active;
 use crate::writer::core::{Core, Visible};
 use crate::writer::files::{
-    Files, HEAD, LOCK, MANIFEST, MANIFEST_NEW, Seal, state, write_file, write_manifest,
+    Files, HEAD, LOCK, MANIFEST, MANIFEST_NEW, state, write_file, write_manifest,
 };
 use crate::writer::tail::Tail;
 
@@ -271,7 +271,8 @@ impl<H: Hash> Recovery<H> {
             next_batch: scan.next_batch,
             chain: scan.chain,
         };
-        let mut files = Files { disk, lock, head, manifest, active, changes: scan.changes };
+        let (changes, is_as_found) = (scan.changes, false);
+        let mut files = Files { disk, lock, head, manifest, active, changes, is_as_found };
         let index = Index::new(scan.places, runs, segments);
         let tail = Tail::new(files.active.header.number, files.active.end, files.active.next_batch);
         let core = Core::new(tail, &visible);
@@ -282,16 +283,15 @@ impl<H: Hash> Recovery<H> {
             shared.core.lock().read_only = true;
             return Ok(Opened { shared, files });
         }
-        if goes_on {
-            let state = state(&shared.settings);
-            files.write_manifest(Manifest { state, ..files.manifest.clone() })?;
-            files.remove_strays(&shared.building);
-        } else {
+        if !goes_on {
             // Another sync may pass over what one that failed has left in memory alone.
             let Active { file, end, .. } = &files.active;
             let written = write_again(&**file, durable_end, *end);
             written.map_err(PackError::io(format!("write {}", files.active.name())))?;
-            adopt(&shared, &mut files)?;
+        }
+        match if goes_on { go_on(&shared, &mut files) } else { adopt(&shared, &mut files) } {
+            Err(error) if error.is_full() => wait_for_room(&shared, &mut files),
+            settled => settled?,
         }
         Ok(Opened { shared, files })
     }
@@ -329,24 +329,40 @@ impl<H: Hash> Recovery<H> {
     }
 }
 
-/// Seals the segment that was recovered, and begins another.
-fn adopt<H: Hash>(shared: &Shared<H>, files: &mut Files<H>) -> Result<()> {
-    let (table, after, oldest) = {
-        let visible = shared.visible.lock();
-        (visible.table.clone(), visible.log.end(), visible.log.oldest())
-    };
-    shared.index.rotate();
-    let (places, runs) = (shared.index.sealing(), shared.index.runs());
-    let next = shared.next_file();
-    let building = &*shared.building;
-    let seal = Seal { next, places: &places, runs: &runs, table: &table, after, oldest, building };
-    let sealed = files.rotate(&seal, &mut || shared.next_file(), &shared.settings)?;
-    shared.index.add_segment(next, sealed.file);
-    shared.index.sealed(sealed.runs);
-    shared.visible.lock().log.forget(sealed.log_after);
-    shared.set_written(next, files.active.end);
-    shared.core.lock().tail.begin_segment(next, files.active.end);
+/// Goes on with a segment that was closed.
+fn go_on<H: Hash>(shared: &Shared<H>, files: &mut Files<H>) -> PackResult<()> {
+    let state = state(&shared.settings);
+    files.write_manifest(Manifest { state, ..files.manifest.clone() })?;
+    files.remove_strays(&shared.building);
     Ok(())
+}
+
+/// Seals the segment that was recovered, and begins another.
+fn adopt<H: Hash>(shared: &Shared<H>, files: &mut Files<H>) -> PackResult<()> {
+    let next = leave_segment(shared);
+    // It syncs the segment before anything else.
+    files.begin_segment(shared, next)
+}
+
+/// Lets the next batch belong to another segment, whose number is returned, and which is not there yet.
+fn leave_segment<H: Hash>(shared: &Shared<H>) -> u32 {
+    shared.index.rotate();
+    let next = shared.next_file();
+    shared.core.lock().tail.begin_segment(next, SegmentHeader::LENGTH as u64);
+    next
+}
+
+/// Leaves the directory as it is, so that it can be read: whoever writes next seals the segment first, and is
+/// told if there is still no room.
+fn wait_for_room<H: Hash>(shared: &Shared<H>, files: &mut Files<H>) {
+    files.is_as_found = true;
+    let active = files.active.header.number;
+    let mut core = shared.core.lock();
+    core.full = true;
+    if core.tail.segment() == active {
+        drop(core);
+        leave_segment(shared);
+    }
 }
 
 pub(crate) fn open_segment(disk: &dyn Disk, entry: &FileEntry) -> PackResult<Arc<dyn DiskFile>> {

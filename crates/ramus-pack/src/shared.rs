@@ -182,7 +182,7 @@ impl<H: Hash> Shared<H> {
         let closer = {
             let mut core = self.core.lock();
             self.closed.store(true, Ordering::Release);
-            core.stop = true;
+            core.stop();
             if core.ended.is_some() {
                 return Ok(());
             }
@@ -204,7 +204,7 @@ impl<H: Hash> Shared<H> {
             reader.stop();
             self.ended(&Ok(()));
         }
-        self.core.lock().stop = true;
+        self.core.lock().stop();
         pump::finish(self);
         self.hub.close();
     }

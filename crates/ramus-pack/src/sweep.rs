@@ -28,12 +28,21 @@ use crate::writer::pump;
 ///   ([`reclaim_percent`](crate::PackOptions::reclaim_percent)) stay, and are copied later. If it is
 ///   dropped, or fails, it gives back nothing; it can be called again until another collection begins,
 ///   and otherwise that gives back what was removed.
+/// - A segment of which a block cannot be read stays as it is. The rest is given back all the same, and
+///   then `finish` answers that error, such as [`Corrupt`](ramus_core::ErrorKind::Corrupt), with the file and
+///   the place. A damaged index ends it before anything is given back.
+/// - On a full disk a collection begins without a new segment, and removes nothing of the active one; and
+///   `finish`, which needs room for an index of what is left, gives back those segments of which nothing is
+///   left, if there is no room for copies. A later collection gives back the rest.
 /// - Until a collection is finished, an `add` of a block from before it writes the block again.
 /// - A bit is kept for each block on disk, in memory, while some are removed and not given back; and what
 ///   is pinned, and was while the collection runs. Once more than four million names were pinned and given
 ///   back, `pinned` answers [`Limit`](ramus_core::ErrorKind::Limit), and nothing more is removed until
 ///   another collection begins.
 pub struct PackSweep<H: Hash = Sha1>(pub(crate) Arc<Handle<H>>);
+
+/// What whoever finishes a collection is told of damage.
+const KEPT: &str = "the collection is finished, but for a segment that stays as it is, since a block of it cannot be read";
 
 /// So many names are removed before writers get their turn.
 const TURN: usize = 256;
@@ -110,7 +119,11 @@ impl<H: Hash> Sweep for PackSweep<H> {
             }
         };
         match reclaim::reclaim(Arc::clone(shared), plan).await {
-            Ok(reclaimed) => self.ask(|answer| Job::Switch(Box::new(reclaimed), answer)).await,
+            Ok(reclaimed) => {
+                let damaged = reclaimed.damaged.clone();
+                self.ask(|answer| Job::Switch(Box::new(reclaimed), answer)).await?;
+                damaged.map_or(Ok(()), |damaged| Err(damaged.context(KEPT)))
+            }
             // What was removed since may be what was not found; the next collection gives back all of it.
             Err(_) if !shared.protection.lock().is_newest(epoch) => shared.ensure_open(),
             Err(error) => Err(error),

@@ -112,7 +112,8 @@ impl Disk for RealDisk {
             Err(TryLockError::Error(error)) => return Err(error),
         }
         file.set_len(0)?;
-        writeln!(file, "{}", std::process::id())?;
+        // It is for who is refused, who is told nothing if there was no room for it.
+        drop(writeln!(file, "{}", std::process::id()));
         Ok(Locked::Held(Box::new(RealLock(file))))
     }
 

@@ -575,14 +575,18 @@ fn a_collection_that_did_not_begin_is_over() {
         let pack = open(&disk);
         add(&pack, 0..10).await;
         let sweep = pack.sweep().expect("a sweep");
-        // There is no room for the new segment.
-        disk.fail(Some(Failure { at: 1, kind: io::ErrorKind::StorageFull, lasts: true }));
+        // The new segment cannot be made.
+        disk.fail(Some(Failure { at: 1, kind: io::ErrorKind::Other, lasts: true }));
         let kind = sweep.begin().await.map_err(|error| error.kind());
-        assert_eq!(kind, Err(ErrorKind::Limit));
+        assert_eq!(kind, Err(ErrorKind::Unavailable));
         disk.fail(None);
         assert_eq!(sweep.0.shared.since(), 0, "an `add` may rely on what is there");
         assert!(sweep.pinned(Epoch::new(1)).await.is_err(), "nothing is remembered for it");
 
+        let disk = SimDisk::default();
+        let pack = open(&disk);
+        add(&pack, 0..10).await;
+        let sweep = pack.sweep().expect("a sweep");
         drop(sweep.begin().boxed().now_or_never());
         // It comes after what was asked for before.
         sweep.finish(Epoch::new(0)).await.expect("it is over");
@@ -671,5 +675,106 @@ fn a_finish_that_was_dropped_can_be_called_again() {
             drop((pack, sweep));
             look(&open(&disk), 100, |number| number >= 50).await;
         }
+    });
+}
+
+#[test]
+fn a_damaged_block_keeps_its_segment_and_the_rest_is_given_back() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk);
+        add(&pack, 0..200).await;
+        let before = bytes(&disk, ".segment");
+        let sweep = pack.sweep().expect("a sweep");
+        let epoch = sweep.begin().await.expect("begin");
+        let names = (0..200).filter(|number| number % 4 != 0).map(name).collect();
+        assert_eq!(sweep.remove_many(epoch, names).await.expect("remove_many"), 150);
+        let damaged = disk.flip(&block(100));
+        let error = sweep.finish(epoch).await.expect_err("a block cannot be read");
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error:?}");
+        let text = format!("{error:?}");
+        assert!(text.contains(&damaged) && text.contains("is finished"), "{text}");
+        sweep.finish(epoch).await.expect("it is finished");
+        let after = bytes(&disk, ".segment");
+        assert!(after * 2 < before, "{before} bytes became {after}");
+        assert!(disk.files().iter().any(|(name, _)| *name == damaged), "it stays");
+        for _ in 0..2 {
+            for number in (0..200).filter(|number| *number != 100) {
+                let found = pack.blocks().find(&name(number)).await.expect("find");
+                assert_eq!(found, (number % 4 == 0).then(|| block(number)), "block {number}");
+            }
+            let found = pack.blocks().find(&name(100)).await.map_err(|error| error.kind());
+            assert_eq!(found, Err(ErrorKind::Corrupt));
+            // The next one goes on with the rest, too.
+            let epoch = sweep.begin().await.expect("begin");
+            assert_eq!(sweep.remove_many(epoch, vec![name(0)]).await.expect("remove"), 1);
+            add(&pack, [0]).await;
+            let finished = sweep.finish(epoch).await.map_err(|error| error.kind());
+            assert_eq!(finished, Err(ErrorKind::Corrupt));
+        }
+        pack.close().await.expect("close");
+        drop((pack, sweep));
+        let report = check_disk::<Sha1>(&Arc::new(disk.clone()), Depth::Full).expect("check");
+        assert!(report.problems.iter().all(|problem| problem.contains(&damaged)), "{report:?}");
+        assert!(!report.problems.is_empty(), "it is damaged still");
+        let repaired = crate::repair::repair_disk::<Sha1>(
+            &(Arc::new(disk.clone()) as _),
+            &crate::RepairOptions::default(),
+        );
+        let repaired = repaired.expect("repair");
+        assert_eq!((repaired.blocks, repaired.blocks_lost), (49, 1), "{repaired:?}");
+        checked(&disk);
+    });
+}
+
+#[test]
+fn on_a_full_disk_what_is_wholly_removed_gives_back_its_room() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk);
+        add(&pack, 0..200).await;
+        pack.blocks().flush().await.expect("flush");
+        let before = bytes(&disk, ".segment");
+        let sweep = pack.sweep().expect("a sweep");
+        // There is no room for another segment, nor for what is added.
+        disk.fill(true);
+        add(&pack, [200]).await;
+        let branch = RefName::branch("main").expect("a name");
+        for _ in 0..40 {
+            let set = pack.refs().set(branch.clone(), name(0)).await;
+            drop(pack.refs().remove(branch.clone()).await);
+            if set.is_err_and(|error| error.kind() == ErrorKind::Limit) {
+                break;
+            }
+        }
+        assert!(pack.refs().set(branch.clone(), name(0)).await.is_err(), "it is full");
+        let epoch = sweep.begin().await.expect("begin");
+        let names: Vec<_> = (0..200).filter(|number| number % 100 != 0).map(name).collect();
+        let removed = sweep.remove_many(epoch, names.clone()).await.expect("remove_many");
+        assert!(removed > 150, "of the active segment nothing is removed: {removed}");
+        let full = sweep.finish(epoch).await.map_err(|error| error.kind());
+        assert_eq!(full, Err(ErrorKind::Limit), "there is no room for an index");
+        assert_eq!(bytes(&disk, ".index.new"), 0);
+        // There is some, and not for copies.
+        disk.fill(false);
+        disk.fill_segments(true);
+        sweep.finish(epoch).await.expect("finish");
+        let after = bytes(&disk, ".segment");
+        assert!(after * 2 < before, "{before} bytes became {after}");
+        disk.fill_segments(false);
+        pack.refs().set(branch.clone(), name(0)).await.expect("there is room");
+        let mut left = Vec::new();
+        for number in 0..=200 {
+            let found = pack.blocks().find(&name(number)).await.expect("find");
+            assert!(found.is_some() || number % 100 != 0, "block {number}");
+            left.extend(found.is_some().then_some(number));
+        }
+        assert_eq!(left.len(), 201 - removed);
+        let rest = left.iter().filter(|number| **number % 100 != 0).count();
+        assert_eq!(remove(&pack, left.iter().copied().filter(|it| it % 100 != 0)).await, rest);
+        look(&pack, 201, |number| number % 100 == 0).await;
+        pack.close().await.expect("close");
+        drop((pack, sweep));
+        assert_eq!(checked(&disk).blocks, 3);
     });
 }

@@ -1,13 +1,19 @@
 //! Calls of the file system that fail, each of them once.
 
 use std::io;
+use std::sync::Arc;
 
-use ramus_core::{ErrorKind, Hash as _, ReadOnly as _, Sha1, Storage as _};
+use ramus_core::{
+    AtomicWriteExt as _, ContentAddressable as _, ErrorKind, Hash as _, ReadOnly as _, RefName,
+    Sha1, Storage as _,
+};
 use ramus_testkit::{Campaign, run};
 
 use super::sim::{Failure, Random, SimDisk};
-use super::work::{History, open};
-use crate::Durability;
+use super::work::{History, open, settings};
+use crate::check::check_disk;
+use crate::options::Settings;
+use crate::{Depth, Durability, Mode, Pack};
 
 /// Runs per unit of scale, each with a failure at every call.
 const RUNS: usize = 1;
@@ -95,4 +101,146 @@ fn without_another_open_file_no_answer_is_lost_and_writing_resumes() {
         let pack = open(&disk, Durability::Sync).expect("open again");
         history.check(&pack, usize::MAX).await.expect("check");
     });
+}
+
+/// A directory that was left with the newest value of `main` written, and not by a sync of its own.
+async fn left(durability: Durability, is_closed: bool) -> (SimDisk, Sha1) {
+    let disk = SimDisk::default();
+    let pack = open(&disk, durability).expect("open");
+    for text in ["first", "second", "third"] {
+        let block = pack.blocks().add(text.into()).await.expect("add");
+        pack.refs().set(main(), block).await.expect("set");
+    }
+    if is_closed {
+        pack.close().await.expect("close");
+    }
+    (disk.kill(), Sha1::of(b"third"))
+}
+
+fn main() -> RefName {
+    RefName::branch("main").expect("a name")
+}
+
+#[test]
+fn on_a_full_disk_a_directory_can_be_read_and_is_written_once_there_is_room() {
+    run(async {
+        let cases = [Durability::Sync, Durability::Os].into_iter();
+        for (durability, is_closed) in cases.flat_map(|of| [(of, false), (of, true)]) {
+            let context = format!("{durability:?}, closed: {is_closed}");
+            let (disk, third) = left(durability, is_closed).await;
+            let before = disk.files();
+            disk.fill(true);
+            let read = settings(durability);
+            let read = Settings { options: read.options.with_mode(Mode::Read), ..read };
+            let reader: Pack = Pack::open_disk(Arc::new(disk.clone()), read).expect("open to read");
+            assert_eq!(reader.refs().find(&main()).await.expect("find"), Some(third), "{context}");
+            for _ in 0..2 {
+                let pack = open(&disk, durability).unwrap_or_else(|e| panic!("{context}: {e:?}"));
+                assert_eq!(pack.refs().find(&main()).await.expect("find"), Some(third));
+                let found = pack.blocks().find(&third).await.expect("find");
+                assert_eq!(found.as_deref(), Some(&b"third"[..]), "{context}");
+                assert!(pack.blocks().mem(&Sha1::of(b"first")).await.expect("mem"));
+                let refused = pack.refs().remove(main()).await.expect_err("it is full");
+                assert_eq!(refused.kind(), ErrorKind::Limit, "{context}: {refused:?}");
+                assert!(refused.to_string().contains("make some"), "{refused}");
+                assert_eq!(pack.refs().find(&main()).await.expect("find"), Some(third));
+                pack.close().await.unwrap_or_else(|e| panic!("{context}: {e:?}"));
+            }
+            // It is left as it was found, but for what is not needed.
+            for (name, bytes) in before.iter().filter(|(name, _)| name != "head") {
+                let after = disk.files();
+                let after = after.iter().find(|(other, _)| other == name);
+                assert_eq!(after.map(|(_, bytes)| bytes), Some(bytes), "{context}: {name}");
+            }
+            let pack = open(&disk, durability).expect("open");
+            let fourth = pack.blocks().add("fourth".into()).await.expect("it waits in memory");
+            assert!(pack.refs().set(main(), fourth).await.is_err(), "{context}");
+            disk.fill(false);
+            pack.refs().set(main(), fourth).await.unwrap_or_else(|e| panic!("{context}: {e:?}"));
+            pack.close().await.expect("close");
+            drop(pack);
+            let report = check_disk::<Sha1>(&Arc::new(disk.clone()), Depth::Full).expect("check");
+            assert_eq!(report.problems, Vec::<String>::new(), "{context}");
+            let pack = open(&disk, durability).expect("open");
+            assert_eq!(pack.refs().find(&main()).await.expect("find"), Some(fourth), "{context}");
+            assert!(pack.blocks().mem(&third).await.expect("mem"), "{context}");
+        }
+    });
+}
+
+#[test]
+fn what_waits_for_room_is_written_when_the_directory_is_closed() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Sync).expect("open");
+        disk.fill(true);
+        let block = pack.blocks().add(vec![7; 3000].into()).await.expect("it waits in memory");
+        let kind = pack.blocks().flush().await.map_err(|error| error.kind());
+        assert_eq!(kind, Err(ErrorKind::Limit));
+        disk.fill(false);
+        pack.close().await.expect("there is room");
+        drop(pack);
+        let pack = open(&disk, Durability::Sync).expect("open");
+        assert!(pack.blocks().mem(&block).await.expect("mem"));
+    });
+}
+
+#[test]
+fn what_is_served_on_a_full_disk_outlives_a_power_cut() {
+    run(async {
+        let disk = SimDisk::default();
+        let recording = disk.record();
+        let pack = open(&disk, Durability::Os).expect("open");
+        let block = pack.blocks().add("written, and not synced".into()).await.expect("add");
+        pack.refs().set(main(), block).await.expect("set");
+        let disk = disk.kill();
+        drop(pack);
+        disk.fill(true);
+        let pack = open(&disk, Durability::Sync).expect("open");
+        assert_eq!(pack.refs().find(&main()).await.expect("find"), Some(block));
+        let cut = recording.of(&disk).power_cut(disk.recorded());
+        let pack = open(&cut, Durability::Sync).expect("open");
+        assert_eq!(pack.refs().find(&main()).await.expect("find"), Some(block));
+    });
+}
+
+#[test]
+fn whenever_the_disk_is_full_no_answer_is_lost_and_writing_resumes() {
+    let campaign = Campaign::from_env();
+    let mut random = Random::new(campaign.seed);
+    for _ in 0..campaign.times(10) {
+        let seed = random.next();
+        run(async { full_now_and_then(seed).await });
+    }
+}
+
+/// Works on a disk that is full now and then, also when a process is killed, and another one opens it.
+async fn full_now_and_then(seed: u64) {
+    let mut random = Random::new(seed);
+    let mut disk = SimDisk::default();
+    let mut history = History::new();
+    let mut pack = open(&disk, Durability::Sync).expect("open");
+    let mut refused = 0;
+    for round in 0..12 {
+        let context = format!("seed {seed}, round {round}");
+        let is_full = random.once_in(2);
+        disk.fill(is_full);
+        if random.once_in(3) {
+            disk = disk.kill();
+            drop(pack);
+            pack = open(&disk, Durability::Sync).unwrap_or_else(|e| panic!("{context}: {e:?}"));
+            history.opened(&pack, &disk).await.expect("look");
+        }
+        if let Err(error) = history.work(&pack, &disk, 20, &mut random).await {
+            assert!(is_full && error.kind() == ErrorKind::Limit, "{context}: {error:?}");
+            refused += 1;
+        }
+        let checked = history.check(&pack, usize::MAX).await;
+        checked.unwrap_or_else(|error| panic!("{context}: {error:?}"));
+    }
+    disk.fill(false);
+    assert!(refused > 0, "seed {seed}: it was never full");
+    pack.close().await.unwrap_or_else(|error| panic!("seed {seed}: {error:?}"));
+    let pack = open(&disk, Durability::Sync).expect("open again");
+    history.check(&pack, usize::MAX).await.expect("check");
 }

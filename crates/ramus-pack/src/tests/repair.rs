@@ -355,17 +355,6 @@ async fn set(pack: &Pack, name: RefName, block: &'static str) -> Sha1 {
     hash
 }
 
-/// Flips a bit of the first of these bytes in a segment, and returns its name.
-fn flip(disk: &SimDisk, bytes: &[u8]) -> String {
-    let place = |file: &[u8]| file.windows(bytes.len()).position(|window| window == bytes);
-    let mut segments = disk.files().into_iter().filter(|(name, _)| name.ends_with(".segment"));
-    let found = segments.find_map(|(name, file)| Some((name, place(&file)?, file)));
-    let (name, at, mut file) = found.expect("some segment has them");
-    file[at] ^= 1;
-    disk.put(&name, file);
-    name
-}
-
 #[test]
 fn a_ref_whose_block_is_damaged_goes_back_to_the_value_before() {
     run(async {
@@ -377,7 +366,7 @@ fn a_ref_whose_block_is_damaged_goes_back_to_the_value_before() {
         let tagged = set(&pack, tag.clone(), "the tag").await;
         let before = pack.refs().position().await.expect("position");
         drop(pack);
-        let damaged = flip(&disk, b"the second");
+        let damaged = disk.flip(b"the second");
 
         let report = repair(&disk).expect("repair");
         assert_eq!((report.blocks, report.blocks_lost, report.changes_lost), (2, 1, 0));
@@ -411,7 +400,7 @@ fn a_ref_goes_back_no_further_than_it_has_to() {
             set(&pack, main(), block).await;
         }
         drop(pack);
-        flip(&disk, b"the fourth");
+        disk.flip(b"the fourth");
         repair(&disk).expect("repair");
         let pack = open(&disk, Durability::Sync).expect("open");
         let found = pack.refs().find(&main()).await.expect("find");
@@ -434,7 +423,7 @@ fn behind_a_change_that_is_lost_the_later_ones_count() {
         assert!(pack.refs().update(update).await.expect("update").is_applied());
         let newest = set(&pack, main(), "the newest").await;
         drop(pack);
-        flip(&disk, b"the note of what is lost");
+        disk.flip(b"the note of what is lost");
         // Later batches tell that this one was durable.
         disk.put("head", Vec::new());
 
@@ -487,7 +476,7 @@ fn a_reader_beside_a_repair_goes_on_with_what_is_left() {
         drop(pack);
         // It knows the manifest that the repair replaces.
         reader.refs().0.shared.follow().expect("follow");
-        flip(&disk, b"the second");
+        disk.flip(b"the second");
         repair(&disk).expect("repair");
         reader.refs().0.shared.follow().expect("follow");
         assert_eq!(reader.refs().find(&main()).await.expect("find"), Some(first));
@@ -540,7 +529,7 @@ fn what_a_block_holds_is_no_change() {
         drop(pack);
         // The record that holds it begins before its bytes.
         let name = Sha1::of(&[b"the segment: ", &segment[..end]].concat());
-        flip(&disk, name.as_bytes());
+        disk.flip(name.as_bytes());
         let report = repair(&disk).expect("repair");
         assert_eq!(report.damages_count, 1, "{report:?}");
         let pack = open(&disk, Durability::Sync).expect("open");

@@ -39,6 +39,9 @@ struct State {
     calls: u64,
     fail: Option<Failure>,
     failures: u64,
+    /// No file can grow, or no segment.
+    full: bool,
+    segments_full: bool,
     /// The number of the error that the system gives to whoever opens a file.
     no_opening: Option<i32>,
     /// While it is held, no sync of a file ends.
@@ -139,6 +142,30 @@ impl SimDisk {
         state.fail = failure;
     }
 
+    /// Lets no file grow, as on a full disk; what is there can be written, synced and removed.
+    pub(super) fn fill(&self, full: bool) {
+        self.0.lock().full = full;
+    }
+
+    /// Lets no segment grow.
+    pub(super) fn fill_segments(&self, full: bool) {
+        self.0.lock().segments_full = full;
+    }
+
+    /// Flips a bit of the first of these bytes in a segment, and returns its name.
+    pub(super) fn flip(&self, bytes: &[u8]) -> String {
+        let mut state = self.0.lock();
+        let names = state.names.clone();
+        for (name, file) in names.into_iter().filter(|(name, _)| name.ends_with(".segment")) {
+            let file = &mut state.files[file];
+            if let Some(at) = file.windows(bytes.len()).position(|window| window == bytes) {
+                file[at] ^= 1;
+                return name;
+            }
+        }
+        panic!("some segment has them")
+    }
+
     /// Lets the process open no more files, or lets it again.
     pub(super) fn open_nothing(&self, opens_nothing: bool) {
         const EMFILE: i32 = 24;
@@ -195,6 +222,10 @@ impl SimDisk {
 }
 
 impl State {
+    fn is_segment(&self, file: usize) -> bool {
+        self.names.iter().any(|(name, other)| *other == file && name.ends_with(".segment"))
+    }
+
     fn ensure_opens(&self) -> io::Result<()> {
         self.no_opening.map_or(Ok(()), |code| Err(io::Error::from_raw_os_error(code)))
     }
@@ -332,6 +363,17 @@ impl DiskFile for SimFile {
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let mut state = self.disk.0.lock();
         let (file, offset) = (self.file, usize::try_from(offset).unwrap());
+        let has_room = state.files[file].len();
+        let is_full = state.full || (state.segments_full && state.is_segment(file));
+        if is_full && state.kills == self.disk.2 && offset + bytes.len() > has_room {
+            let fits = &bytes[..has_room.saturating_sub(offset)];
+            let op = || Op::Write { file, offset, bytes: fits.to_vec() };
+            self.disk.act(&mut state, op)?;
+            if !fits.is_empty() {
+                write(&mut state.files[file], offset, fits);
+            }
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let done = self.disk.act(&mut state, || Op::Write { file, offset, bytes: bytes.to_vec() });
         if state.kills != self.disk.2 {
             return done;

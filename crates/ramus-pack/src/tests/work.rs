@@ -10,6 +10,8 @@ use ramus_core::{
 };
 
 use super::sim::{Random, SimDisk};
+use crate::index::Read;
+use crate::index::run::Lookup;
 use crate::options::Settings;
 use crate::{Durability, Pack, PackOptions};
 
@@ -28,6 +30,17 @@ pub(super) fn settings(durability: Durability) -> Settings {
 
 pub(super) fn open(disk: &SimDisk, durability: Durability) -> ramus_core::Result<Pack> {
     Pack::open_disk(Arc::new(disk.clone()), settings(durability))
+}
+
+/// Returns whether a block lies where the collection that runs removes nothing.
+fn is_new(pack: &Pack, name: &Sha1) -> bool {
+    let shared = &pack.blocks().0.shared;
+    let in_runs = || match shared.index.in_runs(name, Read::Wait).expect("the index is sound") {
+        Lookup::Found(place) => Some(place),
+        Lookup::Absent | Lookup::NotNow => None,
+    };
+    let place = shared.index.in_memory(name).or_else(in_runs);
+    place.is_some_and(|place| place.segment >= shared.since())
 }
 
 /// What was done, and when it was answered.
@@ -112,15 +125,21 @@ impl History {
         let sweep = pack.sweep().expect("it can be collected");
         let Some(mut collection) = self.collection.take() else {
             let epoch = sweep.begin().await?;
-            // It has synced what was there.
-            self.all_durable(disk.recorded());
+            // It has synced what was there, unless the disk was full.
+            let is_full = pack.blocks().0.shared.core.lock().full;
+            if !is_full {
+                self.all_durable(disk.recorded());
+            }
             let refs = &self.states.last().expect("there is a first state").0;
             let held: BTreeSet<_> = refs.values().copied().collect();
             let garbage = self.blocks.iter().filter(|(hash, known)| {
                 known.removed.is_none() && !held.contains(hash) && !random.once_in(4)
             });
             let names = garbage.map(|(hash, _)| *hash).collect();
-            let (since, has_removed) = (BTreeSet::new(), false);
+            let (mut since, has_removed) = (BTreeSet::new(), false);
+            if is_full {
+                since.extend(self.blocks.keys().filter(|name| is_new(pack, name)));
+            }
             self.collection = Some(Collection { epoch, names, since, has_removed });
             return Ok(());
         };

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ramus_core::{Epoch, Error, Hash};
+use ramus_core::{Epoch, Error, Hash, Result};
 
 use super::begun::Begun;
 use super::core::Job;
@@ -21,10 +21,7 @@ impl<H: Hash> Pump<H> {
     /// is fine.
     pub(super) fn work_for_collection(&mut self, job: Job<H>) {
         match job {
-            Job::Begin(answer) => {
-                let begun = self.begin();
-                drop(answer.send(begun.map_err(|error| self.fail(error))));
-            }
+            Job::Begin(answer) => drop(answer.send(self.begin())),
             // It only reads: what cannot be read is no failure of the writer.
             Job::Remove(epoch, keys, answer) => {
                 drop(answer.send(self.remove(epoch, &keys).map_err(Error::from)));
@@ -37,9 +34,33 @@ impl<H: Hash> Pump<H> {
         }
     }
 
+    /// Begins a collection; where there is no room for a new segment, without one.
+    fn begin(&mut self) -> Result<Begun<H>> {
+        let active = self.files.active.header.number;
+        let waits_for_room = {
+            let core = self.shared.core.lock();
+            core.tail.flight().is_some() || core.tail.segment() != active
+        };
+        if !waits_for_room {
+            match self.begin_with_a_segment() {
+                Ok(begun) => return Ok(begun),
+                Err(error) => {
+                    let is_full = error.is_full();
+                    let error = self.fail(error);
+                    if !is_full {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        // What lies in the active segment counts as added since, so that nothing of it is removed.
+        let _core = self.shared.core.lock();
+        Ok(Begun::new(&self.shared, active))
+    }
+
     /// Begins a collection: everything that was added before lies in sealed segments then, and what was
     /// written is visible.
-    fn begin(&mut self) -> PackResult<Begun<H>> {
+    fn begin_with_a_segment(&mut self) -> PackResult<Begun<H>> {
         let shared = Arc::clone(&self.shared);
         let active = self.files.active.header.number;
         let newer = self.files.manifest.files(FileKind::Segment).any(|file| file.number > active);
@@ -148,7 +169,7 @@ impl<H: Hash> Pump<H> {
         let mut files = shared.index.segments();
         files.extend(segments.into_iter().map(|(entry, file)| (entry.number, file)));
         files.retain(|number, _| !condemned.contains(number));
-        shared.index.replace(newer.into_iter().chain(run).collect(), files);
+        shared.index.reclaimed(newer.into_iter().chain(run).collect(), files);
         shared.has_dead.store(false, Ordering::SeqCst);
         drop(frozen);
         self.files.remove_strays(&shared.building);

@@ -140,6 +140,12 @@ impl<H: Hash> Core<H> {
         self.failed.clone().map_or(Ok(()), Err)
     }
 
+    /// Takes nothing more. What was taken is written, for which there may be room by now.
+    pub(crate) const fn stop(&mut self) {
+        self.stop = true;
+        self.full = false;
+    }
+
     /// Waits for the last batch that has a record.
     pub(crate) fn wait_for_all(&mut self, need: Need) -> Wait {
         self.wait(self.tail.last_number(), need)

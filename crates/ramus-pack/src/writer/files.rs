@@ -34,6 +34,7 @@ use crate::index::{Place, Places};
 use crate::options::{Durability, Settings};
 use crate::reclaim::Building;
 use crate::repair;
+use crate::shared::Shared;
 
 pub(crate) const MANIFEST: &str = "manifest";
 pub(crate) const MANIFEST_NEW: &str = "manifest.new";
@@ -52,34 +53,37 @@ pub(crate) struct Files<H: Hash> {
     pub(crate) active: Active,
     /// The changes in the active segment.
     pub(crate) changes: Vec<Arc<RefChange<H>>>,
+    /// The directory is as it was found, since there was no room to put it in order: the active segment has to
+    /// be sealed before anything is written.
+    pub(crate) is_as_found: bool,
 }
 
 /// What is sealed.
 #[derive(Debug)]
-pub(crate) struct Seal<'a, H: Hash> {
+struct Seal<'a, H: Hash> {
     /// The number of the next segment.
-    pub(crate) next: u32,
+    next: u32,
     /// The blocks of the segment.
-    pub(crate) places: &'a Places<H>,
+    places: &'a Places<H>,
     /// The index of the segments before.
-    pub(crate) runs: &'a [Arc<Run>],
+    runs: &'a [Arc<Run>],
     /// The refs after the segment.
-    pub(crate) table: &'a Table<H>,
+    table: &'a Table<H>,
     /// The place in the log after the segment, and where the log begins.
-    pub(crate) after: Cursor,
-    pub(crate) oldest: Cursor,
+    after: Cursor,
+    oldest: Cursor,
     /// What is to be left alone.
-    pub(crate) building: &'a Building,
+    building: &'a Building,
 }
 
 /// What was sealed and what takes its place.
 #[derive(Debug)]
-pub(crate) struct Sealed {
-    pub(crate) runs: Vec<Arc<Run>>,
+struct Sealed {
+    runs: Vec<Arc<Run>>,
     /// The new segment.
-    pub(crate) file: Arc<dyn DiskFile>,
+    file: Arc<dyn DiskFile>,
     /// The log is kept after this change.
-    pub(crate) log_after: u64,
+    log_after: u64,
 }
 
 impl<H: Hash> Files<H> {
@@ -113,10 +117,29 @@ impl<H: Hash> Files<H> {
         Ok(())
     }
 
-    /// Seals the active segment and begins another one. `numbers` gives numbers that no file has.
+    /// Seals the active segment and begins the one of this number, in memory, too. What was appended before
+    /// has to be visible.
     ///
     /// After an error everything is as it was, unless it came from a sync.
-    pub(crate) fn rotate(
+    pub(crate) fn begin_segment(&mut self, shared: &Shared<H>, next: u32) -> PackResult<()> {
+        let (table, after, oldest) = {
+            let visible = shared.visible.lock();
+            (visible.table.clone(), visible.log.end(), visible.log.oldest())
+        };
+        let (places, runs) = (shared.index.sealing(), shared.index.runs());
+        let building = &*shared.building;
+        let seal =
+            Seal { next, places: &places, runs: &runs, table: &table, after, oldest, building };
+        let sealed = self.rotate(&seal, &mut || shared.next_file(), &shared.settings)?;
+        shared.index.add_segment(next, sealed.file);
+        shared.index.sealed(sealed.runs);
+        shared.visible.lock().log.forget(sealed.log_after);
+        shared.set_written(next, self.active.end);
+        Ok(())
+    }
+
+    /// Seals the active segment and begins another one. `numbers` gives numbers that no file has.
+    fn rotate(
         &mut self,
         seal: &Seal<'_, H>,
         numbers: &mut impl FnMut() -> u32,
@@ -163,6 +186,7 @@ impl<H: Hash> Files<H> {
             ..self.manifest.clone()
         })?;
         self.active = active;
+        self.is_as_found = false;
         self.changes.clear();
         Ok(Sealed { runs, file: Arc::clone(&self.active.file), log_after })
     }

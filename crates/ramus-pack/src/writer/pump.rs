@@ -3,7 +3,7 @@ use std::sync::Arc;
 use ramus_core::{Error, ErrorKind, Hash, Result};
 
 use super::core::{Core, Job, Need};
-use super::files::{Files, Seal};
+use super::files::Files;
 use super::tail::Flight;
 use crate::error::{PackError, PackResult};
 use crate::format::segment::SegmentHeader;
@@ -176,6 +176,13 @@ impl<H: Hash> Pump<H> {
             // Not again before somebody asks.
             return core.stop.then_some(Work::Stop);
         }
+        // A collection may make room, so it does not wait for what needs some.
+        if core.full
+            && !core.stop
+            && let Some(job) = core.jobs.pop_front()
+        {
+            return Some(Work::Job(job));
+        }
         let sync = core.wants_sync();
         if let Some(flight) = core.tail.flight() {
             return Some(Work::Write(flight.clone(), sync));
@@ -236,21 +243,7 @@ impl<H: Hash> Pump<H> {
     pub(super) fn rotate(&mut self, next: u32) -> PackResult<()> {
         // What was appended before has to be visible: it is what the refs are after the segment.
         self.sync()?;
-        let shared = &*self.shared;
-        let (table, after, oldest) = {
-            let visible = shared.visible.lock();
-            (visible.table.clone(), visible.log.end(), visible.log.oldest())
-        };
-        let (places, runs) = (shared.index.sealing(), shared.index.runs());
-        let building = &*shared.building;
-        let seal =
-            Seal { next, places: &places, runs: &runs, table: &table, after, oldest, building };
-        let sealed = self.files.rotate(&seal, &mut || shared.next_file(), &shared.settings)?;
-        shared.index.add_segment(next, sealed.file);
-        shared.index.sealed(sealed.runs);
-        shared.visible.lock().log.forget(sealed.log_after);
-        shared.set_written(next, self.files.active.end);
-        Ok(())
+        self.files.begin_segment(&self.shared, next)
     }
 
     /// Makes visible what is durable now, and tells those who waited for it.
@@ -311,11 +304,15 @@ impl<H: Hash> Pump<H> {
             if let Some(failed) = &core.failed {
                 return Err(failed.clone());
             }
-            core.tail.flight().is_some() || !core.tail.is_empty()
+            core.tail.holds_block(H::LENGTH)
         };
         if unwritten {
             let message = "blocks that no ref names were lost: there was no room for them";
             return Err(Error::new(ErrorKind::Limit, message));
+        }
+        if self.files.is_as_found {
+            // It is put in order by who opens it next.
+            return Ok(());
         }
         self.files.close().map_err(Error::from)
     }

@@ -5,6 +5,7 @@ use crc32fast::Hasher;
 use crate::format::batch::BatchHeader;
 use crate::format::record::{Kind, RecordHeader};
 use crate::format::{Reader, checksum};
+use crate::scan::records;
 
 /// So much room is kept for the next batch, in bytes: that of a full buffer, which grows by doubling.
 const SPARE_BYTES_MAX: usize = 16 << 20;
@@ -152,6 +153,16 @@ impl Tail {
             let at = usize::try_from(offset.checked_sub(start)?).ok()?;
             let end = at.checked_add(length)?;
             (of == segment).then(|| bytes.get(at..end))?.map(<[u8]>::to_vec)
+        })
+    }
+
+    /// Returns whether a block is not in the file.
+    pub(crate) fn holds_block(&self, key_length: usize) -> bool {
+        let flight = self.flight.iter().map(|flight| &**flight.bytes);
+        let mut batches = flight.chain([&*self.bytes]).filter(|batch| !batch.is_empty());
+        batches.any(|batch| {
+            let mut records = records(&batch[BatchHeader::LENGTH..], key_length);
+            records.any(|record| record.is_ok_and(|record| record.header.kind == Kind::Block))
         })
     }
 
