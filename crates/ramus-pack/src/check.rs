@@ -323,13 +323,15 @@ impl<H: Hash> Check<H> {
     fn block(&mut self, file: &dyn DiskFile, key: &H, place: Place) -> Option<()> {
         let name = FileKind::Segment.file_name(place.segment);
         let head = RecordHeader::LENGTH + H::LENGTH;
-        let mut bytes = vec![0; head + place.length as usize];
+        let failed = || PackError::fault(&name, place.offset.into());
+        let length = self.note(place.record_bytes(H::LENGTH).map_err(failed()))?;
+        let mut bytes = vec![0; length];
         let read = read_exact_at(file, &mut bytes, place.offset.into());
         self.note(read.map_err(PackError::io(format!("read block {key} of {name}"))))?;
         self.meter.count(bytes.len() as u64);
         let block = check_record::<H>(key, place.length as usize, &bytes)
             .and_then(|header| decode(header.stored, Bytes::from(bytes).slice(head..)));
-        let block = self.note(block.map_err(PackError::fault(&name, place.offset.into())))?;
+        let block = self.note(block.map_err(failed()))?;
         let named = H::of(&block);
         if named != *key {
             let offset = place.offset;

@@ -75,6 +75,14 @@ impl From<Coding> for Compression {
     }
 }
 
+/// Returns how many bytes the block has of which this is stored, if that is sound.
+pub(crate) fn decoded_bytes(stored: Stored, body: &[u8]) -> usize {
+    match stored {
+        Stored::Plain => body.len(),
+        Stored::Zstd => body.first_chunk().map_or(0, |length| u32::from_le_bytes(*length) as usize),
+    }
+}
+
 /// Returns the block of which this is stored.
 pub(crate) fn decode(stored: Stored, body: Bytes) -> Result<Bytes, Fault> {
     match stored {

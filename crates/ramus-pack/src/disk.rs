@@ -25,6 +25,9 @@ use std::time::Duration;
 
 pub(crate) use real::RealDisk;
 
+/// The file that says why files were set aside.
+pub(crate) const REPORT: &str = "report.txt";
+
 /// A directory of files. Every call may block.
 pub(crate) trait Disk: Debug + Send + Sync + 'static {
     /// Returns what messages call the directory.
@@ -42,15 +45,18 @@ pub(crate) trait Disk: Debug + Send + Sync + 'static {
     /// Removes a name; who has the file open goes on with it.
     fn unlink(&self, name: &str) -> io::Result<()>;
 
-    /// Gives files a second name in a directory below, which is not there yet, and makes that durable.
-    /// Where a file cannot have two names it is copied.
-    fn set_aside(&self, names: &[String], directory: &str) -> io::Result<()>;
+    /// Gives files a second name in a directory below, which is not there yet, puts a [`REPORT`] beside them,
+    /// and makes that durable. Where a file cannot have two names it is copied.
+    fn set_aside(&self, names: &[String], directory: &str, report: &str) -> io::Result<()>;
 
     /// Returns the names of all files, and of the directories below.
     fn list(&self) -> io::Result<Vec<String>>;
 
     /// Makes durable which names there are.
     fn sync(&self) -> io::Result<()>;
+
+    /// Makes durable that the directory itself is there.
+    fn sync_own_name(&self) -> io::Result<()>;
 
     /// Takes the lock of this name, and writes this process there.
     fn lock(&self, name: &str) -> io::Result<Locked>;

@@ -3,6 +3,7 @@ use std::io;
 use ramus_core::{Error, ErrorKind};
 
 use crate::format::Fault;
+use crate::format::manifest::FileKind;
 
 /// What went wrong below the contracts.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,10 @@ pub(crate) enum PackError {
     Damaged { file: String, offset: u64, source: Fault },
     #[error("cannot read {file}")]
     Later { file: String, source: Fault },
+    #[error(
+        "the directory has used up the numbers of its files; copy what it holds into a new one"
+    )]
+    NoNumbers,
 }
 
 pub(crate) type PackResult<T> = Result<T, PackError>;
@@ -46,7 +51,7 @@ impl PackError {
     pub(crate) fn io_kind(&self) -> Option<io::ErrorKind> {
         match self {
             Self::Io { source, .. } | Self::Sync { source, .. } => Some(source.kind()),
-            Self::Damaged { .. } | Self::Later { .. } => None,
+            Self::Damaged { .. } | Self::Later { .. } | Self::NoNumbers => None,
         }
     }
 
@@ -55,6 +60,11 @@ impl PackError {
     pub(crate) fn is_full(&self) -> bool {
         matches!(self, Self::Io { source, .. } if is_full(source) || has_too_many_files(source))
     }
+}
+
+/// Refuses to give this number to a file, if it is too high.
+pub(crate) const fn ensure_numbers(next_file: u32) -> PackResult<()> {
+    if next_file < FileKind::NUMBERS_END { Ok(()) } else { Err(PackError::NoNumbers) }
 }
 
 fn is_full(error: &io::Error) -> bool {
@@ -76,6 +86,7 @@ impl From<PackError> for Error {
             PackError::Later { source, .. } => {
                 Self::new(ErrorKind::Unsupported, message).with_source(source)
             }
+            PackError::NoNumbers => Self::new(ErrorKind::Limit, message),
             PackError::Io { source, .. } => {
                 let advice =
                     advice(&source).map_or_else(String::new, |advice| format!(": {advice}"));

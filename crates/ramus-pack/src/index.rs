@@ -20,6 +20,8 @@ use ramus_core::hash::DigestHash;
 
 use crate::disk::DiskFile;
 use crate::error::PackResult;
+use crate::format::Fault;
+use crate::format::record::RecordHeader;
 use run::{Lookup, Run};
 
 /// Where the record of a block lies.
@@ -30,6 +32,21 @@ pub(crate) struct Place {
     pub(crate) offset: u32,
     /// Of the block, in bytes.
     pub(crate) length: u32,
+}
+
+impl Place {
+    /// Returns how many bytes the record has.
+    ///
+    /// # Errors
+    ///
+    /// If no block has the length that an index says.
+    pub(crate) fn record_bytes(self, key_length: usize) -> Result<usize, Fault> {
+        let length = self.length as usize;
+        if length > ramus_core::Limits::default().block_bytes_max {
+            return Err(Fault::Damaged("the index says a length that no block has"));
+        }
+        Ok(RecordHeader::LENGTH + key_length + length)
+    }
 }
 
 pub(crate) type Places<H> = HashMap<H, Place, DigestHash>;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ramus_core::{Error, ErrorKind, Hash, Result};
 
-use crate::compression::decode;
+use crate::compression::{decode, decoded_bytes};
 use crate::disk::read_exact_at;
 use crate::error::{PackError, PackResult};
 use crate::format::manifest::FileKind;
@@ -16,7 +16,7 @@ use crate::index::run::Lookup;
 use crate::index::{Place, Read};
 use crate::shared::Shared;
 
-/// Of a block that is compressed, so many bytes are read on the spot, of those that are stored.
+/// A block that is compressed is read on the spot if it has so many bytes, stored and as it is.
 const DECODE_NOW_MAX: usize = 64 << 10;
 
 /// What looking for a block came to.
@@ -177,24 +177,27 @@ impl<H: Hash> Shared<H> {
     /// Reads a block from its place; `removals` is how often blocks had been removed before that was
     /// looked up.
     fn load(&self, key: &H, place: Place, read: Read, removals: u64) -> PackResult<Loaded> {
-        let head = RecordHeader::LENGTH + H::LENGTH;
-        let length = place.length as usize;
         let name = || FileKind::Segment.file_name(place.segment);
         let failed = |fault| PackError::fault(&name(), place.offset.into())(fault);
+        let (head, length) = (RecordHeader::LENGTH + H::LENGTH, place.length as usize);
+        let record_bytes = place.record_bytes(H::LENGTH).map_err(failed)?;
         if !self.is_written(place) {
             let core = self.core.lock();
-            let record = core.tail.read(place.segment, place.offset.into(), head + length);
+            let record = core.tail.read(place.segment, place.offset.into(), record_bytes);
             drop(core);
             if let Some(record) = record {
                 let (header, _) =
                     RecordHeader::take(&mut Reader::new(&record), H::LENGTH).map_err(failed)?;
                 let body = Bytes::from(record).slice(head..);
+                if read == Read::Now && takes_long(header.stored, &body) {
+                    return Ok(Loaded::NotNow);
+                }
                 return decode(header.stored, body).map(Loaded::Block).map_err(failed);
             }
             // It was written meanwhile.
         }
         let Some(file) = self.index.segment(place.segment) else { return Ok(Loaded::Moved) };
-        let mut bytes = vec![0; head + length];
+        let mut bytes = vec![0; record_bytes];
         match read {
             Read::Now if !file.read_now(&mut bytes, place.offset.into()) => {
                 return Ok(Loaded::NotNow);
@@ -204,10 +207,11 @@ impl<H: Hash> Shared<H> {
                 .map_err(PackError::io(format!("read block {key} from {}", name())))?,
         }
         let header = check_record::<H>(key, length, &bytes).map_err(failed)?;
-        if read == Read::Now && header.stored != Stored::Plain && length > DECODE_NOW_MAX {
+        let body = Bytes::from(bytes).slice(head..);
+        if read == Read::Now && takes_long(header.stored, &body) {
             return Ok(Loaded::NotNow);
         }
-        let block = decode(header.stored, Bytes::from(bytes).slice(head..)).map_err(failed)?;
+        let block = decode(header.stored, body).map_err(failed)?;
         self.cache.insert(*key, block.clone());
         if self.removals() != removals {
             // It may have been removed meanwhile, from the cache before it was there.
@@ -215,6 +219,11 @@ impl<H: Hash> Shared<H> {
         }
         Ok(Loaded::Block(block))
     }
+}
+
+/// Returns whether it takes long to make the block of what is stored.
+fn takes_long(stored: Stored, body: &[u8]) -> bool {
+    body.len().max(decoded_bytes(stored, body)) > DECODE_NOW_MAX && stored != Stored::Plain
 }
 
 /// Takes a block for absent where the index is damaged: to append it again is always right.

@@ -345,11 +345,14 @@ impl<H: Hash> Reclaim<H> {
         let Some(file) = self.plan.files.get(&place.segment) else {
             return Err(fault(Fault::Damaged("the index names it, and it is not there")));
         };
-        let length = place.length as usize;
-        let mut record = vec![0; RecordHeader::LENGTH + H::LENGTH + length];
+        let length = match place.record_bytes(H::LENGTH) {
+            Ok(length) => length,
+            Err(cannot_be) => return Err(fault(cannot_be)),
+        };
+        let mut record = vec![0; length];
         read_exact_at(&**file, &mut record, place.offset.into())
             .map_err(PackError::io(format!("read block {key} from {name}")))?;
-        check_record::<H>(key, length, &record).map_err(fault)?;
+        check_record::<H>(key, place.length as usize, &record).map_err(fault)?;
         Ok(record)
     }
 

@@ -20,7 +20,7 @@ use ramus_watch::Log;
 use crate::compression::Coding;
 use crate::derived::{DERIVED_NEW, Derived};
 use crate::disk::{Access, Disk, DiskFile, Locked, read_exact_at, read_whole, write_again};
-use crate::error::{PackError, PackResult};
+use crate::error::{PackError, PackResult, ensure_numbers};
 use crate::format::Fault;
 use crate::format::derived;
 use crate::format::files::{Table, decode_changes, decode_refs, encode_refs};
@@ -92,6 +92,9 @@ fn create<H: Hash>(disk: &dyn Disk, names: &[String], settings: &Settings) -> Re
     check_empty::<H>(disk, names)?;
     let coding = Coding::default().chosen(&settings.options)?;
     remove_begun(disk, names)?;
+    // Whoever made it may have been killed before that was durable.
+    let named = disk.sync_own_name();
+    named.map_err(PackError::sync(format!("sync the directory of {}", disk.place())))?;
     let after = Cursor { incarnation: Incarnation::random(), sequence: 0 };
     let active = Active::create(disk, 1, 1, after, settings.ahead_bytes)?;
     let refs = encode_refs(&Table::<H>::new_sync(), after);
@@ -257,6 +260,9 @@ impl<H: Hash> Recovery<H> {
         let highest = highest.iter().filter_map(|name| FileKind::of_file_name(name));
         let highest = highest.map(|(_, number)| number).max().unwrap_or(0);
         let next_file = manifest.next_file.max(highest.saturating_add(1));
+        if damage.is_none() {
+            ensure_numbers(next_file)?;
+        }
         let goes_on = manifest.state == State::Closed
             && scan.end == manifest.durable_end
             && scan.zeros_follow;
@@ -348,7 +354,7 @@ fn adopt<H: Hash>(shared: &Shared<H>, files: &mut Files<H>) -> PackResult<()> {
 fn leave_segment<H: Hash>(shared: &Shared<H>) -> u32 {
     shared.index.rotate();
     let next = shared.next_file();
-    shared.core.lock().tail.begin_segment(next, SegmentHeader::LENGTH as u64);
+    shared.begin_segment(&mut shared.core.lock(), next);
     next
 }
 

@@ -82,6 +82,9 @@ impl RepairOptions {
 /// once nobody wants them; until then they take room, as the new files do. A directory in which nothing is
 /// damaged is left as it is.
 ///
+/// What is returned also lies there as `report.txt`, before anything is changed. So it is not lost with a
+/// process that is killed; the next repair tells what it finds, which may be less.
+///
 /// If the manifest is lost and blocks were collected, some of these come back.
 ///
 /// It takes as long as a full [`check`](crate::check), and about 80 bytes of memory for each block.

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::cache::Cache;
 use crate::derived::Derived;
+use crate::format::segment::SegmentHeader;
 use crate::index::{Index, Place};
 use crate::options::{Durability, Settings};
 use crate::protection::Protection;
@@ -46,8 +47,11 @@ pub(crate) struct Shared<H: Hash> {
     closed: AtomicBool,
     /// A number that no file has yet.
     next_file: AtomicU32,
-    /// What lies before this place is in a file: the segment in the upper half, the offset in the lower.
+    /// What lies before this place of the active segment is in its file: the segment in the upper half, the
+    /// offset in the lower. Sealed segments are whole.
     written: AtomicU64,
+    /// The segment of the open batch: the active one, or the next.
+    newest: AtomicU32,
 }
 
 impl<H: Hash> Shared<H> {
@@ -61,7 +65,8 @@ impl<H: Hash> Shared<H> {
         derived: Derived,
     ) -> Self {
         let hub = Hub::new(settings.options.notices_max);
-        let written = position(core.tail.segment(), core.tail.start());
+        let newest = core.tail.segment();
+        let written = position(newest, core.tail.start());
         Self {
             place,
             index,
@@ -81,6 +86,7 @@ impl<H: Hash> Shared<H> {
             closed: AtomicBool::new(false),
             next_file: AtomicU32::new(next_file),
             written: AtomicU64::new(written),
+            newest: AtomicU32::new(newest),
         }
     }
 
@@ -160,10 +166,19 @@ impl<H: Hash> Shared<H> {
         self.written.store(position(segment, end), Ordering::Release);
     }
 
+    /// Lets the next batch belong to a new segment.
+    pub(crate) fn begin_segment(&self, core: &mut Core<H>, segment: u32) {
+        self.newest.store(segment, Ordering::Release);
+        core.tail.begin_segment(segment, SegmentHeader::LENGTH as u64);
+    }
+
     /// Returns whether the record at this place is in its file.
     pub(crate) fn is_written(&self, place: Place) -> bool {
-        self.reader.is_some()
-            || position(place.segment, place.offset.into()) < self.written.load(Ordering::Acquire)
+        // In this order: before the open batch belongs to another segment, the writer is at the one before.
+        let newest = self.newest.load(Ordering::Acquire);
+        let written = self.written.load(Ordering::Acquire);
+        let is_sealed = place.segment != newest && u64::from(place.segment) != written >> 32;
+        self.reader.is_some() || is_sealed || position(place.segment, place.offset.into()) < written
     }
 
     /// Waits until what was appended is as durable as was asked for. The writer is told first.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::Notifier;
 #[cfg(target_os = "linux")]
 use super::notify::Inotify;
-use super::{Access, Disk, DiskFile, Guard, Locked};
+use super::{Access, Disk, DiskFile, Guard, Locked, REPORT};
 
 /// A directory of the operating system.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Disk for RealDisk {
         fs::remove_file(self.path(name))
     }
 
-    fn set_aside(&self, names: &[String], directory: &str) -> io::Result<()> {
+    fn set_aside(&self, names: &[String], directory: &str, report: &str) -> io::Result<()> {
         let below = self.path(directory);
         fs::create_dir(&below)?;
         for name in names {
@@ -82,6 +82,9 @@ impl Disk for RealDisk {
                 File::open(&to)?.sync_all()?;
             }
         }
+        let mut file = File::create(below.join(REPORT))?;
+        file.write_all(report.as_bytes())?;
+        file.sync_all()?;
         File::open(&below)?.sync_all()?;
         self.sync()
     }
@@ -95,6 +98,16 @@ impl Disk for RealDisk {
         match &self.handle {
             Some(directory) => directory.sync_all(),
             None => File::open(&self.directory)?.sync_all(),
+        }
+    }
+
+    fn sync_own_name(&self) -> io::Result<()> {
+        let directory = fs::canonicalize(&self.directory)?;
+        let Some(above) = directory.parent() else { return Ok(()) };
+        match File::open(above) {
+            // Who must not look into it cannot sync it either, and has not made the directory.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            opened => opened?.sync_all(),
         }
     }
 

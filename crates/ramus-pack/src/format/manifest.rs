@@ -35,7 +35,8 @@
 //!
 //! The name of a file is its number in eight hex digits and `.segment`, `.index`, `.changes` or
 //! `.refs`. A file of such a name that is not listed and is not the active segment does not count, and
-//! is removed when the directory is opened for writing.
+//! is removed when the directory is opened for writing. Numbers begin with 1 and end before `f0000000`; what
+//! has another one in its name is no file of ours.
 
 use ramus_core::Incarnation;
 
@@ -169,8 +170,12 @@ impl Manifest {
             return Err(Fault::Damaged("it lists more files than it has room for"));
         }
         let mut file = || FileEntry::decode(reader.array()?);
-        let files = (0..count).map(|_| file()).collect::<Result<_, _>>()?;
+        let files = (0..count).map(|_| file()).collect::<Result<Vec<_>, _>>()?;
         reader.end()?;
+        let mut numbers = files.iter().map(|file| file.number).chain([active]);
+        if numbers.any(|number| number == 0 || number >= next_file) {
+            return Err(Fault::Damaged("it lists a number that it says no file has"));
+        }
         Ok(Self {
             hash,
             key_length,
@@ -248,11 +253,15 @@ impl FileKind {
         format!("{number:08x}{}", self.suffix())
     }
 
+    /// No file is given this number, nor any higher.
+    pub(crate) const NUMBERS_END: u32 = 0xf000_0000;
+
     /// Returns the kind and the number of the file that has this name, if it is one of ours.
     pub(crate) fn of_file_name(name: &str) -> Option<(Self, u32)> {
         Self::ALL.into_iter().find_map(|kind| {
             let number = u32::from_str_radix(name.strip_suffix(kind.suffix())?, 16).ok()?;
-            (kind.file_name(number) == name).then_some((kind, number))
+            let is_given = (1..Self::NUMBERS_END).contains(&number);
+            (is_given && kind.file_name(number) == name).then_some((kind, number))
         })
     }
 }

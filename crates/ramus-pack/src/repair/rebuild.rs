@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ramus_core::{Cursor, Hash, Incarnation};
@@ -7,7 +8,7 @@ use super::staged::Staged;
 use super::survey::{Found, Survey};
 use crate::compression::Coding;
 use crate::disk::{Access, Disk, DiskFile, read_exact_at, write_again};
-use crate::error::{PackError, PackResult};
+use crate::error::{PackError, PackResult, ensure_numbers};
 use crate::format::files::encode_refs;
 use crate::format::manifest::{FileEntry, FileKind, Manifest, State};
 use crate::format::record::RecordHeader;
@@ -27,6 +28,7 @@ pub(super) fn rebuild<H: Hash>(
     survey: Survey<H>,
     settings: &Settings,
 ) -> PackResult<Repaired<H>> {
+    ensure_numbers(survey.next_file)?;
     let generation = next_generation(&**disk, survey.manifest.as_ref());
     let staged = Staged::new(Arc::clone(disk));
     let at = Cursor { incarnation: Incarnation::random(), sequence: survey.sequence };
@@ -36,8 +38,8 @@ pub(super) fn rebuild<H: Hash>(
     if done.is_err() {
         rebuild.staged.discard();
     }
-    let aside = done?;
-    Ok(Repaired { set_aside: Some(aside), ..rebuild.survey.report })
+    done?;
+    Ok(rebuild.survey.report)
 }
 
 struct Rebuild<'a, H: Hash> {
@@ -50,17 +52,16 @@ struct Rebuild<'a, H: Hash> {
 }
 
 impl<H: Hash> Rebuild<'_, H> {
-    /// Returns the directory that has what was there before.
-    fn run(&mut self, disk: &dyn Disk, generation: u64) -> PackResult<String> {
+    fn run(&mut self, disk: &dyn Disk, generation: u64) -> PackResult<()> {
         let manifest = self.write(generation)?;
-        let aside = self.set_aside(disk, &manifest)?;
+        self.set_aside(disk, &manifest)?;
         self.staged.publish().map_err(PackError::io("rename the new files"))?;
         write_manifest(disk, &manifest)?;
         // What cannot be removed now is removed when the directory is opened.
         for name in self.gone(&manifest).iter().filter(|name| *name != MANIFEST) {
             drop(disk.unlink(name));
         }
-        Ok(aside)
+        Ok(())
     }
 
     fn next_file(&mut self) -> u32 {
@@ -161,17 +162,20 @@ impl<H: Hash> Rebuild<'_, H> {
         files.chain([MANIFEST.to_owned()]).collect()
     }
 
-    /// Gives the files that will not count a second name elsewhere.
-    fn set_aside(&self, disk: &dyn Disk, manifest: &Manifest) -> PackResult<String> {
+    /// Gives the files that will not count a second name elsewhere, and says there why.
+    fn set_aside(&mut self, disk: &dyn Disk, manifest: &Manifest) -> PackResult<()> {
         let failed = || PackError::io("set the damaged files aside");
         let names = disk.list().map_err(failed())?;
         let number = |name: &String| name.strip_prefix(ASIDE)?.parse::<u32>().ok();
-        let last = names.iter().filter_map(number).max().unwrap_or(0);
-        let directory = format!("{ASIDE}{}", last.saturating_add(1));
+        let used: BTreeSet<_> = names.iter().filter_map(number).collect();
+        let next = used.last().map_or(Some(1), |last| last.checked_add(1));
+        let free = next.or_else(|| (1..=u32::MAX).find(|number| !used.contains(number)));
+        let directory = format!("{ASIDE}{}", free.unwrap_or(1));
         let mut gone = self.gone(manifest);
         gone.retain(|name| names.contains(name));
-        disk.set_aside(&gone, &directory).map_err(failed())?;
-        Ok(directory)
+        self.survey.report.set_aside = Some(directory.clone());
+        let report = format!("{}\n", self.survey.report);
+        disk.set_aside(&gone, &directory, &report).map_err(failed())
     }
 }
 

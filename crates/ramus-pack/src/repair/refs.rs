@@ -26,6 +26,9 @@ pub(super) struct History<H: Hash> {
     changes: BTreeMap<u64, Arc<RefChange<H>>>,
     /// Changes may be missing after these.
     holes: Vec<u64>,
+    /// Older changes are left out from here on.
+    left_out: Option<u64>,
+    changes_max: usize,
 }
 
 /// What the refs name, and the last change that is known.
@@ -39,8 +42,9 @@ impl<H: Hash> History<H> {
     /// The most changes that are looked at, the newest ones: four times as many as a log keeps.
     const CHANGES_MAX: usize = 1 << 18;
 
-    pub(super) const fn new() -> Self {
-        Self { base: None, changes: BTreeMap::new(), holes: Vec::new() }
+    pub(super) fn new() -> Self {
+        let (base, changes, holes) = (None, BTreeMap::new(), Vec::new());
+        Self { base, changes, holes, left_out: None, changes_max: Self::CHANGES_MAX }
     }
 
     pub(super) fn add_refs(&mut self, table: Table<H>, at: Cursor) {
@@ -57,8 +61,10 @@ impl<H: Hash> History<H> {
     pub(super) fn add_changes(&mut self, changes: impl IntoIterator<Item = Arc<RefChange<H>>>) {
         for change in changes {
             self.changes.insert(change.cursor.sequence, change);
-            if self.changes.len() > Self::CHANGES_MAX {
-                self.changes.pop_first();
+            if self.changes.len() > self.changes_max
+                && let Some((left_out, _)) = self.changes.pop_first()
+            {
+                self.left_out = self.left_out.max(Some(left_out));
             }
         }
     }
@@ -69,6 +75,7 @@ impl<H: Hash> History<H> {
 
     /// Returns what the refs name, wherever their blocks are, and notes what is not sure.
     pub(super) fn newest(&self, report: &mut Repaired<H>) -> Newest<H> {
+        report.changes_left_out = self.left_out.is_some();
         let (mut table, mut sequence) = match &self.base {
             Some((table, at)) => (table.clone(), at.sequence),
             None => (Table::new_sync(), 0),
@@ -135,5 +142,43 @@ impl<H: Hash> History<H> {
         set_back.sort_by(|left, right| left.name.cmp(&right.name));
         report.refs_set_back = set_back;
         report.refs = table.size();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ramus_core::{Change, Hash as _, Incarnation, KeyChange, Sha1, UpdateId};
+
+    use super::*;
+
+    fn change(sequence: u64, old: Option<Sha1>, new: Sha1) -> Arc<RefChange<Sha1>> {
+        let cursor = Cursor { incarnation: Incarnation::from_bytes([0; 16]), sequence };
+        let key = RefName::branch("main").expect("a name");
+        let (id, note) = (UpdateId::random(), Vec::new().into());
+        let keys = vec![KeyChange { key, old, new: Some(new) }];
+        Arc::new(Change { cursor, previous: sequence - 1, id, note, keys })
+    }
+
+    #[test]
+    fn of_more_changes_than_are_looked_at_it_is_told() {
+        let values = [b"1", b"2", b"3", b"4"].map(|text| Sha1::of(text));
+        for (changes_max, to) in [(4, Some(values[0])), (2, Some(values[1])), (1, None)] {
+            let mut history = History { changes_max, ..History::new() };
+            let mut old = None;
+            for (value, sequence) in values.iter().zip(1..) {
+                history.add_changes([change(sequence, old, *value)]);
+                old = (changes_max > 1).then_some(*value);
+            }
+            let mut report = Repaired::nothing();
+            let Newest { mut table, sequence } = history.newest(&mut report);
+            assert_eq!((sequence, report.changes_left_out), (4, changes_max < 4));
+            assert_eq!(report.refs_forgotten, changes_max < 4, "nothing tells what was before");
+            // All that the first ones tell of is there, and the newest value is not.
+            let is_there = |hash: &Sha1| values[..2].contains(hash);
+            history.set_back(&mut table, is_there, &mut report);
+            let expected = if changes_max == 4 { Some(values[1]) } else { to };
+            assert_eq!(report.refs_set_back[0].to, expected, "{changes_max} changes");
+            assert_eq!(report.to_string().contains("not looked at"), changes_max < 4);
+        }
     }
 }

@@ -20,6 +20,10 @@ pub struct Repaired<H> {
     pub blocks_lost: u64,
     /// How many changes of the log are lost between some that are not.
     pub changes_lost: u64,
+    /// The log has more changes than the 262 144 newest ones, and the others were not looked at: a ref whose
+    /// block is lost goes back no further. If the file of the refs is lost, too, those that were changed
+    /// before are [forgotten](Self::refs_forgotten).
+    pub changes_left_out: bool,
     /// The newest changes may be lost, too: as many as there were after the last one that could be read.
     pub newest_changes_lost: bool,
     /// The file of the refs is lost, and the log does not go back to its beginning: refs that were not
@@ -72,6 +76,7 @@ impl<H> Repaired<H> {
             blocks: 0,
             blocks_lost: 0,
             changes_lost: 0,
+            changes_left_out: false,
             newest_changes_lost: false,
             refs_forgotten: false,
             refs: 0,
@@ -107,6 +112,9 @@ impl<H: Hash> fmt::Display for Repaired<H> {
         writeln!(f, "{} blocks, {} lost", self.blocks, self.blocks_lost)?;
         if self.changes_lost > 0 {
             writeln!(f, "{} changes are lost", self.changes_lost)?;
+        }
+        if self.changes_left_out {
+            writeln!(f, "changes before the newest 262144 were not looked at")?;
         }
         if self.newest_changes_lost {
             writeln!(f, "the newest changes may be lost")?;

@@ -72,8 +72,8 @@ impl Disk for Staged {
         self.disk.unlink(&name)
     }
 
-    fn set_aside(&self, names: &[String], directory: &str) -> io::Result<()> {
-        self.disk.set_aside(names, directory)
+    fn set_aside(&self, names: &[String], directory: &str, report: &str) -> io::Result<()> {
+        self.disk.set_aside(names, directory, report)
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
@@ -82,6 +82,10 @@ impl Disk for Staged {
 
     fn sync(&self) -> io::Result<()> {
         self.disk.sync()
+    }
+
+    fn sync_own_name(&self) -> io::Result<()> {
+        self.disk.sync_own_name()
     }
 
     fn lock(&self, name: &str) -> io::Result<Locked> {

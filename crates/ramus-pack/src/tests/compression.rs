@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+#[cfg(feature = "zstd")]
+use futures::FutureExt as _;
 use ramus_core::{
     ContentAddressable as _, ErrorKind, Hash as _, ReadOnly as _, Sha1, Storage as _,
 };
@@ -187,4 +189,23 @@ fn what_does_not_pay_is_stored_as_it_is() {
     }
     let plain = Bytes::from(vec![b'a'; 1000]);
     assert_eq!(Coding::Plain.encode(plain.clone()), (Stored::Plain, plain));
+}
+
+#[cfg(feature = "zstd")]
+#[test]
+fn what_becomes_large_is_decompressed_where_blocking_is_allowed() {
+    run(async {
+        for (length, is_now) in [(1 << 10, true), (8 << 20, false)] {
+            let disk = SimDisk::default();
+            let pack = open(&disk, compressed());
+            let block = Bytes::from(vec![7; length]);
+            let name = pack.blocks().add(block.clone()).await.expect("add");
+            for place in ["memory", "the file"] {
+                let now = pack.blocks().find(&name).now_or_never();
+                assert_eq!(now.is_some(), is_now, "{length} bytes from {place}");
+                assert_eq!(pack.blocks().find(&name).await.expect("find").as_ref(), Some(&block));
+                pack.blocks().flush().await.expect("flush");
+            }
+        }
+    });
 }

@@ -50,7 +50,7 @@ impl Disk for Refusing {
         self.refuse()
     }
 
-    fn set_aside(&self, _names: &[String], _directory: &str) -> io::Result<()> {
+    fn set_aside(&self, _names: &[String], _directory: &str, _report: &str) -> io::Result<()> {
         self.refuse()
     }
 
@@ -59,6 +59,10 @@ impl Disk for Refusing {
     }
 
     fn sync(&self) -> io::Result<()> {
+        self.refuse()
+    }
+
+    fn sync_own_name(&self) -> io::Result<()> {
         self.refuse()
     }
 

@@ -14,6 +14,8 @@ use super::sim::SimDisk;
 use super::work::{open, settings};
 use crate::format::checksum;
 use crate::format::manifest::{FileKind, Manifest};
+use crate::index::run::Lookup;
+use crate::index::{Place, Read};
 use crate::{Durability, Pack, PackOptions};
 
 fn main() -> RefName {
@@ -256,5 +258,120 @@ fn an_update_that_names_itself_again_while_it_is_under_way_is_one() {
             let answer = sent.await.expect("it ends").expect("update");
             assert!(matches!(answer, Outcome::Applied(at) if at.sequence == 1));
         }
+    });
+}
+
+/// Names of the kinds that are ours, with numbers that are never given.
+const FOREIGN: [&str; 10] = [
+    "ffffffff.segment",
+    "ffffffff.index",
+    "ffffffff.changes",
+    "ffffffff.refs",
+    "fffffffe.segment",
+    "f0000000.index",
+    "00000000.segment",
+    "ABCDEF01.segment",
+    "1.segment",
+    "00000009.segment.bak",
+];
+
+#[test]
+fn files_of_numbers_that_are_never_given_are_left_alone() {
+    run(async {
+        let disk = SimDisk::default();
+        let first = set(&open(&disk, Durability::Sync).expect("open"), "first").await;
+        let foreign = || FOREIGN.map(|name| (name.to_owned(), b"foreign".to_vec()));
+        for (name, bytes) in foreign() {
+            disk.put(&name, bytes);
+        }
+        disk.put("efffff00.segment", b"ours, by its name".to_vec());
+        for round in 0..3_u8 {
+            let disk = disk.kill();
+            let pack = open(&disk, Durability::Sync).expect("open");
+            for block in 0..100_u8 {
+                pack.blocks().add(vec![block; 190 + usize::from(round)].into()).await.expect("add");
+            }
+            set(&pack, &format!("round {round}")).await;
+            assert!(pack.blocks().mem(&first).await.expect("mem"), "round {round}");
+        }
+        let files = disk.files();
+        for file in foreign() {
+            assert!(files.contains(&file), "{} was touched", file.0);
+        }
+        assert!(!files.iter().any(|(name, _)| name == "efffff00.segment"), "it does not count");
+        let ours = files.iter().filter_map(|(name, _)| FileKind::of_file_name(name));
+        assert!(ours.map(|(_, number)| number).all(|number| number > 0xefff_ff00 || number < 100));
+
+        // A repair does not take them for what was lost, and has numbers for what it makes.
+        disk.put("manifest", b"damaged".to_vec());
+        disk.put("damaged-4294967295/x", Vec::new());
+        let repaired = crate::repair::repair_disk::<Sha1>(
+            &(Arc::new(disk.kill()) as _),
+            &crate::RepairOptions::default(),
+        );
+        let repaired = repaired.expect("repair");
+        assert_eq!((repaired.damages_count, repaired.set_aside.as_deref()), (1, Some("damaged-1")));
+        let pack = open(&disk.kill(), Durability::Sync).expect("open");
+        assert!(pack.blocks().mem(&first).await.expect("mem"));
+
+        let disk = SimDisk::of_files(foreign());
+        let error = open(&disk, Durability::Sync).expect_err("it is not empty");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error:?}");
+    });
+}
+
+#[test]
+fn a_directory_whose_numbers_are_used_up_can_be_read_and_says_so() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Sync).expect("open");
+        let block = set(&pack, "block").await;
+        pack.close().await.expect("close");
+        let put = |change: fn(&mut Manifest)| {
+            let files = disk.files();
+            let (_, manifest) = files.iter().find(|(name, _)| name == "manifest").expect("one");
+            let mut manifest = Manifest::decode(manifest).expect("it is sound");
+            change(&mut manifest);
+            let changed = SimDisk::of_files(files);
+            changed.put("manifest", manifest.encode());
+            changed
+        };
+        let used_up = put(|manifest| manifest.next_file = u32::MAX);
+        let error = open(&used_up, Durability::Sync).expect_err("no number is left");
+        assert_eq!(error.kind(), ErrorKind::Limit, "{error:?}");
+        assert!(error.to_string().contains("used up the numbers"), "{error}");
+        let mut to_read = settings(Durability::Sync);
+        to_read.options = to_read.options.with_mode(crate::Mode::Read);
+        let reader: Pack = Pack::open_disk(Arc::new(used_up), to_read).expect("it can be read");
+        assert_eq!(reader.refs().find(&main()).await.expect("find"), Some(block));
+
+        let reused = put(|manifest| manifest.next_file = manifest.active);
+        let error = open(&reused, Durability::Sync).expect_err("it would write over a segment");
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error:?}");
+    });
+}
+
+#[test]
+fn a_length_in_an_index_that_cannot_be_is_refused_before_room_is_made() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Sync).expect("open");
+        let block = pack.blocks().add(vec![1; 7000].into()).await.expect("add");
+        set(&pack, "the segment is sealed").await;
+        let Lookup::Found(place) =
+            pack.blocks().0.shared.index.in_runs(&block, Read::Wait).expect("find")
+        else {
+            panic!("it is in a run")
+        };
+        drop(pack);
+        let index = disk.files().into_iter().find(|(name, _)| name.ends_with(".index"));
+        let number = FileKind::of_file_name(&index.expect("an index").0).expect("a number").1;
+        let entry = Ok((block.as_bytes(), Place { length: u32::MAX, ..place }));
+        let entries = std::iter::once(entry);
+        crate::index::write::write(&disk, number, Sha1::LENGTH, 1, entries).expect("write");
+        let pack = open(&disk.kill(), Durability::Sync).expect("open");
+        let error = pack.blocks().find(&block).await.expect_err("no block is so long");
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error:?}");
+        assert!(format!("{error:?}").contains("a length that no block has"), "{error:?}");
     });
 }

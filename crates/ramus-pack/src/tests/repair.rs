@@ -538,3 +538,25 @@ fn what_a_block_holds_is_no_change() {
         pack.close().await.expect("close");
     });
 }
+
+#[test]
+fn the_report_outlives_a_repair_that_is_killed() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Sync).expect("open");
+        set(&pack, main(), "the first").await;
+        set(&pack, main(), "the second").await;
+        drop(pack);
+        disk.flip(b"the second");
+        let recording = disk.record();
+        let report = repair(&disk).expect("repair");
+        let recording = recording.of(&disk);
+        let is_in_place = |op: &Op| matches!(op, Op::Rename { to, .. } if to == MANIFEST);
+        let in_place = recording.log.iter().position(is_in_place).expect("a manifest");
+        let cut = recording.power_cut(in_place + 1);
+        let text = cut.files().into_iter().find(|(name, _)| name == "damaged-1/report.txt");
+        let text = String::from_utf8(text.expect("a report").1).expect("text");
+        assert_eq!(text, format!("{report}\n"));
+        assert!(text.contains("goes back to"), "{text}");
+    });
+}

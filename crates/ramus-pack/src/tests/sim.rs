@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::disk::{Access, Disk, DiskFile, Guard, Locked};
+use crate::disk::{Access, Disk, DiskFile, Guard, Locked, REPORT};
 
 pub(super) const SECTOR: usize = 512;
 
@@ -39,6 +39,8 @@ struct State {
     calls: u64,
     fail: Option<Failure>,
     failures: u64,
+    /// The name of the directory was synced.
+    has_name: bool,
     /// No file can grow, or no segment.
     full: bool,
     segments_full: bool,
@@ -145,6 +147,11 @@ impl SimDisk {
     /// Lets no file grow, as on a full disk; what is there can be written, synced and removed.
     pub(super) fn fill(&self, full: bool) {
         self.0.lock().full = full;
+    }
+
+    /// Returns whether the name of the directory was synced.
+    pub(super) fn has_name(&self) -> bool {
+        self.0.lock().has_name
     }
 
     /// Lets no segment grow.
@@ -298,7 +305,7 @@ impl Disk for SimDisk {
         state.names.remove(name).map(drop).ok_or(io::ErrorKind::NotFound.into())
     }
 
-    fn set_aside(&self, names: &[String], directory: &str) -> io::Result<()> {
+    fn set_aside(&self, names: &[String], directory: &str, report: &str) -> io::Result<()> {
         for name in names {
             let mut state = self.0.lock();
             let to = format!("{directory}/{name}");
@@ -306,6 +313,9 @@ impl Disk for SimDisk {
             self.act(&mut state, || Op::Link { to: to.clone(), file })?;
             state.names.insert(to, file);
         }
+        let file = self.create(&format!("{directory}/{REPORT}"))?;
+        file.write_all_at(report.as_bytes(), 0)?;
+        file.sync()?;
         self.sync()
     }
 
@@ -319,6 +329,13 @@ impl Disk for SimDisk {
 
     fn sync(&self) -> io::Result<()> {
         self.act(&mut self.0.lock(), || Op::SyncDirectory)
+    }
+
+    fn sync_own_name(&self) -> io::Result<()> {
+        let mut state = self.0.lock();
+        self.act(&mut state, || Op::Nothing)?;
+        state.has_name = true;
+        Ok(())
     }
 
     fn lock(&self, _name: &str) -> io::Result<Locked> {

@@ -184,3 +184,15 @@ fn a_dropped_writer_disturbs_nobody() {
         assert_eq!(pack.refs().find(&branch(0)).await.expect("find"), Some(block));
     });
 }
+
+#[test]
+fn the_name_of_a_new_directory_is_durable_whoever_made_it() {
+    run(async {
+        let disk = SimDisk::default();
+        open(&disk, Durability::Sync).close().await.expect("close");
+        assert!(disk.has_name(), "it was made by somebody who was killed");
+        let disk = SimDisk::of_files(disk.files());
+        open(&disk, Durability::Sync).close().await.expect("close");
+        assert!(!disk.has_name(), "there is a repository already, so it is durable");
+    });
+}

@@ -12,7 +12,6 @@ use super::files::{Files, index_entry};
 use super::pump::Pump;
 use crate::error::{PackError, PackResult};
 use crate::format::manifest::{FileKind, Manifest};
-use crate::format::segment::SegmentHeader;
 use crate::index::run::Run;
 use crate::reclaim::{Plan, Planned, Reclaimed, are_many_small};
 
@@ -69,7 +68,7 @@ impl<H: Hash> Pump<H> {
             let flight = (!core.tail.is_empty()).then(|| core.tail.take(self.files.link()));
             if newer || !shared.index.is_blank() {
                 shared.index.rotate();
-                core.tail.begin_segment(shared.next_file(), SegmentHeader::LENGTH as u64);
+                shared.begin_segment(&mut core, shared.next_file());
             }
             (Begun::new(&shared, core.tail.segment()), core.tail.segment(), flight)
         };

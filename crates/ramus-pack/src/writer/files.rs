@@ -22,7 +22,7 @@ use super::active::Active;
 use super::forget;
 use super::tail::{Flight, Link};
 use crate::disk::{Disk, DiskFile, Locked};
-use crate::error::{PackError, PackResult};
+use crate::error::{PackError, PackResult, ensure_numbers};
 use crate::format::change::RefChange;
 use crate::format::files::{Table, encode_changes, encode_refs};
 use crate::format::head::Head;
@@ -122,6 +122,7 @@ impl<H: Hash> Files<H> {
     ///
     /// After an error everything is as it was, unless it came from a sync.
     pub(crate) fn begin_segment(&mut self, shared: &Shared<H>, next: u32) -> PackResult<()> {
+        ensure_numbers(next)?;
         let (table, after, oldest) = {
             let visible = shared.visible.lock();
             (visible.table.clone(), visible.log.end(), visible.log.oldest())

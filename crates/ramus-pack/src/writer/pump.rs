@@ -6,7 +6,6 @@ use super::core::{Core, Job, Need};
 use super::files::Files;
 use super::tail::Flight;
 use crate::error::{PackError, PackResult};
-use crate::format::segment::SegmentHeader;
 use crate::shared::Shared;
 
 /// The writer at work. There is one at a time: who has the [`Files`].
@@ -201,7 +200,7 @@ impl<H: Hash> Pump<H> {
             let flight = core.tail.take(self.files.link());
             if core.tail.start() >= self.shared.settings.segment_bytes {
                 self.shared.index.rotate();
-                core.tail.begin_segment(self.shared.next_file(), SegmentHeader::LENGTH as u64);
+                self.shared.begin_segment(core, self.shared.next_file());
             }
             return Some(Work::Write(flight, sync));
         }
