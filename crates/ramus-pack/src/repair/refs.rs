@@ -160,6 +160,33 @@ mod tests {
     }
 
     #[test]
+    fn the_refs_of_the_latest_change_count_whatever_their_file_is_called() {
+        let (old, new) = (Sha1::of(b"old"), Sha1::of(b"new"));
+        let at = |sequence| change(sequence, None, new).cursor;
+        let main = RefName::branch("main").expect("a name");
+        let refs = |hash| Table::new_sync().insert(main.clone(), hash);
+        for order in [[(new, 9), (old, 3)], [(old, 3), (new, 9)]] {
+            let mut history = History::new();
+            for (hash, sequence) in order {
+                history.add_refs(refs(hash), at(sequence));
+            }
+            let newest = history.newest(&mut Repaired::nothing());
+            assert_eq!((newest.table.get(&main), newest.sequence), (Some(&new), 9));
+        }
+    }
+
+    #[test]
+    fn a_ref_goes_back_to_what_a_change_set_also_if_the_one_after_it_is_lost() {
+        let [first, second, third] = [b"1", b"2", b"3"].map(|text| Sha1::of(text));
+        let mut history = History::new();
+        history.add_changes([change(1, None, first), change(3, Some(second), third)]);
+        let mut report = Repaired::nothing();
+        let Newest { mut table, .. } = history.newest(&mut report);
+        history.set_back(&mut table, |hash| *hash == first, &mut report);
+        assert_eq!(report.refs_set_back[0].to, Some(first));
+    }
+
+    #[test]
     fn of_more_changes_than_are_looked_at_it_is_told() {
         let values = [b"1", b"2", b"3", b"4"].map(|text| Sha1::of(text));
         for (changes_max, to) in [(4, Some(values[0])), (2, Some(values[1])), (1, None)] {

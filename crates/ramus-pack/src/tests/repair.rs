@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ramus_core::{
     AtomicWrite as _, AtomicWriteExt as _, Changes, ContentAddressable as _, Cursor, ErrorKind,
-    Hash as _, ReadOnly as _, RefName, Sha1, Sha256, Storage as _, Sweep as _,
+    Hash as _, ReadOnly as _, RefName, Sha1, Sha256, Storage as _, Sweep as _, Update,
 };
 use ramus_testkit::{Campaign, run};
 
@@ -13,6 +13,8 @@ use super::damage::{Files, damage, some_files};
 use super::sim::{Op, Random, SimDisk};
 use super::work::{History, open, settings};
 use crate::check::check_disk;
+use crate::disk::Disk;
+use crate::format::batch::BatchHeader;
 use crate::format::manifest::{FileKind, Manifest};
 use crate::format::record::RecordHeader;
 use crate::index::Read;
@@ -417,7 +419,7 @@ fn behind_a_change_that_is_lost_the_later_ones_count() {
         let other = RefName::branch("other").expect("a name");
         set(&pack, other.clone(), "of another").await;
         set(&pack, main(), "the first").await;
-        let note = ramus_core::Update::new(pack.refs().position().await.expect("position"));
+        let note = Update::new(pack.refs().position().await.expect("position"));
         let lost = pack.blocks().add("lost".into()).await.expect("add");
         let update = note.with_note("the note of what is lost").set(other.clone(), lost);
         assert!(pack.refs().update(update).await.expect("update").is_applied());
@@ -558,5 +560,136 @@ fn the_report_outlives_a_repair_that_is_killed() {
         let text = String::from_utf8(text.expect("a report").1).expect("text");
         assert_eq!(text, format!("{report}\n"));
         assert!(text.contains("goes back to"), "{text}");
+    });
+}
+
+/// Returns the file of a disk whose name ends so, the one with the highest number.
+fn newest(disk: &SimDisk, end: &str) -> (String, Vec<u8>) {
+    let mut files = disk.files().into_iter().filter(|(name, _)| name.ends_with(end));
+    files.next_back().expect("there is one")
+}
+
+#[test]
+fn files_that_are_sound_and_do_not_fit_each_other_are_repaired() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Sync).expect("open");
+        let (_, old) = newest(&disk, ".refs");
+        let mut last = set(&pack, main(), "the first").await;
+        for block in ["the second", "the third"] {
+            // Each takes the segment over its size.
+            pack.blocks().add(block.repeat(900).into()).await.expect("add");
+            last = set(&pack, main(), block).await;
+        }
+        drop(pack);
+        let (name, new) = newest(&disk, ".refs");
+        assert_ne!(old, new, "a segment was sealed");
+        disk.put(&name, old);
+        let kind = open(&disk, Durability::Sync).map(drop).map_err(|error| error.kind());
+        assert_eq!(kind, Err(ErrorKind::Corrupt));
+        let report = repair(&disk).expect("repair");
+        assert!(report.damages_count > 0 && report.set_aside.is_some(), "{report:?}");
+        let pack = open(&disk, Durability::Sync).expect("open");
+        assert_eq!(pack.refs().find(&main()).await.expect("find"), Some(last));
+    });
+}
+
+#[test]
+fn what_only_an_index_knows_of_is_told_to_be_lost() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Sync).expect("open");
+        for number in 0..100_u8 {
+            pack.blocks().add(vec![number; 200].into()).await.expect("add");
+        }
+        pack.close().await.expect("close");
+        let first = disk.files().into_iter().find(|(name, _)| name.ends_with(".segment"));
+        let (missing, _) = first.expect("a segment");
+        let disk = SimDisk::of_files(disk.files().into_iter().filter(|(name, _)| *name != missing));
+        let report = repair(&disk).expect("repair");
+        assert_eq!(report.blocks + report.blocks_lost, 100, "{report:?}");
+        assert!(report.blocks_lost > 10 && report.blocks > 10, "{report:?}");
+    });
+}
+
+#[test]
+fn what_a_block_holds_is_no_batch() {
+    run(async {
+        // It depends on where a block lies whether what it holds could begin a batch.
+        for padding in 0..8 {
+            let disk = SimDisk::default();
+            let pack = open(&disk, Durability::Sync).expect("open");
+            set(&pack, main(), "the first").await;
+            let (_, segment) = newest(&disk, ".segment");
+            let header = segment[64..].first_chunk().map(BatchHeader::decode);
+            let (header, _) = header.expect("a batch").expect("it is sound");
+            let end = 64 + BatchHeader::LENGTH + header.length as usize;
+            let mut block = vec![b'-'; padding];
+            block.extend_from_slice(&segment[64..end]);
+            let name = Sha1::of(&block);
+            let update = Update::new(pack.refs().position().await.expect("position"));
+            let update = update.set(main(), name);
+            assert!(pack.write(vec![(name, block.into())], update).await.expect("w").is_applied());
+            drop(pack);
+            // The header of the second batch.
+            let (segment, mut bytes) = newest(&disk, ".segment");
+            bytes[end + 20] ^= 1;
+            disk.put(&segment, bytes);
+            let report = repair(&disk).expect("repair");
+            assert_eq!((report.blocks, report.blocks_lost), (2, 0), "{padding}: {report:?}");
+            let pack = open(&disk, Durability::Sync).expect("open");
+            assert_eq!(pack.refs().find(&main()).await.expect("find"), Some(name), "{padding}");
+        }
+    });
+}
+
+#[test]
+fn later_batches_tell_that_one_was_durable_if_nothing_else_does() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Sync).expect("open");
+        set(&pack, main(), "the first").await;
+        set(&pack, RefName::branch("other").expect("a name"), "which is damaged").await;
+        let newest = set(&pack, main(), "the newest").await;
+        let disk = disk.kill();
+        drop(pack);
+        disk.flip(b"which is damaged");
+        disk.put("head", Vec::new());
+        let report = repair(&disk).expect("repair");
+        assert_eq!((report.blocks, report.blocks_lost), (2, 1), "{report:?}");
+        let pack = open(&disk, Durability::Sync).expect("open");
+        assert_eq!(pack.refs().find(&main()).await.expect("find"), Some(newest));
+    });
+}
+
+#[test]
+fn a_reader_sees_that_a_lost_manifest_was_replaced() {
+    run(async {
+        for is_missing in [false, true] {
+            let disk = SimDisk::default();
+            let pack = open(&disk, Durability::Sync).expect("open");
+            set(&pack, main(), "the first").await;
+            let mut settings = settings(Durability::Sync);
+            // It looks only when it is asked to.
+            settings.options = settings.options.with_mode(Mode::Read).with_follow_ms(60_000);
+            let reader: Pack = Pack::open_disk(Arc::new(disk.clone()), settings).expect("open");
+            let shared = &reader.refs().0.shared;
+            let (disk, killed) = (disk.kill(), disk);
+            drop(pack);
+            let (_, mut manifest) = newest(&disk, MANIFEST);
+            let end = manifest.len() - 1;
+            manifest[end] ^= 1;
+            disk.put(MANIFEST, manifest);
+            if is_missing {
+                Disk::unlink(&disk, MANIFEST).expect("unlink");
+            }
+            repair(&disk).expect("repair");
+            let pack = open(&disk, Durability::Sync).expect("open");
+            let second = set(&pack, main(), "the second").await;
+            shared.follow().expect("follow");
+            let found = reader.refs().find(&main()).await.expect("find");
+            assert_eq!(found, Some(second), "missing: {is_missing}");
+            drop(killed);
+        }
     });
 }
