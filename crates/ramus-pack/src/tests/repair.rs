@@ -684,6 +684,11 @@ fn a_reader_sees_that_a_lost_manifest_was_replaced() {
                 Disk::unlink(&disk, MANIFEST).expect("unlink");
             }
             repair(&disk).expect("repair");
+            if !is_missing {
+                let before = reader.refs().position().await.expect("position");
+                shared.follow().expect("follow");
+                assert_ne!(reader.refs().position().await.expect("position"), before);
+            }
             let pack = open(&disk, Durability::Sync).expect("open");
             let second = set(&pack, main(), "the second").await;
             shared.follow().expect("follow");
