@@ -93,8 +93,8 @@ fn create<H: Hash>(disk: &dyn Disk, names: &[String], settings: &Settings) -> Re
     let coding = Coding::default().chosen(&settings.options)?;
     remove_begun(disk, names)?;
     // Whoever made it may have been killed before that was durable.
-    let named = disk.sync_own_name();
-    named.map_err(PackError::sync(format!("sync the directory of {}", disk.place())))?;
+    let synced = disk.sync_own_name();
+    synced.map_err(PackError::sync(format!("sync the directory of {}", disk.place())))?;
     let after = Cursor { incarnation: Incarnation::random(), sequence: 0 };
     let active = Active::create(disk, 1, 1, after, settings.ahead_bytes)?;
     let refs = encode_refs(&Table::<H>::new_sync(), after);

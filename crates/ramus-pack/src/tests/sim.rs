@@ -39,11 +39,10 @@ struct State {
     calls: u64,
     fail: Option<Failure>,
     failures: u64,
-    /// The name of the directory was synced.
-    has_name: bool,
-    /// No file can grow, or no segment.
-    full: bool,
-    segments_full: bool,
+    /// How often the name of the directory was synced.
+    own_name_syncs: usize,
+    /// Files whose names end so cannot grow.
+    full: Option<&'static str>,
     /// The number of the error that the system gives to whoever opens a file.
     no_opening: Option<i32>,
     /// While it is held, no sync of a file ends.
@@ -146,17 +145,17 @@ impl SimDisk {
 
     /// Lets no file grow, as on a full disk; what is there can be written, synced and removed.
     pub(super) fn fill(&self, full: bool) {
-        self.0.lock().full = full;
+        self.0.lock().full = full.then_some("");
     }
 
     /// Returns whether the name of the directory was synced.
     pub(super) fn has_name(&self) -> bool {
-        self.0.lock().has_name
+        self.0.lock().own_name_syncs > 0
     }
 
     /// Lets no segment grow.
     pub(super) fn fill_segments(&self, full: bool) {
-        self.0.lock().segments_full = full;
+        self.0.lock().full = full.then_some(".segment");
     }
 
     /// Flips a bit of the first of these bytes in a segment, and returns its name.
@@ -229,8 +228,9 @@ impl SimDisk {
 }
 
 impl State {
-    fn is_segment(&self, file: usize) -> bool {
-        self.names.iter().any(|(name, other)| *other == file && name.ends_with(".segment"))
+    fn is_full(&self, file: usize) -> bool {
+        let Some(end) = self.full else { return false };
+        self.names.iter().any(|(name, other)| *other == file && name.ends_with(end))
     }
 
     fn ensure_opens(&self) -> io::Result<()> {
@@ -334,7 +334,7 @@ impl Disk for SimDisk {
     fn sync_own_name(&self) -> io::Result<()> {
         let mut state = self.0.lock();
         self.act(&mut state, || Op::Nothing)?;
-        state.has_name = true;
+        state.own_name_syncs += 1;
         Ok(())
     }
 
@@ -381,8 +381,7 @@ impl DiskFile for SimFile {
         let mut state = self.disk.0.lock();
         let (file, offset) = (self.file, usize::try_from(offset).unwrap());
         let has_room = state.files[file].len();
-        let is_full = state.full || (state.segments_full && state.is_segment(file));
-        if is_full && state.kills == self.disk.2 && offset + bytes.len() > has_room {
+        if state.is_full(file) && state.kills == self.disk.2 && offset + bytes.len() > has_room {
             let fits = &bytes[..has_room.saturating_sub(offset)];
             let op = || Op::Write { file, offset, bytes: fits.to_vec() };
             self.disk.act(&mut state, op)?;
