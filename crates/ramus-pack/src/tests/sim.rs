@@ -92,6 +92,7 @@ pub(super) enum Op {
         name: String,
     },
     SyncDirectory,
+    SyncOwnName,
     /// The process was killed; or this stands in place of an operation that is left out.
     Nothing,
 }
@@ -333,7 +334,7 @@ impl Disk for SimDisk {
 
     fn sync_own_name(&self) -> io::Result<()> {
         let mut state = self.0.lock();
-        self.act(&mut state, || Op::Nothing)?;
+        self.act(&mut state, || Op::SyncOwnName)?;
         state.own_name_syncs += 1;
         Ok(())
     }
@@ -466,7 +467,7 @@ impl Recording {
                 Op::Create { .. } | Op::Rename { .. } | Op::Link { .. } | Op::Unlink { .. } => {
                     at < named
                 }
-                Op::SyncFile { .. } | Op::SyncDirectory | Op::Nothing => true,
+                Op::SyncFile { .. } | Op::SyncDirectory | Op::SyncOwnName | Op::Nothing => true,
                 Op::FailedSync { .. } => false,
             };
             if kept {
