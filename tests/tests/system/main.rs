@@ -13,6 +13,7 @@ mod aside;
 mod bad_input;
 mod basics;
 mod branches;
+mod broken;
 mod cancel;
 mod collect;
 mod combining;

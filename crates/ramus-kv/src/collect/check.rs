@@ -19,6 +19,8 @@ pub struct Checked<H> {
     pub bytes: u64,
     /// What is wrong; the first 1000 of it.
     pub broken: Vec<Broken<H>>,
+    /// How many blocks are missing or cannot be read.
+    pub broken_count: u64,
 }
 
 /// A block that is reached, and is missing or cannot be read.
@@ -91,7 +93,7 @@ impl<'a, S: Schema> Walk<'a, S> {
     const BROKEN_MAX: usize = 1000;
 
     fn new(repo: &'a Repo<S>) -> Self {
-        let checked = Checked { blocks: 0, bytes: 0, broken: Vec::new() };
+        let checked = Checked { blocks: 0, bytes: 0, broken: Vec::new(), broken_count: 0 };
         let (origins, roots, todo) = (HashMap::default(), Vec::new(), Vec::new());
         Self { repo, origins, roots, todo, checked }
     }
@@ -174,6 +176,7 @@ impl<'a, S: Schema> Walk<'a, S> {
     }
 
     fn note(&mut self, block: S::Hash, why: Error) {
+        self.checked.broken_count += 1;
         if self.checked.broken.len() >= Self::BROKEN_MAX {
             return;
         }
