@@ -1,5 +1,7 @@
 mod branches;
+mod named;
 mod operations;
+mod send;
 mod tags;
 mod watches;
 
@@ -8,18 +10,14 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use ramus_core::erased::Backend;
 use ramus_core::{
-    AtomicWrite as _, Error, ErrorKind, IdSource, Namespace, OsRandom, Outcome, ReadOnly as _,
-    RefName, Result, Storage as _, Update,
+    AtomicWrite as _, Error, IdSource, OsRandom, ReadOnly as _, RefName, Result, Storage as _,
 };
 use tokio::sync::Semaphore;
-use tokio::time::sleep;
 
 use crate::branch::Branch;
-use crate::note::{Made, note};
 use crate::objects::Objects;
 use crate::{
     Clock, Commit, Concrete, Contents as _, Graph, GraphOptions, Info, RepoOptions, Schema, Store,
@@ -214,9 +212,6 @@ impl<S: Schema> Repo<S> {
         self.backend().close().await
     }
 
-    /// How often the same update is sent again because its answer was lost.
-    pub(crate) const RESENDS_MAX: u32 = 8;
-
     pub(crate) fn objects(&self) -> &Arc<Objects<S>> {
         &self.0.objects
     }
@@ -273,50 +268,6 @@ impl<S: Schema> Repo<S> {
         }
     }
 
-    /// Returns an update of nothing yet that says what is done, by the author of the repository.
-    pub(crate) async fn update(&self, message: &str) -> Result<Update<RefName, S::Hash>> {
-        let author = &self.options().author;
-        let info = Info::new(message).with_author(author).with_time_ms(self.now_ms());
-        self.update_noted(note(&info, &Made::<S::Hash>::None)).await
-    }
-
-    /// Returns an update of nothing yet that has this note.
-    pub(crate) async fn update_noted(&self, note: Bytes) -> Result<Update<RefName, S::Hash>> {
-        let seen = self.refs().position().await?;
-        Ok(Update::with_id(self.0.ids.next_id(), seen).with_note(note))
-    }
-
-    /// Moves refs. If the answer is lost, the same update is sent again: its id tells whether it was
-    /// applied.
-    pub(crate) async fn move_refs(
-        &self,
-        update: Update<RefName, S::Hash>,
-    ) -> Result<Outcome<RefName, S::Hash>> {
-        let mut attempt = 0;
-        loop {
-            match self.refs().update(update.clone()).await {
-                Err(error)
-                    if error.kind() == ErrorKind::Unavailable && attempt < Self::RESENDS_MAX =>
-                {
-                    attempt += 1;
-                    self.back_off(attempt).await;
-                }
-                answer => return answer,
-            }
-        }
-    }
-
-    /// Waits before another attempt: longer each time, and not as long as others wait.
-    pub(crate) async fn back_off(&self, attempt: u32) {
-        const FIRST_US: u64 = 100;
-        const DOUBLINGS_MAX: u32 = 9;
-        if attempt == 0 {
-            return;
-        }
-        let longest = FIRST_US << attempt.min(DOUBLINGS_MAX);
-        sleep(Duration::from_micros(self.random_below(longest))).await;
-    }
-
     pub(crate) fn attempts_max(&self) -> u32 {
         self.options().attempts_max.max(1)
     }
@@ -326,65 +277,6 @@ impl<S: Schema> Repo<S> {
         // Longer than anybody waits, and short enough to be added to any time.
         const LONGEST_MS: u64 = 365 * 24 * 60 * 60 * 1000;
         Duration::from_millis(self.options().turn_ms.min(LONGEST_MS))
-    }
-
-    /// Returns the commit that a ref names, if it names one.
-    ///
-    /// It is pinned, and then the ref is read again. What the ref names by then, or what that was made on
-    /// top of, is not collected while the ref names it, nor from then on, since the pin was there.
-    ///
-    /// # Errors
-    ///
-    /// [`Contention`](ErrorKind::Contention) if the ref named something else, which was not made on top of
-    /// it, at every look.
-    pub(crate) async fn named(&self, name: &RefName) -> Result<Option<Commit<S>>> {
-        let mut holds = self.refs().find(name).await?;
-        for _ in 0..self.attempts_max() {
-            let Some(hash) = holds else { return Ok(None) };
-            let pin = self.objects().pin(hash).await?;
-            if pin.is_some() {
-                holds = self.refs().find(name).await?;
-            }
-            if self.is_on_top(holds, hash).await? {
-                return self.commit(&hash).await?.map(Some).ok_or_else(|| absent(name, &hash));
-            }
-        }
-        Err(self.outrun(name))
-    }
-
-    /// Returns whether `tip` is `below`, or was made on top of it not long ago: first parents lead there.
-    async fn is_on_top(&self, tip: Option<S::Hash>, below: S::Hash) -> Result<bool> {
-        // As many as the writers of two rounds make.
-        const COMMITS_MAX: usize = 1024;
-        let mut next = tip;
-        for _ in 0..COMMITS_MAX {
-            match next {
-                Some(hash) if hash == below => return Ok(true),
-                // One that is gone was collected since: the ref has moved elsewhere.
-                Some(hash) => {
-                    let commit = self.objects().commit(&hash).await?;
-                    next = commit.and_then(|commit| commit.parents.first().copied());
-                }
-                None => return Ok(false),
-            }
-        }
-        Ok(false)
-    }
-
-    /// Returns a commit that something names.
-    pub(crate) async fn existing(&self, hash: S::Hash) -> Result<Commit<S>> {
-        self.commit(&hash).await?.ok_or_else(|| Error::missing(hash))
-    }
-
-    /// Returns a commit that something names, if it names one.
-    pub(crate) async fn existing_or_none(
-        &self,
-        hash: Option<S::Hash>,
-    ) -> Result<Option<Commit<S>>> {
-        match hash {
-            Some(hash) => Ok(Some(self.existing(hash).await?)),
-            None => Ok(None),
-        }
     }
 
     /// Returns a handle on a ref.
@@ -406,15 +298,6 @@ impl<S: Schema> Repo<S> {
         branches.insert(name, Arc::downgrade(&branch));
         branch
     }
-}
-
-/// Returns the error for a ref whose commit is not there.
-fn absent<H: ramus_core::Hash>(name: &RefName, hash: &H) -> Error {
-    let message = match name.namespace() {
-        Namespace::Branch => format!("commit {hash}, the head of {name}, is not in the store"),
-        _ => format!("commit {hash}, which {name} names, is not in the store"),
-    };
-    Error::new(ErrorKind::Missing, message)
 }
 
 impl<S: Schema> Clone for Repo<S> {
