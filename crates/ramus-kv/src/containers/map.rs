@@ -138,7 +138,8 @@ impl<K: StepKey> MapAt<K> {
         edit.set(&path, value).await
     }
 
-    /// Removes a key, as one commit; returns whether it was there.
+    /// Removes a key, as one commit; returns whether it was there. Of several who remove one at once,
+    /// one is told that it was.
     ///
     /// # Errors
     ///
@@ -156,8 +157,9 @@ impl<K: StepKey> MapAt<K> {
         let (path, info) = (self.path_of(key)?, info.into());
         let mut edit = store.begin().await?;
         let was_there = edit.remove(&path).await?;
-        store.commit(edit, info).await?;
-        Ok(was_there)
+        // Whoever came second changed nothing, and made no commit.
+        let made = store.commit(edit, info).await?;
+        Ok(was_there && made.is_some())
     }
 
     /// Removes a key in a transaction; returns whether it was there.

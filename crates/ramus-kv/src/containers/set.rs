@@ -82,7 +82,8 @@ impl<K: StepKey> SetAt<K> {
         listed.iter().map(|listing| K::from_step(&listing.step)).collect()
     }
 
-    /// Adds a member, as one commit; returns whether it was not there yet.
+    /// Adds a member, as one commit; returns whether it was not there yet. Of several who add one at
+    /// once, one is told that it was not.
     ///
     /// # Errors
     ///
@@ -100,8 +101,9 @@ impl<K: StepKey> SetAt<K> {
         let (path, info) = (self.path_of(member)?, info.into());
         let mut edit = store.begin().await?;
         let is_new = insert(&mut edit, &path).await?;
-        store.commit(edit, info).await?;
-        Ok(is_new)
+        // Whoever came second changed nothing, and made no commit.
+        let made = store.commit(edit, info).await?;
+        Ok(is_new && made.is_some())
     }
 
     /// Adds a member in a transaction; returns whether it was not there yet.
@@ -118,7 +120,8 @@ impl<K: StepKey> SetAt<K> {
         insert(edit, &path).await
     }
 
-    /// Removes a member, as one commit; returns whether it was there.
+    /// Removes a member, as one commit; returns whether it was there. Of several who remove one at
+    /// once, one is told that it was.
     ///
     /// # Errors
     ///
@@ -136,8 +139,9 @@ impl<K: StepKey> SetAt<K> {
         let (path, info) = (self.path_of(member)?, info.into());
         let mut edit = store.begin().await?;
         let was_there = edit.remove(&path).await?;
-        store.commit(edit, info).await?;
-        Ok(was_there)
+        // Whoever came second changed nothing, and made no commit.
+        let made = store.commit(edit, info).await?;
+        Ok(was_there && made.is_some())
     }
 
     /// Removes a member in a transaction; returns whether it was there.

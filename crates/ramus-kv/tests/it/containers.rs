@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use proptest::prelude::*;
 use ramus_core::erased::Backend;
 use ramus_core::{ErrorKind, Path, Result, Step};
@@ -396,6 +398,40 @@ async fn what_a_container_answers_is_what_was_done() {
     assert!(set.insert(&main, "a", "insert").await.unwrap());
     assert!(!set.insert(&main, "a", "insert").await.unwrap());
     assert!(set.remove(&main, "a", "remove").await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_those_who_add_or_remove_one_thing_at_once_one_is_told_that_it_did() {
+    const WRITERS: usize = 16;
+    let main = repo().main().await.unwrap();
+    let (set, map) = (SetAt::<String>::new("set").unwrap(), MapAt::<String>::new("map").unwrap());
+    let all_at_once = async |act: &dyn Fn() -> BoxFuture<'static, Result<bool>>| {
+        let tasks: Vec<_> = (0..WRITERS).map(|_| tokio::spawn(act())).collect();
+        let mut told = 0;
+        for task in tasks {
+            told += usize::from(task.await.unwrap().unwrap());
+        }
+        told
+    };
+    for round in 0..10 {
+        let at = |what: &str| format!("{what} in round {round}");
+        let insert = || {
+            let (set, main) = (set.clone(), main.clone());
+            async move { set.insert(&main, "one", "insert").await }.boxed()
+        };
+        assert_eq!(all_at_once(&insert).await, 1, "{}", at("inserted"));
+        let remove = || {
+            let (set, main) = (set.clone(), main.clone());
+            async move { set.remove(&main, "one", "remove").await }.boxed()
+        };
+        assert_eq!(all_at_once(&remove).await, 1, "{}", at("removed"));
+        map.insert(&main, "one", held("1"), "insert").await.unwrap();
+        let remove = || {
+            let (map, main) = (map.clone(), main.clone());
+            async move { map.remove(&main, "one", "remove").await }.boxed()
+        };
+        assert_eq!(all_at_once(&remove).await, 1, "{}", at("removed from the map"));
+    }
 }
 
 #[tokio::test]
