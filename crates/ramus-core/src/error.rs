@@ -113,23 +113,29 @@ impl Error {
     pub fn missing(key: impl fmt::Display) -> Self {
         Self::new(ErrorKind::Missing, format!("block {key} is not in the store"))
     }
-}
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)
-    }
-}
-
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.0.kind, self.0.message)?;
+    fn fmt_causes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut source = self.source();
         while let Some(cause) = source {
             write!(f, ": {cause}")?;
             source = cause.source();
         }
         Ok(())
+    }
+}
+
+/// Shows the message; with `{:#}` the messages of its causes, too.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        if f.alternate() { self.fmt_causes(f) } else { Ok(()) }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.0.kind, self.0.message)?;
+        self.fmt_causes(f)
     }
 }
 
@@ -173,6 +179,8 @@ mod tests {
         assert_eq!(source.to_string(), "checksum of record 7 does not match");
         let all = "Corrupt: cannot read block ab12: checksum of record 7 does not match";
         assert_eq!(format!("{error:?}"), all);
+        let chain = "cannot read block ab12: checksum of record 7 does not match";
+        assert_eq!(format!("{error:#}"), chain);
     }
 
     #[test]

@@ -103,7 +103,9 @@ impl<S: Schema> Repo<S> {
     /// Returns why a block is kept: the shortest way to it from a ref, or else from a pin; nothing if a
     /// collection that begins now would remove it.
     ///
-    /// A block that is missing is passed over, so what is told is what can be seen.
+    /// A block that is missing is passed over, so what is told is what can be seen. A block that no ref
+    /// reaches is asked for by beginning a collection, which ends one that another repository on this
+    /// storage is about.
     ///
     /// # Errors
     ///

@@ -54,7 +54,12 @@ impl<H: Hash> fmt::Display for RefFault<H> {
                 write!(f, "{noun} `{short}` exists, on commit {holds}; {instead}")
             }
             Self::Absent { name } => {
-                write!(f, "{} `{}` does not exist", noun(name), name.name())
+                write!(
+                    f,
+                    "{} `{}` does not exist; create it first, or take another name",
+                    noun(name),
+                    name.name()
+                )
             }
         }
     }

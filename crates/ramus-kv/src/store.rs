@@ -177,6 +177,17 @@ impl<S: Schema> Clone for Store<S> {
     }
 }
 
+/// Says what the handle is on, as it stands in a message: a branch, a commit, or nothing yet.
+impl<S: Schema> fmt::Display for Store<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.status() {
+            Status::Branch(name) => write!(f, "branch `{name}`"),
+            Status::Commit(commit) => write!(f, "a handle on commit {}", commit.hash()),
+            Status::Empty => f.write_str("a handle on nothing yet"),
+        }
+    }
+}
+
 impl<S: Schema> fmt::Debug for Store<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Store({:?})", self.status())

@@ -257,7 +257,7 @@ async fn a_transaction_of_another_branch_is_refused(bed: Bed) {
     for other in [&draft, &detached, &elsewhere] {
         let mut edit = other.begin().await.unwrap();
         edit.set("x", "1").await.unwrap();
-        let says = "cannot be committed to Store(Branch(\"main\"))";
+        let says = "cannot be committed to branch `main`";
         refused(main.commit(edit, "elsewhere").await, ErrorKind::InvalidInput, says);
     }
     let mut edit = main.repo().main().await.unwrap().begin().await.unwrap();

@@ -21,6 +21,10 @@ impl<S: Schema> Store<S> {
     /// # Errors
     ///
     /// [`InvalidInput`](ramus_core::ErrorKind::InvalidInput) for a commit of another repository.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future has moved the head or not.
     pub async fn set_head(&self, commit: &Commit<S>) -> Result<()> {
         self.repo().check_commit(commit)?;
         match &self.0.place {
@@ -44,6 +48,10 @@ impl<S: Schema> Store<S> {
     /// # Errors
     ///
     /// [`InvalidInput`](ramus_core::ErrorKind::InvalidInput) for a commit of another repository.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future has moved the head or not.
     pub async fn test_and_set_head(
         &self,
         test: Option<&Commit<S>>,
@@ -71,6 +79,10 @@ impl<S: Schema> Store<S> {
     ///
     /// [`InvalidInput`](ramus_core::ErrorKind::InvalidInput) for a commit of another repository;
     /// [`Contention`](ramus_core::ErrorKind::Contention) if others moved the head again and again.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future has moved the head or not.
     pub async fn fast_forward(&self, commit: &Commit<S>) -> Result<bool> {
         self.repo().check_commit(commit)?;
         let mut head = None;
@@ -90,7 +102,8 @@ impl<S: Schema> Store<S> {
         Err(self.contention(self.attempts_max(), head.as_ref()))
     }
 
-    /// Makes a branch that is where this handle is, and returns a handle on it.
+    /// Makes a branch that is where this handle is, and returns a handle on it. A handle on nothing
+    /// makes no branch yet: the first commit does.
     ///
     /// # Errors
     ///

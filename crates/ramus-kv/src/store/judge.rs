@@ -46,7 +46,7 @@ impl<S: Schema> Store<S> {
             let said = panic.downcast_ref::<&str>().map(ToString::to_string);
             let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
             let said = said.unwrap_or_else(|| "without a message".to_owned());
-            let message = format!("a type of contents panicked in a write to {self:?}");
+            let message = format!("a type of contents panicked in a write to {self}");
             Err(Error::new(ErrorKind::Aborted, message).with_source(said))
         })
     }
@@ -151,7 +151,9 @@ impl<S: Schema> Store<S> {
             hash.map_or_else(|| "nothing".to_owned(), |hash| hash.to_string())
         };
         let (base, tip) = (name(base.map(Commit::hash)), name(tip));
-        let message = format!("the transaction began on {base}, and {self:?} is on {tip} by now");
+        let message = format!(
+            "the transaction began on {base}, and {self} is on {tip} by now; begin it again"
+        );
         Error::new(ErrorKind::Contention, message)
     }
 }

@@ -86,7 +86,7 @@ impl<S: Schema> Store<S> {
     pub async fn merge(&self, other: &Self, info: impl Into<Info>) -> Result<Merged<S>> {
         let info = info.into();
         if !self.repo().is_same(other.repo()) {
-            let message = format!("{other:?} is of another repository than {self:?}");
+            let message = format!("{other} is of another repository than {self}");
             return Err(Error::invalid_input(message));
         }
         match other.head().await? {

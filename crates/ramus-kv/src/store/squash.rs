@@ -87,8 +87,7 @@ impl<S: Schema> Store<S> {
         if let Some(base) = base {
             let (base, head) = (base.hash(), head.hash());
             if !history::is_ancestor(self.repo().objects(), &base, &head).await? {
-                let message =
-                    format!("commit {base} is no ancestor of {head}, which {self:?} is on");
+                let message = format!("commit {base} is no ancestor of {head}, which {self} is on");
                 return Err(Error::invalid_input(message));
             }
         }
@@ -138,7 +137,7 @@ impl<S: Schema> Store<S> {
     }
 
     fn nothing_to_squash(&self) -> Error {
-        Error::invalid_input(format!("{self:?} has no commits that could be squashed"))
+        Error::invalid_input(format!("{self} has no commits that could be squashed"))
     }
 }
 

@@ -98,7 +98,7 @@ impl<S: Schema> Repo<S> {
     async fn part(&self, transaction: Transaction<S>, info: Info) -> Result<Part<S>> {
         let store = transaction.store.clone();
         if !self.is_same(store.repo()) {
-            let message = format!("a transaction of {store:?} is of another repository");
+            let message = format!("a transaction of {store} is of another repository");
             return Err(Error::invalid_input(message));
         }
         let Some(name) = store.branch_ref().cloned() else {

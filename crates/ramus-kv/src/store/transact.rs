@@ -33,7 +33,7 @@ impl<S: Schema> Store<S> {
     pub(crate) fn check(&self, transaction: &Transaction<S>) -> Result<()> {
         if !self.is_same(&transaction.store) {
             let message =
-                format!("a transaction of {:?} cannot be committed to {self:?}", transaction.store);
+                format!("a transaction of {} cannot be committed to {self}", transaction.store);
             return Err(Error::invalid_input(message));
         }
         if !transaction.tree.is_of(self.repo().objects()) {

@@ -179,7 +179,7 @@ impl<S: Schema> Store<S> {
                 let base =
                     base.map_or_else(|| "nothing".to_owned(), |base| base.hash().to_string());
                 let message =
-                    format!("{self:?} is no longer on {base}, on which it was merged; merge again");
+                    format!("{self} is no longer on {base}, on which it was merged; merge again");
                 Err(Error::new(ErrorKind::Contention, message).with_source(error))
             }
             (Err(error), _) => Err(error),

@@ -19,7 +19,8 @@ impl<S: Schema> Tree<S> {
     ///
     /// [`InvalidInput`](ErrorKind::InvalidInput) at the root, at a directory, and below other
     /// contents, naming the path that is in the way;
-    /// [`Limit`](ErrorKind::Limit) for a path of more than 256 steps.
+    /// [`Limit`](ErrorKind::Limit) for a path of more than 256 steps, and for a value that the storage
+    /// takes no block of.
     pub async fn set(&mut self, path: impl IntoPath, value: impl Into<S::Contents>) -> Result<()> {
         let (path, value) = (path.into_path()?, value.into());
         self.put_contents(&path, &value, None).await
