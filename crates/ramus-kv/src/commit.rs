@@ -53,6 +53,11 @@ impl<S: Schema> Commit<S> {
         &self.0.block.info
     }
 
+    /// Returns the name of the root directory, of which [`Repo::tree`](crate::Repo::tree) makes a tree.
+    pub fn root(&self) -> S::Hash {
+        self.0.block.root
+    }
+
     /// Returns the tree of the commit.
     pub fn tree(&self) -> Tree<S> {
         Tree::stored(Arc::clone(&self.0.objects), self.root(), self.0.pin.clone())
@@ -61,10 +66,6 @@ impl<S: Schema> Commit<S> {
     /// Returns whether the commit was read from there, or made there.
     pub(crate) fn is_of(&self, objects: &Arc<Objects<S>>) -> bool {
         Arc::ptr_eq(&self.0.objects, objects)
-    }
-
-    pub(crate) fn root(&self) -> S::Hash {
-        self.0.block.root
     }
 }
 

@@ -13,7 +13,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use ramus_core::erased::Backend;
 use ramus_core::{
-    AtomicWrite as _, Error, IdSource, OsRandom, ReadOnly as _, RefName, Result, Storage as _,
+    AtomicWrite as _, ContentAddressable as _, Error, IdSource, OsRandom, ReadOnly as _, RefName,
+    Result, Storage as _,
 };
 use tokio::sync::Semaphore;
 
@@ -94,11 +95,19 @@ impl<S: Schema> Repo<S> {
         self.branch("main").await
     }
 
-    /// Returns a handle on a branch, which need not exist yet: its first commit makes it.
+    /// Returns a handle on a branch, which need not exist yet: its first commit makes it. One that has
+    /// to exist is opened by [`find_branch`](Repo::find_branch).
     #[expect(clippy::unused_async, reason = "a store that is far away may have to be asked")]
     pub async fn branch(&self, name: &str) -> Result<Store<S>> {
         let name = RefName::branch(name)?;
         Ok(self.store(name))
+    }
+
+    /// Returns a handle on a branch that exists, or nothing if there is none of that name: so that a name
+    /// that was mistyped does not read as an empty branch.
+    pub async fn find_branch(&self, name: &str) -> Result<Option<Store<S>>> {
+        let name = RefName::branch(name)?;
+        Ok(self.refs().mem(&name).await?.then(|| self.store(name)))
     }
 
     /// Returns a handle on a commit that no branch follows: its own commits move this handle alone.
@@ -199,6 +208,16 @@ impl<S: Schema> Repo<S> {
     /// Returns the storage that the repository stands on.
     pub fn backend(&self) -> &Backend<S::Hash> {
         self.objects().backend()
+    }
+
+    /// Waits until everything that was written before is durable, in the sense of an fsync. It is for storages
+    /// that answer earlier, such as a directory opened with `durability=os`.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future changes nothing: what was written may become durable all the same.
+    pub async fn flush(&self) -> Result<()> {
+        self.backend().blocks().flush().await
     }
 
     /// Closes the storage, for all handles: every operation answers `Closed` then. Closing again is

@@ -44,11 +44,14 @@
 //! 3. [Transactions and races](#transactions-and-races)
 //! 4. [Branches and history](#branches-and-history)
 //! 5. [Merges and conflicts](#merges-and-conflicts)
-//! 6. [Contents of your own](#contents-of-your-own)
-//! 7. [Watching](#watching)
-//! 8. [Opening, and backends](#opening-and-backends)
-//! 9. [Errors](#errors)
-//! 10. [Where to go on](#where-to-go-on)
+//! 6. [Changing what was done](#changing-what-was-done)
+//! 7. [Contents of your own](#contents-of-your-own)
+//! 8. [Containers](#containers)
+//! 9. [Watching](#watching)
+//! 10. [Proofs](#proofs)
+//! 11. [Opening, and backends](#opening-and-backends)
+//! 12. [Errors](#errors)
+//! 13. [Where to go on](#where-to-go-on)
 //!
 //! # What there is
 //!
@@ -467,6 +470,28 @@
 //!
 //! A watch is also a `Stream` of the `futures` crate.
 //!
+//! # Proofs
+//!
+//! Who knows nothing but the hash of a tree can check an answer about it: a [`Proof`] has the blocks that a
+//! read, or an update, touched, and verifying it does the same on those alone.
+//!
+//! ```
+//! use ramus::{Kv, Proof};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> ramus::Result<()> {
+//! let main = ramus::open::<Kv<String>>("mem:").await?.main().await?;
+//! main.set("users/ada", "mathematician", "add Ada").await?;
+//! let tree = main.tree().await?;
+//! let (proof, _) = tree.prove(async |tree| tree.find("users/ada").await).await?;
+//! let (root, sent) = (tree.hash().await?, proof.encode());
+//!
+//! // Elsewhere:
+//! let proof = Proof::<Kv<String>>::decode(sent)?;
+//! let answer = proof.verify(&root, async |tree| tree.find("users/ada").await).await?;
+//! assert_eq!(answer.as_deref(), Some("mathematician"));
+//! # Ok(()) }
+//! ```
+//!
 //! # Opening, and backends
 //!
 //! [`open`] takes a location, `scheme:path?option=value&...`. Which schemes there are is decided by
@@ -475,9 +500,20 @@
 //! | feature | scheme | kept | options |
 //! |---|---|---|---|
 //! | `mem` (a default) | `mem:` | in memory, always new | `log_changes_max`, `notices_max` |
-//! | `pack` (a default) | `pack:./data` | in a directory, for good | `mode`, `durability`, `damaged`, `log_changes_max`, `cache_bytes`, `notices_max`, `follow_ms` |
+//! | `pack` (a default) | `pack:./data` | in a directory, for good | `mode`, `durability`, `damaged`, `log_changes_max`, `log_bytes_max`, `log_age_max_s`, `cache_bytes`, `notices_max`, `follow_ms`, `compression`, `compression_level`, `reclaim_bytes_per_second`, `reclaim_percent` |
 //!
-//! Everything above is the same on every backend.
+//! Everything above is the same on every backend. What the options mean is said at
+//! [`MemOptions`](mem::MemOptions) and [`PackOptions`](pack::PackOptions).
+//!
+//! One process has a directory open to write, and a second opening is refused: handles are cloned instead.
+//! [`repo.close().await?`](Repo::close) lets it go. So does dropping the last handle, which blocks its thread
+//! until what is under way is written. Any number of other processes read it beside that with
+//! `pack:./data?mode=read`. With `durability=os` answers do not wait for the disk, and
+//! [`Repo::flush`] does.
+//!
+//! Other features: `blake3` (a faster hash; wants a C compiler), `zstd` (compressed blocks and proofs; wants a C
+//! compiler), `text` ([`Text`], which merges by lines, and [`Seq`]), `testkit` (the laws of merges, for
+//! types of your own).
 //!
 //! [`open_with`] takes openers of one's own, and [`RepoOptions`] such as the author. A storage that is
 //! there already becomes a repository without a location:
@@ -498,7 +534,8 @@
 //! # Errors
 //!
 //! There is one [`Error`]. Its [`kind`](Error::kind) is what a caller can act on, its message says what
-//! was attempted and what would be right, and its source is the cause.
+//! was attempted and what would be right, and its source is the cause; `{error:#}` prints it with its
+//! causes.
 //!
 //! ```
 //! use ramus::{ErrorKind, Kv};
@@ -518,11 +555,13 @@
 //! |---|---|
 //! | `InvalidInput`, `Limit`, `Unsupported`, `Permission` | change what is asked for, as the message says |
 //! | `Conflict` | let somebody decide; the source, [`Conflicts`], has the paths. A read meets it where a conflict is stored |
-//! | `Contention`, `Unavailable` | try again |
+//! | `Contention` | others were quicker: begin the transaction or the merge anew; an undo, when what came later is undone |
+//! | `Unavailable` | wait and try again; after a write, read first whether it was made. If the message says so, close and open again |
 //! | `Ambiguous` | read what became of it, then decide |
 //! | `Aborted` | your own code refused or panicked; the source says why |
 //! | `Closed` | open it again |
-//! | `Missing`, `Corrupt`, `Unproven` | the data are damaged, or forged |
+//! | `Missing`, `Corrupt` | the data are damaged: [`pack::check`] and [`Repo::check`] say what is wrong, [`pack::repair`] keeps what is sound |
+//! | `Unproven` | the proof is forged, or does not reach so far |
 //!
 //! A future that is dropped leaves nothing behind, or the whole commit.
 //!
@@ -547,7 +586,8 @@ pub use ramus_core::Blake3;
 pub use ramus_core::erased::Backend;
 pub use ramus_core::open::{Location, Openers};
 pub use ramus_core::{
-    Cursor, Error, ErrorKind, Hash, IntoPath, KeyChange, Path, RefName, Result, Sha1, Sha256, Step,
+    Cursor, Error, ErrorKind, Hash, IdSource, IntoPath, KeyChange, Namespace, OsRandom, Path,
+    RefName, Result, Sha1, Sha256, Step, UpdateId,
 };
 #[doc(hidden)]
 pub use ramus_kv::__derive;
@@ -560,11 +600,12 @@ pub use ramus_kv::{
     Difference, Direction, Entries, EventStream, Found, Graph, GraphOptions, Head, Heads,
     HistoryIndex, Info, Json, Kind, Kv, ListOptions, Listing, Log, LogOptions, Made, Map, Max,
     MergeOptions, Merged, Metadata, Min, Native, Note, OnConflict, OnRace, Operation, Operations,
-    OperationsOptions, OperationsOrder, PathConflict, PickOptions, Preview, Reason, RebaseConflict,
-    RebaseOptions, Rebased, RefFault, Register, Repo, RepoOptions, Resolution, Root, Schema, Set,
-    Side, SquashOptions, Stats, Status, Store, StoredConflict, StoredConflicts, StreamCheck,
-    Streamable, SystemClock, Transaction, TransactionOptions, Tree, Truncated, Undo, Unmerged,
-    Upload, Utf8, Visit, Walk, WalkOptions, WalkOrder, WatchPlace, WatchStart, Whole, Why,
+    OperationsOptions, OperationsOrder, PathConflict, PickOptions, Preview, Proof, Reason,
+    RebaseConflict, RebaseOptions, Rebased, RefFault, Register, Repo, RepoOptions, Resolution,
+    Root, Schema, Set, Side, SquashOptions, Stats, Status, Store, StoredConflict, StoredConflicts,
+    StreamCheck, Streamable, SystemClock, Transaction, TransactionOptions, Tree, Truncated, Undo,
+    Unmerged, Upload, Utf8, Visit, Walk, WalkOptions, WalkOrder, WatchPlace, WatchStart, Whole,
+    Why,
 };
 #[cfg(feature = "text")]
 pub use ramus_kv::{Seq, Text};

@@ -17,6 +17,7 @@ on_every_backend!(
     whoever_lost_a_race_takes_the_head_as_it_is_then,
     handles_and_watches_stay_on_the_name,
     a_copy_goes_its_own_way,
+    a_branch_is_found_if_it_exists,
     rename_and_copy_refuse_what_is_not_there_and_what_is_taken,
     a_branch_is_removed_only_from_where_it_was_left,
     heads_are_listed_by_prefix_as_of_one_moment,
@@ -190,6 +191,25 @@ async fn handles_and_watches_stay_on_the_name(bed: Bed) {
     assert_eq!((event.old, event.new), (Some(second), None));
     let event = watch.next().await.unwrap().unwrap();
     assert_eq!((event.old, event.new), (None, Some(anew)));
+}
+
+async fn a_branch_is_found_if_it_exists(bed: Bed) {
+    let repo = bed.repo();
+    assert!(repo.find_branch("main").await.unwrap().is_none());
+    let main = repo.main().await.unwrap();
+    assert!(repo.find_branch("main").await.unwrap().is_none(), "a handle makes no branch");
+    let commit = put(&main, "x", "1").await;
+    let found = repo.find_branch("main").await.unwrap().expect("it has a commit");
+    assert_eq!(head(&found).await, commit);
+    assert!(repo.find_branch("Main").await.unwrap().is_none());
+    refused(repo.find_branch("a..b/../c").await, ErrorKind::InvalidInput, "..");
+    // The name of its root directory makes the tree of the commit.
+    let tree = repo.tree(&commit.root()).await.unwrap();
+    assert_eq!(tree.find("x").await.unwrap().as_deref(), Some("1"));
+    repo.flush().await.unwrap();
+    repo.close().await.unwrap();
+    refused(repo.find_branch("main").await.map(drop), ErrorKind::Closed, "closed");
+    refused(repo.flush().await, ErrorKind::Closed, "closed");
 }
 
 async fn a_copy_goes_its_own_way(bed: Bed) {
