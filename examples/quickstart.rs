@@ -192,7 +192,7 @@ struct Skipped {
 }
 
 impl Input {
-    /// The most bytes that are taken from one file: it becomes one block, which has to fit.
+    /// The most bytes that are taken from one file, since files are read whole into memory.
     const FILE_MAX: usize = (64 << 20) - 1;
     /// The most bytes that are taken in all.
     const TOTAL_MAX: usize = 1 << 30;
