@@ -43,7 +43,7 @@ async fn filled(values: usize) -> (TempDir, BTreeMap<String, Sha1>, u64) {
         let name = tree.find_hash(path.as_str()).await.unwrap().unwrap();
         names.insert(path, name);
     }
-    let checked = repo.check(|_| {}).await.unwrap();
+    let checked = repo.check().await.unwrap();
     assert_eq!((checked.broken_count, checked.broken.len()), (0, 0));
     // That begins with a new segment.
     repo.collect(CollectOptions::default().with_dry_run(true)).await.unwrap();
@@ -95,7 +95,7 @@ async fn what_is_damaged_in_a_directory_is_told_with_the_way_to_it() {
     damage(path);
     let expected: BTreeSet<_> = names.values().copied().collect();
     let repo = open(path).await;
-    let checked = repo.check(|_| {}).await.unwrap();
+    let checked = repo.check().await.unwrap();
     assert_eq!(broken(&checked, ErrorKind::Corrupt), expected);
     assert_eq!((checked.broken_count, checked.blocks), (40, blocks - 40));
     for broken in &checked.broken {
@@ -117,7 +117,7 @@ async fn what_is_damaged_in_a_directory_is_told_with_the_way_to_it() {
     let report = ramus_pack::check::<Sha1>(path, Depth::Full).await.unwrap();
     assert_eq!(report.problems, Vec::<String>::new());
     let repo = open(path).await;
-    let checked = repo.check(|_| {}).await.unwrap();
+    let checked = repo.check().await.unwrap();
     assert_eq!(broken(&checked, ErrorKind::Missing), expected);
     assert_eq!((checked.broken_count, checked.blocks), (40, blocks - 40));
     repo.close().await.unwrap();
@@ -128,7 +128,7 @@ async fn more_than_a_thousand_damages_are_counted_and_the_first_are_named() {
     let (directory, names, blocks) = filled(1100).await;
     damage(directory.path());
     let repo = open(directory.path()).await;
-    let checked = repo.check(|_| {}).await.unwrap();
+    let checked = repo.check().await.unwrap();
     let told = broken(&checked, ErrorKind::Corrupt);
     assert_eq!((told.len(), checked.broken_count), (1000, 1100));
     let names: BTreeSet<_> = names.into_values().collect();
@@ -160,7 +160,7 @@ async fn a_dry_run_and_a_question_leave_nothing_behind() {
         assert!(repo.why(first).await.unwrap().is_some());
     }
     assert!(files(path) == before, "files were written, or removed");
-    assert_eq!(repo.check(|_| {}).await.unwrap().blocks, blocks);
+    assert_eq!(repo.check().await.unwrap().blocks, blocks);
     // What a collection would remove is found still, and an `add` may rely on it.
     repo.main().await.unwrap().set("gone", "only here, ".repeat(50), "again").await.unwrap();
     let collected = repo.collect(CollectOptions::default()).await.unwrap();

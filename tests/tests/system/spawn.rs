@@ -458,7 +458,7 @@ async fn collections_can_be_spawned(bed: Bed) {
         while collection.step().await?.is_some() {}
         drop(collection);
         assert!(repo.why(&commit.hash()).await?.is_some());
-        assert!(repo.check(|_| {}).await?.broken.is_empty());
+        assert!(repo.check().await?.broken.is_empty());
         Ok(())
     })
     .await;

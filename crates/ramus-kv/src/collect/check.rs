@@ -43,7 +43,7 @@ impl<S: Schema> Repo<S> {
     /// ```
     /// # use ramus_kv::{Kv, Repo};
     /// # async fn example(repo: Repo<Kv<String>>) -> ramus_core::Result<()> {
-    /// let checked = repo.check(|blocks| println!("{blocks} blocks")).await?;
+    /// let checked = repo.check().await?;
     /// for broken in &checked.broken {
     ///     println!("{broken}");
     /// }
@@ -51,8 +51,7 @@ impl<S: Schema> Repo<S> {
     /// # }
     /// ```
     ///
-    /// `progress` is called now and then with how many blocks were looked at. It takes about 80 bytes of
-    /// memory for each block that is reached.
+    /// It takes about 80 bytes of memory for each block that is reached.
     ///
     /// # Errors
     ///
@@ -63,7 +62,21 @@ impl<S: Schema> Repo<S> {
     /// # Cancel safety
     ///
     /// A dropped future leaves nothing behind.
-    pub async fn check(&self, progress: impl FnMut(u64) + Send) -> Result<Checked<S::Hash>> {
+    pub async fn check(&self) -> Result<Checked<S::Hash>> {
+        self.check_with(|_| {}).await
+    }
+
+    /// Looks through the repository like [`check`](Repo::check), and tells how far it is: `progress` is called
+    /// after about every 4096 blocks, and at the end, with how many were looked at.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`check`](Repo::check).
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future leaves nothing behind.
+    pub async fn check_with(&self, progress: impl FnMut(u64) + Send) -> Result<Checked<S::Hash>> {
         let _permit = self.take_collecting()?;
         let mut walk = Walk::new(self);
         for (name, value) in self.refs().snapshot(b"").await?.collect().await? {

@@ -33,7 +33,7 @@ async fn lose(repo: &Repo<Kv<String>>, block: Sha1) {
 async fn what_is_sound_is_counted() {
     let repo = filled().await;
     let mut told = Vec::new();
-    let checked = repo.check(|blocks| told.push(blocks)).await.expect("check");
+    let checked = repo.check_with(|blocks| told.push(blocks)).await.expect("check");
     assert!(checked.broken.is_empty(), "{:?}", checked.broken);
     let reached = repo.collect(ramus_kv::CollectOptions::default().with_dry_run(true)).await;
     assert_eq!(checked.blocks, reached.expect("collect").blocks_reached);
@@ -44,12 +44,12 @@ async fn what_is_sound_is_counted() {
 #[tokio::test]
 async fn what_is_missing_is_told_with_the_way_to_it_and_the_rest_is_looked_at() {
     let repo = filled().await;
-    let before = repo.check(|_| {}).await.expect("check").blocks;
+    let before = repo.check().await.expect("check").blocks;
     let main = repo.main().await.expect("main");
     let tree = main.tree().await.expect("tree");
     let lost = tree.find_hash("notes/today").await.expect("find").expect("it is there");
     lose(&repo, lost).await;
-    let checked = repo.check(|_| {}).await.expect("check");
+    let checked = repo.check().await.expect("check");
     let [broken] = &checked.broken[..] else { panic!("{:?}", checked.broken) };
     assert_eq!((broken.path.last(), broken.why.kind()), (Some(&lost), ErrorKind::Missing));
     assert!(broken.path.len() >= 3, "a commit, directories, and the value: {broken}");
@@ -67,7 +67,7 @@ async fn a_block_with_other_bytes_is_told() {
     let bytes = blocks.find(&changed).await.expect("find").expect("it is there");
     lose(&repo, changed).await;
     blocks.unsafe_add(changed, [&bytes[..], b"!"].concat().into()).await.expect("add");
-    let checked = repo.check(|_| {}).await.expect("check");
+    let checked = repo.check().await.expect("check");
     let [broken] = &checked.broken[..] else { panic!("{:?}", checked.broken) };
     assert_eq!((broken.path.last(), broken.why.kind()), (Some(&changed), ErrorKind::Corrupt));
     assert!(broken.to_string().contains("has the bytes of"), "{broken}");
