@@ -17,6 +17,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run workloads and print a table for each.
     Run(RunOptions),
+    /// Turn files of figures into a page in Markdown, with plots.
+    Report(ReportOptions),
     /// Measure the durable backend with many blocks and a large repository.
     Scale(ScaleOptions),
     /// Do one phase of that in this process.
@@ -52,6 +54,24 @@ pub(crate) struct RunOptions {
     /// Where directories are made for what is on disk; where temporary files are if it is not named.
     #[arg(long)]
     pub(crate) directory: Option<PathBuf>,
+    /// With small caches, check that Ramus takes no more memory than twice the bytes of blocks, refs and
+    /// log, and the caches; fail if a workload does.
+    #[arg(long)]
+    pub(crate) memory: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportOptions {
+    /// Files that `run --json` wrote: each becomes a part of the page.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The page, such as `docs/performance.md`; the plots are put into a directory beside it, here
+    /// `docs/performance`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// What is to be said at the head of the page, in Markdown.
+    #[arg(long)]
+    pub(crate) note: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,6 @@
 use crate::cli::{RunOptions, Scale};
 use crate::fixture::Place;
-use crate::peer::{Peer, PeerStore};
+use crate::peer::{Peer, PeerStore, Skill};
 use crate::subject::Subject;
 use crate::{Result, record::Record};
 
@@ -24,6 +24,14 @@ impl Context<'_> {
     /// Returns the peers that take part.
     pub(crate) fn peers(&self) -> impl Iterator<Item = &'static dyn Peer> + use<'_> {
         self.peers.iter().copied().filter(|peer| self.has(Subject::Peer(peer.name())))
+    }
+
+    /// Returns the peers that take part and have this skill.
+    pub(crate) fn skilled(
+        &self,
+        skill: Skill,
+    ) -> impl Iterator<Item = &'static dyn Peer> + use<'_> {
+        self.peers().filter(move |peer| peer.skills().contains(&skill))
     }
 
     /// Returns the size of a workload: of a run in seconds, or of its definition.

@@ -11,6 +11,7 @@ use ramus_pack::{Durability, Pack, PackOptions};
 use tempfile::TempDir;
 
 use crate::Result;
+use crate::memory::{self, Caches};
 use crate::subject::Subject;
 
 /// The schema of all workloads: text, SHA-1.
@@ -28,6 +29,7 @@ pub(crate) struct Place {
 impl Place {
     /// Returns a new place; directories are made in the given one, or where temporary files are.
     pub(crate) fn new(subject: Subject, above: Option<&Path>) -> Result<Self> {
+        memory::begin();
         let in_memory = subject == Subject::RamusMem;
         let directory = match above {
             _ if in_memory => None,
@@ -47,7 +49,21 @@ impl Place {
             Subject::RamusPackOs => Durability::Os,
             _ => Durability::Sync,
         };
-        PackOptions::default().with_durability(durability)
+        let cache_bytes = Caches::of_this_process().pack_bytes;
+        PackOptions::default().with_durability(durability).with_cache_bytes(cache_bytes)
+    }
+
+    /// Returns the memory backend.
+    pub(crate) const fn mem(&self) -> &Mem {
+        &self.mem
+    }
+
+    /// Notes how much is held here. A store in memory is weighed before it is closed.
+    pub(crate) async fn weigh(&self) -> Result<()> {
+        match &self.directory {
+            Some(directory) => memory::weigh_directory(directory.path()),
+            None => memory::weigh(&self.mem).await,
+        }
     }
 
     pub(crate) async fn pack(&self) -> Result<Pack> {
@@ -75,14 +91,10 @@ impl Place {
     }
 }
 
-/// A repository in memory.
-pub(crate) fn mem_repo() -> Repo<Texts> {
-    repo(Backend::new(Mem::default()))
-}
-
 /// A repository on a storage.
 pub(crate) fn repo(backend: Backend<Sha1>) -> Repo<Texts> {
-    let options = RepoOptions::default().with_author("bench").with_cache_bytes(1 << 30);
+    let cache_bytes = Caches::of_this_process().repo_bytes;
+    let options = RepoOptions::default().with_author("bench").with_cache_bytes(cache_bytes);
     Repo::with_parts(backend, options, Counted::default(), OsRandom)
 }
 

@@ -20,15 +20,19 @@
     reason = "a workload stays on its thread, and peers may have to"
 )]
 
+mod about;
 mod cli;
 mod context;
 mod cpu;
 mod fixture;
 mod io;
+mod line;
+mod memory;
 mod parent;
 mod peer;
 mod random;
 mod record;
+mod report;
 mod rss;
 mod scale;
 mod start;
@@ -42,7 +46,7 @@ use clap::Parser as _;
 
 use crate::cli::{Cli, Command};
 
-pub use peer::{Peer, PeerStore};
+pub use peer::{Peer, PeerStore, Skill};
 
 /// What can fail, with any cause.
 pub type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
@@ -55,6 +59,7 @@ pub fn run(peers: &[&'static dyn Peer]) -> ExitCode {
         Command::Measure(options) => parent::measure(&options, peers),
         Command::Scale(options) => scale::run(&options),
         Command::ScalePhase(options) => scale::measure(&options),
+        Command::Report(options) => report::run(&options),
         Command::Prepare { directory } => parent::prepare(&directory),
     };
     match done {

@@ -6,29 +6,36 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use clap::ValueEnum as _;
-use indicatif::{ProgressBar, ProgressStyle};
-use serde::Deserialize;
-
+use crate::about::About;
 use crate::cli::RunOptions;
 use crate::context::{Context, Measured};
+use crate::line::Line;
+use crate::memory::{self, Caches, Memory};
 use crate::peer::Peer;
 use crate::record::{self, Record};
 use crate::subject::Subject;
 use crate::workload::{self, Workload};
 use crate::{Result, table};
+use clap::ValueEnum as _;
+use indicatif::{ProgressBar, ProgressStyle};
 
 pub(crate) fn run(options: &RunOptions, peers: &[&'static dyn Peer]) -> Result<()> {
-    let context = Context { options, peers };
-    check_subjects(&context)?;
-    println!("ramus-bench {}, {} scale", env!("CARGO_PKG_VERSION"), options.scale.name());
-    for peer in context.peers() {
-        println!("{} {}", peer.name(), peer.version());
+    let mut options = options.clone();
+    if options.memory && options.subjects.is_empty() {
+        options.subjects = Subject::RAMUS.map(|subject| subject.name().to_owned()).to_vec();
     }
-    let mut lines = options.json.as_ref().map(File::create).transpose()?;
+    let context = Context { options: &options, peers };
+    check_subjects(&context)?;
+    let about = About::of(&context);
+    println!("{about}");
+    let mut lines = options.json.as_deref().map(create).transpose()?;
+    if let Some(lines) = &mut lines {
+        writeln!(lines, "{}", serde_json::to_string(&about)?)?;
+    }
     let workloads = Workload::chosen(&options.workloads);
     let bar = ProgressBar::new(workloads.len() as u64);
     bar.set_style(ProgressStyle::with_template("{elapsed_precise} {wide_bar} {pos}/{len} {msg}")?);
+    let mut weighed = Vec::new();
     for workload in workloads {
         let records = record::medians(rounds(&context, workload, &bar)?);
         if let Some((one, other)) = record::differing(&records) {
@@ -45,18 +52,37 @@ pub(crate) fn run(options: &RunOptions, peers: &[&'static dyn Peer]) -> Result<(
                 writeln!(lines, "{}", serde_json::to_string(record)?)?;
             }
         }
+        weighed.extend(records.into_iter().filter(|record| record.memory.is_some()));
         bar.inc(1);
     }
     bar.finish_and_clear();
-    Ok(())
+    if !options.memory {
+        return Ok(());
+    }
+    match memory::print(&weighed) {
+        above if above.is_empty() => Ok(()),
+        above => Err(format!("more memory than it may take: {}", above.join(", ")).into()),
+    }
+}
+
+fn create(path: &Path) -> Result<File> {
+    let created = File::create(path);
+    created.map_err(|cause| format!("cannot write {}: {cause}", path.display()).into())
 }
 
 /// Does one round of one workload here.
 pub(crate) fn measure(options: &RunOptions, peers: &[&'static dyn Peer]) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let context = Context { options, peers };
+    Caches::choose(options.memory);
     for workload in &options.workloads {
-        for record in runtime.block_on(workload.run(&context))? {
+        let mut records = runtime.block_on(workload.run(&context))?;
+        if options.memory
+            && let Some(last) = records.last_mut()
+        {
+            last.memory = Memory::of_this_process(last.subject != Subject::RamusMem);
+        }
+        for record in records {
             println!("{}", serde_json::to_string(&record)?);
         }
     }
@@ -96,6 +122,9 @@ fn child(options: &RunOptions, workload: Workload, subjects: &[Subject]) -> Meas
     for subject in subjects {
         command.args(["--subject", subject.name()]);
     }
+    if options.memory {
+        command.arg("--memory");
+    }
     if let Some(directory) = &options.directory {
         command.arg("--directory").arg(directory);
     }
@@ -111,18 +140,6 @@ fn child(options: &RunOptions, workload: Workload, subjects: &[Subject]) -> Meas
 
 /// Takes a record that another process printed.
 pub(crate) fn parse(line: &str, workload: &str, subjects: &[Subject]) -> Result<Record> {
-    #[derive(Deserialize)]
-    struct Line {
-        step: String,
-        subject: String,
-        n: u64,
-        ns_per_op: f64,
-        ops_per_s: f64,
-        peak_rss_bytes: u64,
-        bytes_written: u64,
-        cpu_ns_per_op: Option<f64>,
-        result: Option<String>,
-    }
     let line: Line = serde_json::from_str(line)?;
     let subject = subjects.iter().find(|subject| subject.name() == line.subject);
     Ok(Record {
@@ -137,6 +154,7 @@ pub(crate) fn parse(line: &str, workload: &str, subjects: &[Subject]) -> Result<
         cpu_ns_per_op: line.cpu_ns_per_op,
         ns_per_op_range: None,
         result: line.result,
+        memory: line.memory,
     })
 }
 

@@ -16,6 +16,9 @@ pub trait Peer: Sync {
     /// Returns whether an answer waits for an fsync.
     fn is_synced(&self) -> bool;
 
+    /// Returns what it can do.
+    fn skills(&self) -> &'static [Skill];
+
     /// Opens a new store in a directory that is empty.
     ///
     /// # Errors
@@ -24,36 +27,117 @@ pub trait Peer: Sync {
     fn open(&self, directory: &Path) -> Result<Box<dyn PeerStore>>;
 }
 
-/// A store of a [`Peer`]: named blocks, and values under paths.
+/// What a [`Peer`] can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Skill {
+    /// Keep blocks under their names: [`PeerStore::add`] and [`PeerStore::block`].
+    Blocks,
+    /// Keep the newest value under each path: [`PeerStore::set`] and [`PeerStore::find`].
+    Values,
+    /// Keep the values of every commit: [`PeerStore::find_at`].
+    Versions,
+    /// Say which paths differ between two commits: [`PeerStore::diff`].
+    Diff,
+    /// Fork branches and merge them: [`PeerStore::fork`], [`PeerStore::switch`] and [`PeerStore::merge`].
+    Merge,
+}
+
+/// A store of a [`Peer`], opened.
 ///
-/// Where the peer has versions, a `set` is a commit; where it has none, it is a transaction, and the
-/// peer does less than Ramus does.
+/// It is asked for what its peer is [skilled](Peer::skills) in; for the rest there are answers that refuse.
 pub trait PeerStore {
     /// Stores blocks under their names, as one transaction.
     ///
     /// # Errors
     ///
     /// Those of the store.
-    fn add(&mut self, blocks: &[(Sha1, Bytes)]) -> Result<()>;
+    fn add(&mut self, _blocks: &[(Sha1, Bytes)]) -> Result<()> {
+        refused("blocks")
+    }
 
     /// Returns a block, if it is there.
     ///
     /// # Errors
     ///
     /// Those of the store.
-    fn block(&mut self, name: &Sha1) -> Result<Option<Vec<u8>>>;
+    fn block(&mut self, _name: &Sha1) -> Result<Option<Vec<u8>>> {
+        refused("blocks")
+    }
 
-    /// Sets values under paths, as one transaction.
+    /// Sets values under paths, as one transaction: the next commit, where there are versions. The first
+    /// one is number 1, and they are counted over all branches.
     ///
     /// # Errors
     ///
     /// Those of the store.
-    fn set(&mut self, edits: &[(String, String)]) -> Result<()>;
+    fn set(&mut self, _edits: &[(String, String)]) -> Result<()> {
+        refused("values")
+    }
 
     /// Returns the value under a path, if there is one.
     ///
     /// # Errors
     ///
     /// Those of the store.
-    fn find(&mut self, path: &str) -> Result<Option<String>>;
+    fn find(&mut self, _path: &str) -> Result<Option<String>> {
+        refused("values")
+    }
+
+    /// Returns the value that a path had as of a commit, if it had one.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    fn find_at(&mut self, _commit: u64, _path: &str) -> Result<Option<String>> {
+        refused("versions")
+    }
+
+    /// Forgets what it remembers decoded, where it can.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    fn forget(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Returns the paths that differ between two commits, in order.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    fn diff(&mut self, _older: u64, _newer: u64) -> Result<Vec<String>> {
+        refused("diffs")
+    }
+
+    /// Makes a branch of the head.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    fn fork(&mut self, _branch: &str) -> Result<()> {
+        refused("branches")
+    }
+
+    /// Goes on with another branch: what is set and found from now on is there.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    fn switch(&mut self, _branch: &str) -> Result<()> {
+        refused("branches")
+    }
+
+    /// Merges another branch into this one, three ways, with a commit.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store; and a conflict is one.
+    fn merge(&mut self, _other: &str) -> Result<()> {
+        refused("branches")
+    }
+}
+
+fn refused<T>(what: &str) -> Result<T> {
+    Err(format!("this peer has no {what}: it should not have been asked").into())
 }

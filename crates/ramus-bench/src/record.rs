@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::memory::Memory;
 use crate::rss;
 use crate::start::Start;
 use crate::subject::Subject;
@@ -29,6 +30,9 @@ pub(crate) struct Record {
     /// What came of it, for comparison.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) result: Option<String>,
+    /// What the workload may take in memory, where that is checked: with the last step of a subject.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) memory: Option<Memory>,
 }
 
 /// Makes the records of a workload.
@@ -96,6 +100,7 @@ impl Recorder {
             cpu_ns_per_op: None,
             ns_per_op_range: None,
             result: None,
+            memory: None,
         });
     }
 }
@@ -120,6 +125,7 @@ fn median(mut group: Vec<Record>) -> Record {
     let mut cpu: Vec<f64> = group.iter().filter_map(|record| record.cpu_ns_per_op).collect();
     cpu.sort_by(f64::total_cmp);
     let peak = group.iter().map(|record| record.peak_rss_bytes).max();
+    let memory = group.iter().find_map(|record| record.memory);
     group.sort_by(|a, b| a.ns_per_op.total_cmp(&b.ns_per_op));
     let range = [group[0].ns_per_op, group[group.len() - 1].ns_per_op];
     let range = (group.len() > 1).then_some(range);
@@ -128,6 +134,7 @@ fn median(mut group: Vec<Record>) -> Record {
         cpu_ns_per_op: cpu.get(cpu.len() / 2).copied(),
         peak_rss_bytes: peak.unwrap_or(median.peak_rss_bytes),
         ns_per_op_range: range,
+        memory,
         ..median
     }
 }

@@ -44,6 +44,14 @@ fn print_step(records: &[&Record]) {
     }
 }
 
+/// Returns a size in MiB.
+pub(crate) fn mib(bytes: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "a tenth of a MiB is enough")]
+    let mib = bytes as f64 / f64::from(1 << 20);
+    format!("{mib:.1}")
+}
+
+/// Returns a time in the unit that fits it.
 pub(crate) fn time(ns: f64) -> String {
     if ns < 1e3 {
         format!("{ns:.0} ns")

@@ -18,12 +18,14 @@ mod merge;
 mod proof;
 mod reads;
 mod tree;
+mod versions;
 mod watch;
 mod wide;
 
 use clap::ValueEnum;
 
 use crate::context::{Context, Measured};
+use crate::peer::Skill;
 use crate::record::Record;
 use crate::subject::Subject;
 
@@ -94,17 +96,8 @@ impl Workload {
 
     /// Returns who takes part.
     pub(crate) fn subjects(self, context: &Context<'_>) -> Vec<Subject> {
-        let peers: Vec<_> = match self {
-            Self::Ca64
-            | Self::Ca4k
-            | Self::Kvset
-            | Self::Tree
-            | Self::Wide10k
-            | Self::Wide
-            | Self::Bulk => context.peers().collect(),
-            Self::Durable => context.peers().filter(|peer| peer.is_synced()).collect(),
-            _ => Vec::new(),
-        };
+        let peers = self.skill().into_iter().flat_map(|skill| context.skilled(skill));
+        let peers = peers.filter(|peer| self != Self::Durable || peer.is_synced());
         let own: &[Subject] = match self {
             Self::Cold | Self::Durable | Self::Durable64 => &[Subject::RamusPack],
             // The strategies are those of the branch, and the threshold is that of the format: the backend is
@@ -113,7 +106,20 @@ impl Workload {
             _ => &Subject::RAMUS,
         };
         let own = own.iter().copied().chain([Subject::Floor]).filter(|one| context.has(*one));
-        own.chain(peers.into_iter().map(|peer| Subject::Peer(peer.name()))).collect()
+        own.chain(peers.map(|peer| Subject::Peer(peer.name()))).collect()
+    }
+
+    /// Returns what a peer has to be able to do to take part, if peers can.
+    const fn skill(self) -> Option<Skill> {
+        match self {
+            Self::Ca64 | Self::Ca4k => Some(Skill::Blocks),
+            Self::Kvset | Self::Tree | Self::Wide10k | Self::Wide | Self::Bulk | Self::Durable => {
+                Some(Skill::Values)
+            }
+            Self::Merge => Some(Skill::Merge),
+            Self::Diff => Some(Skill::Diff),
+            _ => None,
+        }
     }
 
     /// Returns whether its subjects take turns in one process: their operations are compared one by one, or

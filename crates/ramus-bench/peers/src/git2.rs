@@ -1,12 +1,13 @@
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use git2::build::TreeUpdateBuilder;
-use git2::{ErrorCode, FileMode, ObjectType, Oid, Repository, Signature, Time};
-use ramus_bench::{Peer, PeerStore, Result};
+use git2::{Commit, ErrorCode, FileMode, ObjectType, Oid, Repository, Signature, Time, Tree};
+use ramus_bench::{Peer, PeerStore, Result, Skill};
 use ramus_core::Sha1;
 
-const HEAD: &str = "refs/heads/main";
+use crate::{AUTHOR, MESSAGE};
 
 /// `libgit2`, by `git2`: a bare repository of loose objects.
 pub(crate) struct Git2 {
@@ -14,10 +15,14 @@ pub(crate) struct Git2 {
 }
 
 struct Store {
+    path: PathBuf,
     repository: Repository,
     /// What blocks are called here, by what they are called elsewhere: Git hashes a header, too.
-    names: std::collections::HashMap<Sha1, Oid>,
-    commits: i64,
+    names: HashMap<Sha1, Oid>,
+    /// The branch that is worked on.
+    branch: String,
+    /// The commits in the order in which they were made.
+    commits: Vec<Oid>,
 }
 
 impl Peer for Git2 {
@@ -34,13 +39,51 @@ impl Peer for Git2 {
         self.synced
     }
 
+    fn skills(&self) -> &'static [Skill] {
+        &[Skill::Blocks, Skill::Values, Skill::Versions, Skill::Diff, Skill::Merge]
+    }
+
     fn open(&self, directory: &Path) -> Result<Box<dyn PeerStore>> {
         let path = directory.join("git");
         let repository = Repository::init_bare(&path)?;
         repository.config()?.set_bool("core.fsyncObjectFiles", self.synced)?;
         // The setting is read when it is opened.
         let repository = Repository::open_bare(&path)?;
-        Ok(Box::new(Store { repository, names: std::collections::HashMap::new(), commits: 0 }))
+        let (names, branch, commits) = (HashMap::new(), reference("main"), Vec::new());
+        Ok(Box::new(Store { path, repository, names, branch, commits }))
+    }
+}
+
+fn reference(branch: &str) -> String {
+    format!("refs/heads/{branch}")
+}
+
+impl Store {
+    fn head(&self) -> Option<Commit<'_>> {
+        self.repository.find_reference(&self.branch).and_then(|head| head.peel_to_commit()).ok()
+    }
+
+    /// Returns a commit by its number, counted from 1.
+    fn numbered(&self, commit: u64) -> Result<Commit<'_>> {
+        let index = usize::try_from(commit)?.checked_sub(1).ok_or("commits are counted from 1")?;
+        let commit = self.commits.get(index).ok_or("so many commits there are not")?;
+        Ok(self.repository.find_commit(*commit)?)
+    }
+
+    fn commit(&self, tree: &Tree<'_>, parents: &[&Commit<'_>]) -> Result<Oid> {
+        let date = Time::new(i64::try_from(self.commits.len())? + 1, 0);
+        let who = Signature::new(AUTHOR, AUTHOR, &date)?;
+        Ok(self.repository.commit(Some(&self.branch), &who, &who, MESSAGE, tree, parents)?)
+    }
+
+    fn find_in(&self, tree: &Tree<'_>, path: &str) -> Result<Option<String>> {
+        let entry = match tree.get_path(Path::new(path)) {
+            Ok(entry) => entry,
+            Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let blob = self.repository.find_blob(entry.id())?;
+        Ok(Some(String::from_utf8(blob.content().to_vec())?))
     }
 }
 
@@ -59,32 +102,74 @@ impl PeerStore for Store {
     }
 
     fn set(&mut self, edits: &[(String, String)]) -> Result<()> {
-        let repository = &self.repository;
-        let head = repository.find_reference(HEAD).and_then(|head| head.peel_to_commit()).ok();
-        let tree = match &head {
-            Some(head) => head.tree()?,
-            None => repository.find_tree(repository.treebuilder(None)?.write()?)?,
+        let commit = {
+            let (repository, head) = (&self.repository, self.head());
+            let tree = match &head {
+                Some(head) => head.tree()?,
+                None => repository.find_tree(repository.treebuilder(None)?.write()?)?,
+            };
+            let mut update = TreeUpdateBuilder::new();
+            for (path, value) in edits {
+                update.upsert(path.as_str(), repository.blob(value.as_bytes())?, FileMode::Blob);
+            }
+            let tree = repository.find_tree(update.create_updated(repository, &tree)?)?;
+            let parents: Vec<_> = head.iter().collect();
+            self.commit(&tree, &parents)?
         };
-        let mut update = TreeUpdateBuilder::new();
-        for (path, value) in edits {
-            update.upsert(path.as_str(), repository.blob(value.as_bytes())?, FileMode::Blob);
-        }
-        let tree = repository.find_tree(update.create_updated(repository, &tree)?)?;
-        self.commits += 1;
-        let who = Signature::new("bench", "bench", &Time::new(self.commits, 0))?;
-        let parents: Vec<_> = head.iter().collect();
-        repository.commit(Some(HEAD), &who, &who, "m", &tree, &parents)?;
+        self.commits.push(commit);
         Ok(())
     }
 
     fn find(&mut self, path: &str) -> Result<Option<String>> {
-        let tree = self.repository.find_reference(HEAD)?.peel_to_commit()?.tree()?;
-        let entry = match tree.get_path(Path::new(path)) {
-            Ok(entry) => entry,
-            Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
-            Err(error) => return Err(error.into()),
+        let tree = self.repository.find_reference(&self.branch)?.peel_to_commit()?.tree()?;
+        self.find_in(&tree, path)
+    }
+
+    fn find_at(&mut self, commit: u64, path: &str) -> Result<Option<String>> {
+        self.find_in(&self.numbered(commit)?.tree()?, path)
+    }
+
+    fn forget(&mut self) -> Result<()> {
+        self.repository = Repository::open_bare(&self.path)?;
+        Ok(())
+    }
+
+    fn diff(&mut self, older: u64, newer: u64) -> Result<Vec<String>> {
+        let (older, newer) = (self.numbered(older)?.tree()?, self.numbered(newer)?.tree()?);
+        let diff = self.repository.diff_tree_to_tree(Some(&older), Some(&newer), None)?;
+        let path = |delta: git2::DiffDelta<'_>| {
+            let path = delta.new_file().path().or_else(|| delta.old_file().path());
+            Ok(path.ok_or("a difference has no path")?.to_string_lossy().into_owned())
         };
-        let blob = self.repository.find_blob(entry.id())?;
-        Ok(Some(String::from_utf8(blob.content().to_vec())?))
+        diff.deltas().map(path).collect()
+    }
+
+    fn fork(&mut self, branch: &str) -> Result<()> {
+        let head = self.head().ok_or("there is no commit to fork")?;
+        self.repository.branch(branch, &head, false)?;
+        Ok(())
+    }
+
+    fn switch(&mut self, branch: &str) -> Result<()> {
+        self.branch = reference(branch);
+        Ok(())
+    }
+
+    fn merge(&mut self, other: &str) -> Result<()> {
+        let commit = {
+            let repository = &self.repository;
+            let ours = self.head().ok_or("there is no commit to merge into")?;
+            let theirs = repository.find_reference(&reference(other))?.peel_to_commit()?;
+            let base = repository.find_commit(repository.merge_base(ours.id(), theirs.id())?)?;
+            let trees = [base.tree()?, ours.tree()?, theirs.tree()?];
+            let mut index = repository.merge_trees(&trees[0], &trees[1], &trees[2], None)?;
+            if index.has_conflicts() {
+                return Err("the branches conflict".into());
+            }
+            let tree = repository.find_tree(index.write_tree_to(repository)?)?;
+            self.commit(&tree, &[&ours, &theirs])?
+        };
+        self.commits.push(commit);
+        Ok(())
     }
 }

@@ -1,26 +1,40 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use ramus_bench::{Peer, PeerStore, Result};
+use ramus_bench::{Peer, PeerStore, Result, Skill};
 use ramus_core::{Hash as _, Sha1};
-use redb::{Database, Durability, ReadableDatabase as _, TableDefinition, WriteTransaction};
+use redb::{
+    Database, Durability, ReadableDatabase as _, ReadableTable as _, TableDefinition,
+    WriteTransaction,
+};
+
+use crate::keeps::Keeps;
+use crate::{AUTHOR, MESSAGE};
 
 const BLOCKS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("blocks");
 const VALUES: TableDefinition<'_, &str, &str> = TableDefinition::new("values");
+const VERSIONS: TableDefinition<'_, (&str, u64), &str> = TableDefinition::new("versions");
+/// Of each commit: parent, author, message, date.
+const COMMITS: TableDefinition<'_, u64, (u64, &str, &str, i64)> = TableDefinition::new("commits");
+/// Of each branch: its newest commit.
+const HEADS: TableDefinition<'_, &str, u64> = TableDefinition::new("heads");
 
 /// `redb`: a B-tree in one file.
 pub(crate) struct Redb {
+    pub(crate) name: &'static str,
+    pub(crate) keeps: Keeps,
     pub(crate) synced: bool,
 }
 
 struct Store {
     database: Database,
+    keeps: Keeps,
     durability: Durability,
 }
 
 impl Peer for Redb {
     fn name(&self) -> &'static str {
-        if self.synced { "redb" } else { "redb-os" }
+        self.name
     }
 
     fn version(&self) -> String {
@@ -31,13 +45,22 @@ impl Peer for Redb {
         self.synced
     }
 
+    fn skills(&self) -> &'static [Skill] {
+        self.keeps.skills()
+    }
+
     fn open(&self, directory: &Path) -> Result<Box<dyn PeerStore>> {
         let database = Database::create(directory.join("redb"))?;
         let durability = if self.synced { Durability::Immediate } else { Durability::None };
-        let store = Store { database, durability };
+        let store = Store { database, keeps: self.keeps, durability };
         let tables = store.begin()?;
         tables.open_table(BLOCKS)?;
         tables.open_table(VALUES)?;
+        if self.keeps == Keeps::Versions {
+            tables.open_table(VERSIONS)?;
+            tables.open_table(COMMITS)?;
+            tables.open_table(HEADS)?;
+        }
         tables.commit()?;
         Ok(Box::new(store))
     }
@@ -48,6 +71,21 @@ impl Store {
         let mut transaction = self.database.begin_write()?;
         transaction.set_durability(self.durability)?;
         Ok(transaction)
+    }
+
+    /// Writes what makes a commit of the edits.
+    fn commit(&self, transaction: &WriteTransaction, edits: &[(String, String)]) -> Result<()> {
+        let mut heads = transaction.open_table(HEADS)?;
+        let parent = heads.get("main")?.map_or(0, |head| head.value());
+        let commit = parent + 1;
+        let mut versions = transaction.open_table(VERSIONS)?;
+        for (path, value) in edits {
+            versions.insert((path.as_str(), commit), value.as_str())?;
+        }
+        let mut commits = transaction.open_table(COMMITS)?;
+        commits.insert(commit, (parent, AUTHOR, MESSAGE, i64::try_from(commit)?))?;
+        heads.insert("main", commit)?;
+        Ok(())
     }
 }
 
@@ -76,11 +114,20 @@ impl PeerStore for Store {
                 table.insert(path.as_str(), value.as_str())?;
             }
         }
+        if self.keeps == Keeps::Versions {
+            self.commit(&transaction, edits)?;
+        }
         Ok(transaction.commit()?)
     }
 
     fn find(&mut self, path: &str) -> Result<Option<String>> {
         let table = self.database.begin_read()?.open_table(VALUES)?;
         Ok(table.get(path)?.map(|value| value.value().to_owned()))
+    }
+
+    fn find_at(&mut self, commit: u64, path: &str) -> Result<Option<String>> {
+        let table = self.database.begin_read()?.open_table(VERSIONS)?;
+        let newest = table.range((path, 0)..=(path, commit))?.next_back().transpose()?;
+        Ok(newest.map(|(_, value)| value.value().to_owned()))
     }
 }

@@ -1,20 +1,28 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use ramus_bench::{Peer, PeerStore, Result};
+use ramus_bench::{Peer, PeerStore, Result, Skill};
 use ramus_core::{Hash as _, Sha1};
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::{Connection, OptionalExtension as _, Transaction};
+
+use crate::keeps::Keeps;
+use crate::{AUTHOR, MESSAGE};
 
 /// `SQLite`, with a write-ahead log.
 pub(crate) struct Sqlite {
+    pub(crate) name: &'static str,
+    pub(crate) keeps: Keeps,
     pub(crate) synced: bool,
 }
 
-struct Store(Connection);
+struct Store {
+    connection: Connection,
+    keeps: Keeps,
+}
 
 impl Peer for Sqlite {
     fn name(&self) -> &'static str {
-        if self.synced { "sqlite" } else { "sqlite-os" }
+        self.name
     }
 
     fn version(&self) -> String {
@@ -25,6 +33,10 @@ impl Peer for Sqlite {
         self.synced
     }
 
+    fn skills(&self) -> &'static [Skill] {
+        self.keeps.skills()
+    }
+
     fn open(&self, directory: &Path) -> Result<Box<dyn PeerStore>> {
         let connection = Connection::open(directory.join("sqlite"))?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -33,15 +45,20 @@ impl Peer for Sqlite {
         connection.pragma_update(None, "synchronous", synchronous)?;
         connection.execute_batch(
             "CREATE TABLE blocks (name BLOB PRIMARY KEY, block BLOB NOT NULL) WITHOUT ROWID;
-             CREATE TABLE contents (path TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
+             CREATE TABLE contents (path TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+             CREATE TABLE versions (path TEXT, commit_number INTEGER, value TEXT NOT NULL,
+                                    PRIMARY KEY (path, commit_number)) WITHOUT ROWID;
+             CREATE TABLE commits (number INTEGER PRIMARY KEY, parent INTEGER NOT NULL,
+                                   author TEXT NOT NULL, message TEXT NOT NULL, date INTEGER NOT NULL);
+             CREATE TABLE heads (branch TEXT PRIMARY KEY, head INTEGER NOT NULL) WITHOUT ROWID;",
         )?;
-        Ok(Box::new(Store(connection)))
+        Ok(Box::new(Store { connection, keeps: self.keeps }))
     }
 }
 
 impl PeerStore for Store {
     fn add(&mut self, blocks: &[(Sha1, Bytes)]) -> Result<()> {
-        let transaction = self.0.transaction()?;
+        let transaction = self.connection.transaction()?;
         {
             let sql = "INSERT INTO blocks VALUES (?1, ?2) ON CONFLICT DO NOTHING";
             let mut statement = transaction.prepare_cached(sql)?;
@@ -53,12 +70,13 @@ impl PeerStore for Store {
     }
 
     fn block(&mut self, name: &Sha1) -> Result<Option<Vec<u8>>> {
-        let mut statement = self.0.prepare_cached("SELECT block FROM blocks WHERE name = ?1")?;
+        let sql = "SELECT block FROM blocks WHERE name = ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
         Ok(statement.query_row([name.as_bytes()], |row| row.get(0)).optional()?)
     }
 
     fn set(&mut self, edits: &[(String, String)]) -> Result<()> {
-        let transaction = self.0.transaction()?;
+        let transaction = self.connection.transaction()?;
         {
             let sql = "INSERT INTO contents VALUES (?1, ?2)
                        ON CONFLICT DO UPDATE SET value = excluded.value";
@@ -67,11 +85,41 @@ impl PeerStore for Store {
                 statement.execute((path, value))?;
             }
         }
+        if self.keeps == Keeps::Versions {
+            commit(&transaction, edits)?;
+        }
         Ok(transaction.commit()?)
     }
 
     fn find(&mut self, path: &str) -> Result<Option<String>> {
-        let mut statement = self.0.prepare_cached("SELECT value FROM contents WHERE path = ?1")?;
+        let sql = "SELECT value FROM contents WHERE path = ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
         Ok(statement.query_row([path], |row| row.get(0)).optional()?)
     }
+
+    fn find_at(&mut self, commit: u64, path: &str) -> Result<Option<String>> {
+        let sql = "SELECT value FROM versions WHERE path = ?1 AND commit_number <= ?2
+                   ORDER BY commit_number DESC LIMIT 1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let commit = i64::try_from(commit)?;
+        Ok(statement.query_row((path, commit), |row| row.get(0)).optional()?)
+    }
+}
+
+/// Writes what makes a commit of the edits.
+fn commit(transaction: &Transaction<'_>, edits: &[(String, String)]) -> Result<()> {
+    let sql = "SELECT head FROM heads WHERE branch = 'main'";
+    let mut statement = transaction.prepare_cached(sql)?;
+    let parent: i64 = statement.query_row([], |row| row.get(0)).optional()?.unwrap_or(0);
+    let commit = parent + 1;
+    let mut statement = transaction.prepare_cached("INSERT INTO versions VALUES (?1, ?2, ?3)")?;
+    for (path, value) in edits {
+        statement.execute((path, commit, value))?;
+    }
+    let sql = "INSERT INTO commits VALUES (?1, ?2, ?3, ?4, ?5)";
+    let mut statement = transaction.prepare_cached(sql)?;
+    statement.execute((commit, parent, AUTHOR, MESSAGE, commit))?;
+    let sql = "INSERT INTO heads VALUES ('main', ?1) ON CONFLICT DO UPDATE SET head = excluded.head";
+    transaction.prepare_cached(sql)?.execute([commit])?;
+    Ok(())
 }

@@ -66,6 +66,7 @@ async fn ramus(
         assert_eq!(refs.find(&key).await?, Some(holds), "what was set is found");
     }
     recorder.done(subject, STEPS[3], count, start);
+    place.weigh().await?;
     refs.close().await?;
     Ok(())
 }

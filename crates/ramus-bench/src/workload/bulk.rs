@@ -10,10 +10,12 @@ use ramus_core::{Hash as _, Sha1};
 use crate::Result;
 use crate::context::{Context, Measured};
 use crate::fixture::info;
+use crate::peer::Skill;
 use crate::random::SplitMix64;
 use crate::record::Recorder;
 use crate::start::Start;
 use crate::subject::Subject;
+use crate::workload::versions::Versions;
 
 const LOAD: &str = "load, per key";
 const FIND: &str = "find";
@@ -22,6 +24,8 @@ pub(super) async fn run(context: &Context<'_>) -> Measured {
     let count = context.size(100_000, 1_000_000);
     let finds = context.size(20_000, 200_000);
     let mut recorder = Recorder::new("bulk");
+    let mut versions = Versions::default();
+    versions.commit((0..count).map(|i| (path(i), format!("v{i}"))));
     for subject in context.ramus() {
         let place = context.place(subject)?;
         let repo = place.repo().await?;
@@ -41,12 +45,14 @@ pub(super) async fn run(context: &Context<'_>) -> Measured {
             assert_eq!(main.find(path(i)).await?, Some(format!("v{i}")), "it was set");
         }
         recorder.done(subject, FIND, finds, start);
+        versions.ask(&mut recorder, subject, (&repo, &main)).await?;
+        place.weigh().await?;
         repo.close().await?;
     }
     if context.has(Subject::Floor) {
         floor(context, &mut recorder, (count, finds))?;
     }
-    for peer in context.peers() {
+    for peer in context.skilled(Skill::Values) {
         let (mut store, _place) = context.open(peer)?;
         let subject = Subject::Peer(peer.name());
         let start = Start::now();
@@ -60,6 +66,7 @@ pub(super) async fn run(context: &Context<'_>) -> Measured {
             assert_eq!(store.find(&path(i))?, Some(format!("v{i}")), "what was set is found");
         }
         recorder.done(subject, FIND, finds, start);
+        versions.ask_peer(&mut recorder, peer, &mut *store)?;
     }
     Ok(recorder.records)
 }

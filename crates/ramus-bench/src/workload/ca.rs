@@ -16,10 +16,10 @@ use ramus_core::{
     ContentAddressable, ContentAddressableExt as _, Hash as _, ReadOnly as _, Result as CoreResult,
     Sha1, Storage as _,
 };
-use ramus_mem::MemBlocks;
 
 use crate::Result;
 use crate::context::{Context, Measured};
+use crate::peer::Skill;
 use crate::random::SplitMix64;
 use crate::record::Recorder;
 use crate::start::Start;
@@ -44,12 +44,13 @@ pub(super) async fn run(context: &Context<'_>, name: &str, length: u64) -> Measu
     for subject in context.ramus() {
         let place = context.place(subject)?;
         if subject == Subject::RamusMem {
-            let blocks: MemBlocks = MemBlocks::new();
-            work.ramus(subject, &blocks).await?;
+            work.ramus(subject, place.mem().blocks()).await?;
+            place.weigh().await?;
             work.erased().await?;
         } else {
             let pack = place.pack().await?;
             work.ramus(subject, pack.blocks()).await?;
+            place.weigh().await?;
             pack.blocks().close().await?;
         }
     }
@@ -57,7 +58,7 @@ pub(super) async fn run(context: &Context<'_>, name: &str, length: u64) -> Measu
         work.floor_in_memory();
         work.floor_on_disk(context)?;
     }
-    for peer in context.peers() {
+    for peer in context.skilled(Skill::Blocks) {
         let (mut store, _place) = context.open(peer)?;
         let subject = Subject::Peer(peer.name());
         let step = if peer.is_synced() { ADD_SYNCED } else { ADD };

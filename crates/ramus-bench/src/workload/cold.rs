@@ -49,6 +49,7 @@ pub(super) async fn run(context: &Context<'_>) -> Measured {
             floor(&mut recorder, place.directory()?, steps)?;
         }
     }
+    place.weigh().await?;
     Ok(recorder.records)
 }
 

@@ -8,6 +8,7 @@ use ramus_core::{Hash as _, Sha1};
 use crate::Result;
 use crate::context::{Context, Measured};
 use crate::fixture::{info, repo};
+use crate::peer::{Peer, Skill};
 use crate::record::Recorder;
 use crate::start::Start;
 use crate::subject::Subject;
@@ -25,7 +26,7 @@ pub(super) async fn run(context: &Context<'_>) -> Measured {
         tree::commit(&main, 0..COUNT).await?;
         let older = main.head().await?.ok_or("it was committed")?.hash();
         let mut edit = main.begin().await?;
-        for i in (0..CHANGES).map(|j| 1000 * j + 7) {
+        for i in changed() {
             edit.set(path(i), format!("u{i}")).await?;
         }
         main.commit(edit, info()).await?;
@@ -37,13 +38,39 @@ pub(super) async fn run(context: &Context<'_>) -> Measured {
         let newer = repo.commit(&newer).await?.ok_or("it was committed")?;
         let differs = older.tree().diff(&newer.tree()).collect().await?;
         recorder.done(subject, STEP, 1, start);
-        assert_eq!(differs.len() as u64, CHANGES, "as many as were changed");
+        let differs: Vec<_> = differs.iter().map(|one| one.path.to_string()).collect();
+        assert_eq!(differs, changed().map(path).collect::<Vec<_>>(), "what was changed");
+        place.weigh().await?;
         repo.close().await?;
     }
     if context.has(Subject::Floor) {
         floor(&mut recorder)?;
     }
+    for peer in context.skilled(Skill::Diff) {
+        peer_differs(context, &mut recorder, peer)?;
+    }
     Ok(recorder.records)
+}
+
+fn peer_differs(
+    context: &Context<'_>,
+    recorder: &mut Recorder,
+    peer: &'static dyn Peer,
+) -> Result<()> {
+    let (mut store, _place) = context.open(peer)?;
+    store.set(&tree::edits(0..COUNT))?;
+    let edits: Vec<_> = changed().map(|i| (path(i), format!("u{i}"))).collect();
+    store.set(&edits)?;
+    store.forget()?;
+    let start = Start::now();
+    let differs = store.diff(1, 2)?;
+    recorder.done(Subject::Peer(peer.name()), STEP, 1, start);
+    assert_eq!(differs, changed().map(path).collect::<Vec<_>>(), "what was changed");
+    Ok(())
+}
+
+fn changed() -> impl Iterator<Item = u64> {
+    (0..CHANGES).map(|j| 1000 * j + 7)
 }
 
 /// Two lists of a thousand hashes are compared, and of the directories that differ both versions are

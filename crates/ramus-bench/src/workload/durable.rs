@@ -13,9 +13,10 @@ use crate::Result;
 use crate::context::{Context, Measured};
 use crate::fixture::{info, repo};
 use crate::io;
-use crate::peer::Peer;
+use crate::peer::{Peer, Skill};
 use crate::record::Recorder;
 use crate::subject::Subject;
+use crate::workload::versions::Versions;
 
 const UPDATE: &str = "update of a ref";
 const COMMIT: &str = "set and commit";
@@ -86,7 +87,7 @@ pub(super) async fn run(context: &Context<'_>) -> Measured {
         updates(context, &mut recorder, count).await?;
         commits(context, &mut recorder, count).await?;
     }
-    for peer in context.peers().filter(|peer| peer.is_synced()) {
+    for peer in context.skilled(Skill::Values).filter(|peer| peer.is_synced()) {
         sets(context, &mut recorder, count, peer)?;
     }
     Ok(recorder.records)
@@ -112,6 +113,7 @@ async fn updates(context: &Context<'_>, recorder: &mut Recorder, count: u64) -> 
     if context.has(Subject::Floor) {
         floor.times.record(recorder, Subject::Floor, UPDATE);
     }
+    place.weigh().await?;
     pack.refs().close().await?;
     Ok(())
 }
@@ -133,6 +135,8 @@ async fn commits(context: &Context<'_>, recorder: &mut Recorder, count: u64) -> 
     if context.has(Subject::Floor) {
         floor.times.record(recorder, Subject::Floor, COMMIT);
     }
+    versions(count).ask(recorder, Subject::RamusPack, (&repo, &main)).await?;
+    place.weigh().await?;
     repo.close().await?;
     Ok(())
 }
@@ -154,7 +158,15 @@ fn sets(
         floor.turn()?;
     }
     times.record(recorder, Subject::Peer(peer.name()), COMMIT);
-    Ok(())
+    versions(count).ask_peer(recorder, peer, &mut *store)
+}
+
+fn versions(count: u64) -> Versions {
+    let mut versions = Versions::default();
+    for i in 0..count {
+        versions.commit([(path(i), format!("v{i}"))]);
+    }
+    versions
 }
 
 fn path(i: u64) -> String {

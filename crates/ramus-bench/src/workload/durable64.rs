@@ -59,6 +59,7 @@ fn ramus_and_floor(context: &Context<'_>, recorder: &mut Recorder, each: u64) ->
                 let start = Start::now();
                 commits(stores, each).await?;
                 recorder.done(Subject::RamusPack, step, WRITERS * each, start);
+                place.weigh().await?;
                 Ok::<_, Box<dyn std::error::Error>>(repo.close().await?)
             })?;
         }
@@ -68,6 +69,7 @@ fn ramus_and_floor(context: &Context<'_>, recorder: &mut Recorder, each: u64) ->
             let start = Start::now();
             updates(&pack, each).await?;
             recorder.done(Subject::RamusPack, STEPS[2], WRITERS * each, start);
+            place.weigh().await?;
             Ok::<_, Box<dyn std::error::Error>>(pack.refs().close().await?)
         })?;
     }

@@ -106,6 +106,7 @@ async fn ramus(
     while let Some(watched) = tasks.join_next().await {
         watched??;
     }
+    place.weigh().await?;
     refs.close().await?;
     Ok(())
 }

@@ -137,6 +137,7 @@ async fn ramus(
     rounds.record(recorder, "page of 100", (subject, count), (PAGES, 0));
     diffs(recorder, &main, (subject, count), &mut random).await?;
     merges(recorder, &main, (subject, count), &mut random).await?;
+    place.weigh().await?;
     repo.close().await?;
     Ok(())
 }

@@ -64,6 +64,7 @@ async fn ramus(
     let graph = repo.graph(GraphOptions::default()).await?.collect().await?;
     recorder.done(subject, "graph, per commit", (commits + half + 1) as u64, start);
     black_box(graph);
+    place.weigh().await?;
     repo.close().await?;
     Ok(())
 }

@@ -71,6 +71,7 @@ async fn ramus(
     let (commits, bytes) = (index.commits() as u64, kept.len() as u64);
     recorder.add(subject, "index read, per commit", commits, start.elapsed(), bytes);
     black_box(index);
+    place.weigh().await?;
     repo.close().await?;
     Ok(())
 }

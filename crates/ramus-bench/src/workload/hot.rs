@@ -20,7 +20,7 @@ use tokio::runtime::Builder;
 use tokio::task::{JoinSet, yield_now};
 
 use crate::cli::{RunOptions, Scale};
-use crate::fixture::{Texts, info, mem_repo};
+use crate::fixture::{Place, Texts, info};
 use crate::record::{Record, Recorder};
 use crate::subject::Subject;
 use crate::{Result, cpu};
@@ -115,11 +115,14 @@ fn measure(
         let work = threads.spawn(|| -> Result<_, String> {
             let runtime = Builder::new_multi_thread().worker_threads(2).enable_time().build();
             let runtime = runtime.map_err(|error| error.to_string())?;
-            let repo = mem_repo();
+            let place = Place::new(Subject::RamusMem, None).map_err(|error| error.to_string())?;
+            let repo = runtime.block_on(place.repo()).map_err(|error| error.to_string())?;
             let (start, used) = (Instant::now(), cpu::used());
             let answers = runtime.block_on(crowd(repo, way, (writers, each), branch));
             let answers = answers.map_err(|error| error.to_string())?;
-            Ok((answers, start.elapsed(), cpu::used().saturating_sub(used)))
+            let (took, used) = (start.elapsed(), cpu::used().saturating_sub(used));
+            runtime.block_on(place.weigh()).map_err(|error| error.to_string())?;
+            Ok((answers, took, used))
         });
         work.join().map_err(|_| "a writer panicked".to_owned())?
     });

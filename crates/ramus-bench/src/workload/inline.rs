@@ -16,6 +16,7 @@ use ramus_mem::Mem;
 use crate::Result;
 use crate::context::{Context, Measured};
 use crate::fixture::{info, repo};
+use crate::memory;
 use crate::random::SplitMix64;
 use crate::record::Recorder;
 use crate::start::Start;
@@ -77,6 +78,7 @@ pub(super) async fn run(context: &Context<'_>) -> Measured {
 
 async fn measure(recorder: &mut Recorder, mix: Mix, (entries, updates, finds): Size) -> Result<()> {
     let subject = Subject::RamusMem;
+    memory::begin();
     let storage = MeteredStorage::new(Mem::default());
     let meters = Arc::clone(storage.meters());
     let written = || meters.read(Operation::Write).bytes_in;
@@ -119,7 +121,7 @@ async fn measure(recorder: &mut Recorder, mix: Mix, (entries, updates, finds): S
         assert!(main.find(key(random.below(entries))).await?.is_some(), "it was set");
     }
     recorder.done(subject, &name("find"), finds, start);
-    Ok(())
+    memory::weigh(&backend).await
 }
 
 fn key(i: u64) -> String {

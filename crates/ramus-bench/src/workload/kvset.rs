@@ -1,5 +1,5 @@
 //! 10 000 `set`s on main, one commit each: path `a/%02d(i/100)/%03d(i mod 100)`, value `v<i>`; then
-//! 10 000 `find`s at the head, seed 9.
+//! 10 000 `find`s at the head, seed 9; then some at earlier commits.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -8,15 +8,21 @@ use ramus_core::{Hash as _, Sha1};
 
 use crate::context::{Context, Measured};
 use crate::fixture::info;
+use crate::peer::Skill;
 use crate::random::SplitMix64;
 use crate::record::Recorder;
 use crate::start::Start;
 use crate::subject::Subject;
+use crate::workload::versions::Versions;
 
 pub(super) async fn run(context: &Context<'_>) -> Measured {
     let count = context.size(1000, 10_000);
     let mut recorder = Recorder::new("kvset");
     let paths: Vec<String> = (0..count).map(path).collect();
+    let mut versions = Versions::default();
+    for (i, path) in paths.iter().enumerate() {
+        versions.commit([(path.clone(), format!("v{i}"))]);
+    }
     for subject in context.ramus() {
         let place = context.place(subject)?;
         let repo = place.repo().await?;
@@ -35,12 +41,14 @@ pub(super) async fn run(context: &Context<'_>) -> Measured {
             assert_eq!(found, Some(format!("v{i}")), "what was set is found");
         }
         recorder.done(subject, "find", count, start);
+        versions.ask(&mut recorder, subject, (&repo, &main)).await?;
+        place.weigh().await?;
         repo.close().await?;
     }
     if context.has(Subject::Floor) {
         floor(&mut recorder, count);
     }
-    for peer in context.peers() {
+    for peer in context.skilled(Skill::Values) {
         let (mut store, _place) = context.open(peer)?;
         let subject = Subject::Peer(peer.name());
         let start = Start::now();
@@ -55,6 +63,7 @@ pub(super) async fn run(context: &Context<'_>) -> Measured {
             assert_eq!(store.find(&path(i))?, Some(format!("v{i}")), "what was set is found");
         }
         recorder.done(subject, "find", count, start);
+        versions.ask_peer(&mut recorder, peer, &mut *store)?;
     }
     Ok(recorder.records)
 }

@@ -60,6 +60,7 @@ async fn ramus(
         assert!(main.last_modified("a/00").await?.is_some(), "something in it was set");
     }
     recorder.done(subject, "last change of a directory", QUESTIONS, start);
+    place.weigh().await?;
     repo.close().await?;
     Ok(())
 }

@@ -62,6 +62,7 @@ async fn watchers(context: &Context<'_>, recorder: &mut Recorder, subject: Subje
         watch.next().await.ok_or("a watch ended")??;
     }
     grown(recorder, subject, WATCHER, WATCHERS, before);
+    place.weigh().await?;
     refs.close().await?;
     Ok(())
 }
@@ -83,6 +84,7 @@ async fn cached(context: &Context<'_>, recorder: &mut Recorder, subject: Subject
         assert!(main.find(tree::path(i)).await?.is_some(), "what was set is found");
     }
     grown(recorder, subject, CACHED, tree::COUNT, before);
+    place.weigh().await?;
     repository.close().await?;
     Ok(())
 }

@@ -6,8 +6,10 @@ use std::hint::black_box;
 
 use ramus_core::{Hash as _, Sha1};
 
+use crate::Result;
 use crate::context::{Context, Measured};
 use crate::fixture::info;
+use crate::peer::{Peer, Skill};
 use crate::record::Recorder;
 use crate::start::Start;
 use crate::subject::Subject;
@@ -26,8 +28,8 @@ pub(super) async fn run(context: &Context<'_>) -> Measured {
         let (ours, theirs) = (main.fork("b1").await?, main.fork("b2").await?);
         for (store, from, letter) in [(&ours, 0, 'x'), (&theirs, 50, 'y')] {
             let mut edit = store.begin().await?;
-            for i in (0..CHANGES).map(|j| 100 * j + from) {
-                edit.set(path(i), format!("{letter}{i}")).await?;
+            for (path, value) in changes(from, letter) {
+                edit.set(path, value).await?;
             }
             store.commit(edit, info()).await?;
         }
@@ -35,12 +37,55 @@ pub(super) async fn run(context: &Context<'_>) -> Measured {
         ours.merge(&theirs, info()).await?.clean()?;
         recorder.done(subject, STEP, 1, start);
         recorder.result(&ours.tree().await?.hash().await?);
+        for (path, value) in merged() {
+            assert_eq!(ours.find(&path).await?, Some(value), "{path} after the merge");
+        }
+        place.weigh().await?;
         repo.close().await?;
     }
     if context.has(Subject::Floor) {
         floor(&mut recorder);
     }
+    for peer in context.skilled(Skill::Merge) {
+        peer_merges(context, &mut recorder, peer)?;
+    }
     Ok(recorder.records)
+}
+
+fn peer_merges(
+    context: &Context<'_>,
+    recorder: &mut Recorder,
+    peer: &'static dyn Peer,
+) -> Result<()> {
+    let (mut store, _place) = context.open(peer)?;
+    store.set(&tree::edits(0..COUNT))?;
+    store.fork("b1")?;
+    store.fork("b2")?;
+    for (branch, from, letter) in [("b2", 50, 'y'), ("b1", 0, 'x')] {
+        store.switch(branch)?;
+        store.set(&changes(from, letter))?;
+    }
+    store.forget()?;
+    let start = Start::now();
+    store.merge("b2")?;
+    recorder.done(Subject::Peer(peer.name()), STEP, 1, start);
+    for (path, value) in merged() {
+        assert_eq!(store.find(&path)?, Some(value), "{path} after the merge");
+    }
+    Ok(())
+}
+
+/// Returns what one side changes.
+fn changes(from: u64, letter: char) -> Vec<(String, String)> {
+    (0..CHANGES).map(|j| 100 * j + from).map(|i| (path(i), format!("{letter}{i}"))).collect()
+}
+
+/// Returns what has to be there after the merge: what both changed, and some that nobody did.
+fn merged() -> Vec<(String, String)> {
+    let mut merged = changes(0, 'x');
+    merged.extend(changes(50, 'y'));
+    merged.extend(changes(25, 'v'));
+    merged
 }
 
 /// The three lists are gone through together, and the thousand directories of the result are hashed and

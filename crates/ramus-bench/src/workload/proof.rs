@@ -73,6 +73,7 @@ pub(super) async fn run(context: &Context<'_>, shape: Shape) -> Measured {
         let verified = proof.verify(&root, async |tree| read(tree, &paths).await).await?;
         recorder.done(subject, VERIFY, 1, start);
         assert_eq!(produced, verified, "a verifier reads the same");
+        place.weigh().await?;
         repo.close().await?;
     }
     if context.has(Subject::Floor) {

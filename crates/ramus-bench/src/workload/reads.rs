@@ -46,6 +46,7 @@ pub(super) async fn run(context: &Context<'_>) -> Measured {
             assert_eq!(main.find(absent).await?, None, "it was never set");
         }
         recorder.done(subject, STEPS[3], count, start);
+        place.weigh().await?;
         repo.close().await?;
     }
     if context.has(Subject::Floor) {

@@ -10,10 +10,12 @@ use ramus_kv::Store;
 use crate::Result;
 use crate::context::{Context, Measured};
 use crate::fixture::{Texts, info};
+use crate::peer::Skill;
 use crate::random::SplitMix64;
 use crate::record::Recorder;
 use crate::start::Start;
 use crate::subject::Subject;
+use crate::workload::versions::Versions;
 
 pub(super) const COUNT: u64 = 100_000;
 const BUILD: &str = "build and commit, per entry";
@@ -22,6 +24,8 @@ const FIND: &str = "find at the head";
 pub(super) async fn run(context: &Context<'_>) -> Measured {
     let finds = context.size(50_000, 200_000);
     let mut recorder = Recorder::new("tree");
+    let mut versions = Versions::default();
+    versions.commit(edits(0..COUNT));
     for subject in context.ramus() {
         let place = context.place(subject)?;
         let repo = place.repo().await?;
@@ -37,17 +41,18 @@ pub(super) async fn run(context: &Context<'_>) -> Measured {
             assert!(main.find(path(i)).await?.is_some(), "what was set is found");
         }
         recorder.done(subject, FIND, finds, start);
+        versions.ask(&mut recorder, subject, (&repo, &main)).await?;
+        place.weigh().await?;
         repo.close().await?;
     }
     if context.has(Subject::Floor) {
         floor(&mut recorder, finds);
     }
-    for peer in context.peers() {
+    for peer in context.skilled(Skill::Values) {
         let (mut store, _place) = context.open(peer)?;
         let subject = Subject::Peer(peer.name());
         let start = Start::now();
-        let edits: Vec<_> = (0..COUNT).map(|i| (path(i), format!("v{i}"))).collect();
-        store.set(&edits)?;
+        store.set(&edits(0..COUNT))?;
         recorder.done(subject, BUILD, COUNT, start);
         let mut random = SplitMix64::new(5);
         let start = Start::now();
@@ -56,12 +61,18 @@ pub(super) async fn run(context: &Context<'_>) -> Measured {
             assert_eq!(store.find(&path(i))?, Some(format!("v{i}")), "what was set is found");
         }
         recorder.done(subject, FIND, finds, start);
+        versions.ask_peer(&mut recorder, peer, &mut *store)?;
     }
     Ok(recorder.records)
 }
 
 pub(super) fn path(i: u64) -> String {
     format!("a/{:03}/{:02}", i / 100, i % 100)
+}
+
+/// Returns the entries of these numbers.
+pub(super) fn edits(numbers: impl IntoIterator<Item = u64>) -> Vec<(String, String)> {
+    numbers.into_iter().map(|i| (path(i), format!("v{i}"))).collect()
 }
 
 /// Commits the entries of these numbers.

@@ -3,11 +3,13 @@
 
 use crate::context::{Context, Measured};
 use crate::fixture::info;
+use crate::peer::Skill;
 use crate::random::SplitMix64;
 use crate::record::Recorder;
 use crate::start::Start;
 use crate::subject::Subject;
 use crate::workload::growth::{self, key};
+use crate::workload::versions::Versions;
 
 const COMMITS: u64 = 1000;
 const FILL: &str = "first commit, per entry";
@@ -17,6 +19,12 @@ const FIND: &str = "find";
 pub(super) async fn run(context: &Context<'_>, name: &str, count: u64) -> Measured {
     let commits = context.size(COMMITS / 4, COMMITS);
     let mut recorder = Recorder::new(name);
+    let mut versions = Versions::default();
+    versions.commit((0..count).map(|i| (key(i), format!("v{i}"))));
+    let mut random = SplitMix64::new(11);
+    for j in 0..commits {
+        versions.commit([(key(random.below(count)), format!("u{j}"))]);
+    }
     for subject in context.ramus() {
         let place = context.place(subject)?;
         let (repo, given) = place.metered_repo().await?;
@@ -40,13 +48,15 @@ pub(super) async fn run(context: &Context<'_>, name: &str, count: u64) -> Measur
             assert!(found.is_some(), "what was set is found");
         }
         recorder.done(subject, FIND, commits, start);
+        versions.ask(&mut recorder, subject, (&repo, &main)).await?;
+        place.weigh().await?;
         repo.close().await?;
     }
     if context.has(Subject::Floor) {
         let bytes = growth::bytes_of_an_update(count).await?;
         growth::floor_of_updates(&mut recorder, UPDATE, commits, bytes);
     }
-    for peer in context.peers() {
+    for peer in context.skilled(Skill::Values) {
         let (mut store, _place) = context.open(peer)?;
         let subject = Subject::Peer(peer.name());
         let start = Start::now();
@@ -65,6 +75,7 @@ pub(super) async fn run(context: &Context<'_>, name: &str, count: u64) -> Measur
             assert!(found.is_some(), "what was set is found");
         }
         recorder.done(subject, FIND, commits, start);
+        versions.ask_peer(&mut recorder, peer, &mut *store)?;
     }
     Ok(recorder.records)
 }
