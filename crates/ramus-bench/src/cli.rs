@@ -142,3 +142,28 @@ impl RunOptions {
         self.subjects.is_empty() || self.subjects.iter().any(|name| name == subject.name())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(arguments: &[&str]) -> String {
+        let arguments = [&["ramus-bench"], arguments].concat();
+        Cli::try_parse_from(arguments).expect_err("it is refused").to_string()
+    }
+
+    #[test]
+    fn an_unknown_workload_is_refused_with_those_that_there_are() {
+        let refused = refused(&["run", "kvsett"]);
+        assert!(refused.contains("invalid value 'kvsett'"), "{refused}");
+        for known in ["ca64", "kvset", "wide10k", "lastmodified"] {
+            assert!(refused.contains(known), "{known} is not in {refused}");
+        }
+    }
+
+    #[test]
+    fn a_report_wants_figures_and_a_page() {
+        assert!(refused(&["report", "--out", "page.md"]).contains("<FILE>"));
+        assert!(refused(&["report", "figures.jsonl"]).contains("--out <FILE>"));
+    }
+}

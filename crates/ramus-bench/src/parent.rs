@@ -177,3 +177,23 @@ impl Workload {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_subject_is_refused_with_those_that_there_are() {
+        use crate::cli::{Cli, Command};
+        use clap::Parser as _;
+
+        let arguments = ["ramus-bench", "run", "kvset", "--subject", "ramus-pak"];
+        let Command::Run(options) = Cli::parse_from(arguments).command else {
+            panic!("it is a run");
+        };
+        let refused = run(&options, &[]).expect_err("it is refused").to_string();
+        let expected = "no subject is called `ramus-pak`; \
+                        here there are: ramus-mem, ramus-pack, ramus-pack-os, floor";
+        assert_eq!(refused, expected);
+    }
+}

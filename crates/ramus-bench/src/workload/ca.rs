@@ -45,8 +45,8 @@ pub(super) async fn run(context: &Context<'_>, name: &str, length: u64) -> Measu
         let place = context.place(subject)?;
         if subject == Subject::RamusMem {
             work.ramus(subject, place.mem().blocks()).await?;
+            work.erased(&place.backend().await?).await?;
             place.weigh().await?;
-            work.erased().await?;
         } else {
             let pack = place.pack().await?;
             work.ramus(subject, pack.blocks()).await?;
@@ -110,9 +110,9 @@ impl Work {
         Ok(())
     }
 
-    async fn erased(&mut self) -> Result<()> {
-        let backend: Backend<Sha1> = Backend::new(ramus_mem::Mem::default());
-        let keys = self.add(backend.blocks(), false).await?;
+    /// Finds what was added before, by way of the erased type.
+    async fn erased(&mut self, backend: &Backend<Sha1>) -> Result<()> {
+        let keys: Vec<Sha1> = self.values.iter().map(|value| Sha1::of(value)).collect();
         self.find(backend.blocks(), Subject::RamusMem, ERASED, &keys).await
     }
 
