@@ -1,9 +1,7 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use fjall::{
-    Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable as _,
-};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 use ramus_bench::{Peer, PeerStore, Result, Skill};
 use ramus_core::{Hash as _, Sha1};
 
@@ -68,7 +66,8 @@ impl Store {
     /// Puts what makes a commit of the edits into the batch.
     fn commit(&self, batch: &mut OwnedWriteBatch, edits: &[(String, String)]) -> Result<()> {
         let head = self.heads.get("main")?;
-        let parent = head.map_or(Ok(0), |head| <[u8; 8]>::try_from(&*head).map(u64::from_be_bytes))?;
+        let parent =
+            head.map_or(Ok(0), |head| <[u8; 8]>::try_from(&*head).map(u64::from_be_bytes))?;
         let commit = parent + 1;
         for (path, value) in edits {
             batch.insert(&self.versions, version(path, commit), value.as_str());

@@ -75,9 +75,9 @@ impl Store {
 impl PeerStore for Store {
     /// By the tree itself: its own `insert` writes all that is staged into a file, for each key again.
     fn set(&mut self, edits: &[(String, String)]) -> Result<()> {
-        let edits = edits.iter().map(|(path, value)| {
-            (path.clone().into_bytes(), Some(value.clone().into_bytes()))
-        });
+        let edits = edits
+            .iter()
+            .map(|(path, value)| (path.clone().into_bytes(), Some(value.clone().into_bytes())));
         self.store.tree_mut().apply_changes(edits.collect::<Vec<_>>());
         self.commits.push(self.store.commit(MESSAGE)?.to_string());
         Ok(())

@@ -119,7 +119,8 @@ fn commit(transaction: &Transaction<'_>, edits: &[(String, String)]) -> Result<(
     let sql = "INSERT INTO commits VALUES (?1, ?2, ?3, ?4, ?5)";
     let mut statement = transaction.prepare_cached(sql)?;
     statement.execute((commit, parent, AUTHOR, MESSAGE, commit))?;
-    let sql = "INSERT INTO heads VALUES ('main', ?1) ON CONFLICT DO UPDATE SET head = excluded.head";
+    let sql =
+        "INSERT INTO heads VALUES ('main', ?1) ON CONFLICT DO UPDATE SET head = excluded.head";
     transaction.prepare_cached(sql)?.execute([commit])?;
     Ok(())
 }

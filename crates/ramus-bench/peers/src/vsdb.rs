@@ -5,7 +5,8 @@ use bytes::Bytes;
 use ramus_bench::{Peer, PeerStore, Result, Skill};
 use ramus_core::{Hash as _, Sha1};
 use vsdb::versioned::CommitId;
-use vsdb::{BranchId, DiffEntry, MapxRaw, VerMap};
+use vsdb::vsdb_core::MapxRaw;
+use vsdb::{BranchId, DiffEntry, VerMap};
 
 use crate::{AUTHOR, MESSAGE};
 
