@@ -47,8 +47,11 @@ pub(crate) struct Opened<H: Hash> {
     pub(crate) files: Files<H>,
 }
 
-/// The most bytes of a file of changes or refs.
-const SMALL_FILE_MAX: u64 = 1 << 30;
+/// The most bytes of a file of changes or refs of which no manifest tells how long it is.
+#[cfg(not(test))]
+pub(crate) const UNLISTED_FILE_MAX: u64 = 1 << 30;
+#[cfg(test)]
+pub(crate) const UNLISTED_FILE_MAX: u64 = 1 << 16;
 
 /// Opens a directory, or makes it a repository.
 pub(crate) fn open<H: Hash>(disk: Arc<dyn Disk>, settings: Settings) -> Result<Opened<H>> {
@@ -124,7 +127,7 @@ fn check_empty<H: Hash>(disk: &dyn Disk, names: &[String]) -> Result<()> {
     for name in names {
         let file = FileKind::of_file_name(name);
         let is_derived = name == DERIVED_NEW || name.ends_with(derived::SUFFIX);
-        let is_repair = name.ends_with(repair::SUFFIX) || name.starts_with(repair::ASIDE);
+        let is_repair = repair::is_staged(name) || name.starts_with(repair::ASIDE);
         let small = is_derived || [HEAD, LOCK, MANIFEST_NEW].contains(&&**name);
         let ours = file.is_some() || small || is_repair;
         if !ours {
@@ -390,7 +393,7 @@ pub(crate) fn read_small<T>(
     let name = entry.name();
     let failed = || PackError::io(format!("read {name}"));
     let file = disk.open(&name, Access::Read).map_err(failed())?;
-    let bytes = read_whole(&*file, SMALL_FILE_MAX.min(entry.length)).map_err(failed())?;
+    let bytes = read_whole(&*file, entry.length).map_err(failed())?;
     decode(&bytes).map_err(PackError::fault(&name, 0))
 }
 

@@ -35,7 +35,7 @@ use crate::recover;
 
 pub(crate) use self::rebuild::ASIDE;
 pub use self::report::{Damage, RefSetBack, Repaired};
-pub(crate) use self::staged::SUFFIX;
+pub(crate) use self::staged::is_staged;
 
 /// How a directory is repaired.
 ///

@@ -4,9 +4,15 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::disk::{Access, Disk, DiskFile, Locked};
+use crate::format::manifest::FileKind;
 
 /// The end of the names of files that do not count yet. Whoever opens the directory to write removes them.
-pub(crate) const SUFFIX: &str = ".repair";
+const SUFFIX: &str = ".repair";
+
+/// Returns whether a file of this name is one that does not count yet.
+pub(crate) fn is_staged(name: &str) -> bool {
+    name.strip_suffix(SUFFIX).is_some_and(|name| FileKind::of_file_name(name).is_some())
+}
 
 /// A disk whose new files have names that do not count, until all of them are there.
 ///

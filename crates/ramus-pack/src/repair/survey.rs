@@ -17,7 +17,7 @@ use crate::format::head::Head;
 use crate::format::manifest::{FileEntry, FileKind, Manifest};
 use crate::index::run::{Entry, Lookup, Run};
 use crate::index::{Place, Read};
-use crate::recover::{Recovery, check_hash, read_manifest, read_small};
+use crate::recover::{Recovery, UNLISTED_FILE_MAX, check_hash, read_manifest, read_small};
 use crate::writer::files::{HEAD, MANIFEST};
 
 /// What a directory holds that is sound.
@@ -193,9 +193,9 @@ impl<H: Hash> Look<'_, H> {
         Ok(())
     }
 
-    /// Returns the entry of a file, or one that allows any length if its length is not known.
+    /// Returns the entry of a file, or one that allows what can be if its length is not known.
     fn whole(&self, entry: FileEntry) -> FileEntry {
-        let length = if self.manifest.is_some() { entry.length } else { u64::MAX };
+        let length = if self.manifest.is_some() { entry.length } else { UNLISTED_FILE_MAX };
         FileEntry { length, ..entry }
     }
 

@@ -12,11 +12,16 @@ use ramus_testkit::run;
 
 use super::sim::SimDisk;
 use super::work::{open, settings};
+use crate::check::check_disk;
+use crate::disk::Disk;
 use crate::format::checksum;
 use crate::format::manifest::{FileKind, Manifest};
 use crate::index::run::Lookup;
 use crate::index::{Place, Read};
-use crate::{Durability, Pack, PackOptions};
+use crate::options::Settings;
+use crate::recover::UNLISTED_FILE_MAX;
+use crate::repair::repair_disk;
+use crate::{Depth, Durability, Mode, Pack, PackOptions, RepairOptions};
 
 fn main() -> RefName {
     RefName::branch("main").expect("a name")
@@ -172,6 +177,58 @@ fn a_second_opening_is_refused_naming_the_process() {
 }
 
 #[test]
+fn files_of_others_are_left_alone() {
+    let disk = SimDisk::default();
+    drop(open(&disk, Durability::Sync).expect("open"));
+    let theirs =
+        ["notes.repair", "1.segment.repair", "head.repair", "x.segment", "00000001.SEGMENT"];
+    let ours = ["00000009.segment.repair", "0000000a.index.repair", "0000000b.index"];
+    for name in theirs.into_iter().chain(ours) {
+        disk.put(name, vec![1]);
+    }
+    drop(open(&disk, Durability::Sync).expect("open again"));
+    let names: Vec<_> = disk.files().into_iter().map(|(name, _)| name).collect();
+    let is_left = |name: &&str| names.iter().any(|left| left == name);
+    assert!(theirs.iter().all(is_left), "{names:?}");
+    assert!(!ours.iter().any(|name| is_left(&name)), "{names:?}");
+
+    let foreign = SimDisk::of_files([("notes.repair".to_owned(), vec![1])]);
+    let error = open(&foreign, Durability::Sync).expect_err("it is refused");
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+}
+
+/// What is acknowledged can be opened again, however much it is.
+#[test]
+fn many_refs_are_there_again() {
+    const REFS: usize = 400;
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Sync).expect("open");
+        let block = pack.blocks().add("block".into()).await.expect("add");
+        let name = |number: usize| RefName::branch(&format!("{number:0200}")).expect("a name");
+        let seen = pack.refs().position().await.expect("position");
+        for numbers in (0..REFS).collect::<Vec<_>>().chunks(50) {
+            let set = |update: Update<_, _>, number: &usize| update.set(name(*number), block);
+            let update = numbers.iter().fold(Update::new(seen), set);
+            assert!(pack.refs().update(update).await.expect("update").is_applied());
+        }
+        pack.close().await.expect("close");
+        let size = disk.files().into_iter().filter(|(name, _)| name.ends_with(".refs"));
+        let size: usize = size.map(|(_, bytes)| bytes.len()).sum();
+        assert!(size as u64 > UNLISTED_FILE_MAX, "the refs have {size} bytes");
+        let pack = open(&disk, Durability::Sync).expect("open again");
+        for number in 0..REFS {
+            let found = pack.refs().find(&name(number)).await.expect("find");
+            assert_eq!(found, Some(block), "ref {number}");
+        }
+        drop(pack);
+        let disk = Arc::new(disk) as Arc<dyn Disk>;
+        let repaired = repair_disk::<Sha1>(&disk, &RepairOptions::default()).expect("repair");
+        assert!(repaired.is_sound(), "{repaired}");
+    });
+}
+
+#[test]
 fn what_cannot_be_opened_says_why() {
     run(async {
         let refused = |disk: &SimDisk| open(disk, Durability::Sync).expect_err("it is refused");
@@ -307,10 +364,8 @@ fn files_of_numbers_that_are_never_given_are_left_alone() {
         // A repair does not take them for what was lost, and has numbers for what it makes.
         disk.put("manifest", b"damaged".to_vec());
         disk.put("damaged-4294967295/x", Vec::new());
-        let repaired = crate::repair::repair_disk::<Sha1>(
-            &(Arc::new(disk.kill()) as _),
-            &crate::RepairOptions::default(),
-        );
+        let repaired =
+            repair_disk::<Sha1>(&(Arc::new(disk.kill()) as _), &RepairOptions::default());
         let repaired = repaired.expect("repair");
         assert_eq!((repaired.damages_count, repaired.set_aside.as_deref()), (1, Some("damaged-1")));
         let pack = open(&disk.kill(), Durability::Sync).expect("open");
@@ -343,7 +398,7 @@ fn a_directory_whose_numbers_are_used_up_can_be_read_and_says_so() {
         assert_eq!(error.kind(), ErrorKind::Limit, "{error:?}");
         assert!(error.to_string().contains("used up the numbers"), "{error}");
         let mut to_read = settings(Durability::Sync);
-        to_read.options = to_read.options.with_mode(crate::Mode::Read);
+        to_read.options = to_read.options.with_mode(Mode::Read);
         let reader: Pack = Pack::open_disk(Arc::new(used_up), to_read).expect("it can be read");
         assert_eq!(reader.refs().find(&main()).await.expect("find"), Some(block));
 

@@ -260,7 +260,7 @@ impl<H: Hash> Files<H> {
         for name in self.disk.list().unwrap_or_default() {
             let ours = FileKind::of_file_name(&name)
                 .is_some_and(|file| !counts.contains(&file) && !building.has(file));
-            if ours || name == MANIFEST_NEW || name.ends_with(repair::SUFFIX) {
+            if ours || name == MANIFEST_NEW || repair::is_staged(&name) {
                 drop(self.disk.unlink(&name));
             }
         }
