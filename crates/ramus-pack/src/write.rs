@@ -72,7 +72,8 @@ impl<H: Hash> Shared<H> {
             pins.push(self.protection.pin(named.clone()));
         }
         let mut prepared = self.prepare(blocks, Some(&mut pins)).await?;
-        let bytes: usize = prepared.iter().map(|block| block.block.len()).sum();
+        let head = RecordHeader::LENGTH + H::LENGTH;
+        let bytes: usize = prepared.iter().map(|block| head + block.block.len()).sum();
         if bytes > self.settings.write_bytes {
             // A batch is kept small; the update still waits for one sync.
             pins.push(self.protection.pin(names(&prepared)));

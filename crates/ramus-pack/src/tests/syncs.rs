@@ -2,11 +2,12 @@
 
 use std::task::Poll;
 
+use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::join_all;
 use ramus_core::{
-    AtomicWriteExt as _, ContentAddressable as _, ReadOnly as _, RefName, Sha1, Storage as _,
-    Update,
+    AtomicWrite as _, AtomicWriteExt as _, ContentAddressable as _, Hash as _, ReadOnly as _,
+    RefName, Sha1, Storage as _, Update,
 };
 use ramus_testkit::run;
 
@@ -57,6 +58,33 @@ fn a_commit_costs_one_sync_and_two_writes() {
         assert_eq!(syncs(&log), COMMITS);
         // The batch, the head, and now and then zeros ahead.
         assert!((2 * COMMITS..2 * COMMITS + 4).contains(&(log.len() - COMMITS)), "{}", log.len());
+    });
+}
+
+#[test]
+fn however_small_its_blocks_a_write_makes_no_large_batch() {
+    const BLOCKS: usize = 500;
+    run(async {
+        let disk = SimDisk::default();
+        let pack = super::work::open(&disk, Durability::Sync).expect("open");
+        disk.record();
+        // Names are not compared with what they name.
+        let key = |number: usize| Sha1::of(&number.to_le_bytes());
+        let blocks: Vec<_> = (0..BLOCKS).map(|number| (key(number), Bytes::new())).collect();
+        let seen = pack.refs().position().await.expect("position");
+        let update = Update::new(seen).set(branch(1), key(0));
+        assert!(pack.write(blocks, update).await.expect("write").is_applied());
+        let largest = disk.log().into_iter().map(|op| match op {
+            Op::Write { bytes, .. } if bytes.starts_with(b"RmBt") => bytes.len(),
+            _ => 0,
+        });
+        let largest = largest.max().expect("it has written");
+        // A buffer that is full, one record more, and the header.
+        let max = super::work::settings(Durability::Sync).buffer_bytes + 200;
+        assert!(largest <= max, "a batch of {largest} bytes");
+        for number in 0..BLOCKS {
+            assert!(pack.blocks().mem(&key(number)).await.expect("mem"), "block {number}");
+        }
     });
 }
 
