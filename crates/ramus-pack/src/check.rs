@@ -171,7 +171,7 @@ pub(crate) fn check_disk_with<H: Hash>(
             "{place} is no repository: it has no `{MANIFEST}`"
         )));
     }
-    let _lock: Locked = recover::lock(&*disk)?;
+    let _lock: Option<Locked> = recover::lock_to_look(&*disk)?;
     let mut check = Check::<H> {
         disk: Arc::clone(&disk),
         report: Report::default(),
@@ -185,7 +185,7 @@ pub(crate) fn check_disk_with<H: Hash>(
     recover::check_hash::<H>(&*disk, &manifest)?;
     manifest.coding.ensure_known()?;
     check.report.segments = 1 + manifest.files(FileKind::Segment).count();
-    match Recovery::<H>::read(disk, manifest.clone()) {
+    match Recovery::<H>::read(disk, manifest.clone(), Access::Read) {
         Ok(recovery) => check.look(&manifest, &recovery, depth),
         Err(error) => return check.give_up(error),
     }

@@ -12,6 +12,7 @@
 //!    seen may be lost, so a new incarnation of the change log begins.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 
 use ramus_core::{Cursor, Error, ErrorKind, Hash, Incarnation, Result};
@@ -64,7 +65,7 @@ pub(crate) fn open<H: Hash>(disk: Arc<dyn Disk>, settings: Settings) -> Result<O
     check_hash::<H>(&*disk, &manifest)?;
     manifest.coding = manifest.coding.chosen(&settings.options)?;
     let settings = Settings { coding: manifest.coding, ..settings };
-    Recovery::<H>::read(disk, manifest)?.finish(lock, settings)
+    Recovery::<H>::read(disk, manifest, Access::Write)?.finish(lock, settings)
 }
 
 /// Reads the manifest of a directory.
@@ -76,8 +77,23 @@ pub(crate) fn read_manifest(disk: &dyn Disk) -> PackResult<Manifest> {
 }
 
 pub(crate) fn lock(disk: &dyn Disk) -> Result<Locked> {
+    held(disk, disk.lock(LOCK))
+}
+
+/// Takes the lock to look and change nothing; goes on without it where nothing may be written.
+pub(crate) fn lock_to_look(disk: &dyn Disk) -> Result<Option<Locked>> {
+    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+
+    match disk.lock(LOCK) {
+        Err(error) if matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem) => Ok(None),
+        locked => held(disk, locked).map(Some),
+    }
+}
+
+/// Refuses a lock that somebody else holds, and names them.
+fn held(disk: &dyn Disk, locked: io::Result<Locked>) -> Result<Locked> {
     let place = disk.place();
-    let locked = disk.lock(LOCK).map_err(PackError::io(format!("lock {place}")))?;
+    let locked = locked.map_err(PackError::io(format!("lock {place}")))?;
     let Locked::Elsewhere(holder) = &locked else { return Ok(locked) };
     let holder = match holder {
         Some(id) if *id == std::process::id() => "this process".to_owned(),
@@ -213,7 +229,12 @@ pub(crate) struct Recovery<H: Hash> {
 }
 
 impl<H: Hash> Recovery<H> {
-    pub(crate) fn read(disk: Arc<dyn Disk>, manifest: Manifest) -> PackResult<Self> {
+    /// Reads it, and opens the active segment like this.
+    pub(crate) fn read(
+        disk: Arc<dyn Disk>,
+        manifest: Manifest,
+        access: Access,
+    ) -> PackResult<Self> {
         let mut runs = Vec::new();
         for file in manifest.files(FileKind::Index) {
             runs.push(Arc::new(Run::open(&*disk, file.number, H::LENGTH)?));
@@ -232,7 +253,7 @@ impl<H: Hash> Recovery<H> {
         })?;
         let (table, at) = read_small(&*disk, refs, decode_refs::<H>)?;
         let name = FileKind::Segment.file_name(manifest.active);
-        let active = disk.open(&name, Access::Write);
+        let active = disk.open(&name, access);
         let active = active.map_err(PackError::io(format!("open {name}")))?;
         let scan = scan::<H>(&*active, manifest.active)?;
         if (scan.header.after, at.incarnation) != (at, manifest.incarnation) {

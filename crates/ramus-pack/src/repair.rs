@@ -142,7 +142,11 @@ pub(crate) fn repair_disk<H: Hash>(
     options: &RepairOptions,
 ) -> Result<Repaired<H>> {
     survey::ensure_repository(&**disk)?;
-    let _lock: Locked = recover::lock(&**disk)?;
+    let _lock: Option<Locked> = if options.dry_run {
+        recover::lock_to_look(&**disk)?
+    } else {
+        Some(recover::lock(&**disk)?)
+    };
     let survey = survey::survey::<H>(disk)?;
     if options.dry_run || survey.report.is_sound() {
         return Ok(survey.report);

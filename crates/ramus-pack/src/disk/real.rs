@@ -114,14 +114,14 @@ impl Disk for RealDisk {
     fn lock(&self, name: &str) -> io::Result<Locked> {
         let mut options = File::options();
         let file = options.read(true).write(true).create(true).truncate(false);
-        let mut file = file.open(self.path(name))?;
+        let mut file = match file.open(self.path(name)) {
+            Ok(file) => file,
+            // Whoever may write there may hold it all the same.
+            Err(error) => return held_elsewhere(&self.path(name)).ok_or(error),
+        };
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut text = String::new();
-                let read = (&file).take(32).read_to_string(&mut text);
-                return Ok(Locked::Elsewhere(read.ok().and_then(|_| text.trim().parse().ok())));
-            }
+            Err(TryLockError::WouldBlock) => return Ok(Locked::Elsewhere(holder(&file))),
             Err(TryLockError::Error(error)) => return Err(error),
         }
         file.set_len(0)?;
@@ -135,6 +135,22 @@ impl Disk for RealDisk {
         // There may be too many of them, or the file system does not know this.
         Some(Box::new(Inotify::of(&self.directory).ok()?))
     }
+}
+
+/// Returns who holds the lock in this file, which cannot be written, if anybody does.
+fn held_elsewhere(path: &Path) -> Option<Locked> {
+    let file = File::open(path).ok()?;
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Some(Locked::Elsewhere(holder(&file))),
+        _ => None,
+    }
+}
+
+/// Returns the process that is named in a lock file.
+fn holder(file: &File) -> Option<u32> {
+    let mut text = String::new();
+    file.take(32).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
 }
 
 /// Closing the file gives the lock back.

@@ -355,7 +355,7 @@ impl<H: Hash> Look<'_, H> {
         let Some(manifest) = self.manifest.clone().filter(|_| self.report.is_sound()) else {
             return Ok(());
         };
-        match Recovery::<H>::read(Arc::clone(disk), manifest) {
+        match Recovery::<H>::read(Arc::clone(disk), manifest, Access::Read) {
             Ok(recovery) => {
                 let refused = recovery.damage().or_else(|| recovery.visible(usize::MAX).err());
                 if let Some(refused) = refused {

@@ -3,13 +3,18 @@
 use std::io;
 use std::sync::Arc;
 
-use ramus_core::{Error, ErrorKind, Sha1};
+use ramus_core::{Error, ErrorKind, Sha1, Storage as _};
 use ramus_testkit::run;
 
-use super::sim::SimDisk;
-use super::work::settings;
+use super::sim::{Random, SimDisk};
+use super::work::{History, settings};
+use crate::check::check_disk;
 use crate::disk::{Access, Disk, DiskFile, Locked};
-use crate::{Depth, Durability, Mode, Pack, PackOptions, check};
+use crate::repair::repair_disk;
+use crate::{Depth, Durability, Mode, Pack, PackOptions, RepairOptions, check};
+
+const EACCES: i32 = 13;
+const EROFS: i32 = 30;
 
 /// A disk of which the system opens nothing, or nothing to write.
 #[derive(Debug)]
@@ -71,6 +76,53 @@ impl Disk for Refusing {
     }
 }
 
+/// A directory that was worked on and closed, and must not be written since.
+fn worked_on(code: i32) -> Arc<Refusing> {
+    let disk = SimDisk::default();
+    run(async {
+        let pack = super::work::open(&disk, Durability::Sync).expect("open");
+        let mut history = History::new();
+        history.work(&pack, &disk, 80, &mut Random::new(5)).await.expect("work");
+        pack.close().await.expect("close");
+    });
+    Arc::new(Refusing { disk, code, also_to_read: false })
+}
+
+#[test]
+fn what_must_not_be_written_can_be_looked_through() {
+    for code in [EACCES, EROFS] {
+        let disk = worked_on(code);
+        for depth in [Depth::Quick, Depth::Full] {
+            let report = check_disk::<Sha1>(&disk, depth).expect("it is only read");
+            assert_eq!(report.problems, Vec::<String>::new());
+        }
+        let disk = Arc::clone(&disk) as Arc<dyn Disk>;
+        let dry_run = RepairOptions::default().with_dry_run(true);
+        let repaired = repair_disk::<Sha1>(&disk, &dry_run).expect("it is only read");
+        assert!(repaired.is_sound(), "{repaired}");
+        let repaired = repair_disk::<Sha1>(&disk, &RepairOptions::default());
+        refused(repaired, ErrorKind::Permission, &["/place"]);
+    }
+}
+
+#[test]
+fn what_somebody_writes_is_not_looked_through_where_the_lock_cannot_be_written() {
+    run(async {
+        let directory = tempfile::tempdir().expect("a directory for tests");
+        let options = PackOptions::default();
+        let pack = Pack::<Sha1>::open(directory.path(), &options).await.expect("open");
+        let lock = directory.path().join("lock");
+        let mut permissions = std::fs::metadata(&lock).expect("it is there").permissions();
+        permissions.set_readonly(true);
+        std::fs::set_permissions(&lock, permissions).expect("it is ours");
+        let checked = check::<Sha1>(directory.path(), Depth::Quick).await;
+        refused(checked, ErrorKind::Unavailable, &["open already, in this process"]);
+        pack.close().await.expect("close");
+        let report = check::<Sha1>(directory.path(), Depth::Full).await.expect("nobody has it");
+        assert_eq!(report.problems, Vec::<String>::new());
+    });
+}
+
 fn open(code: i32, mode: Mode, also_to_read: bool) -> Result<Pack, Error> {
     let disk = SimDisk::default();
     drop(super::work::open(&disk, Durability::Sync).expect("open"));
@@ -89,8 +141,6 @@ fn refused<T: std::fmt::Debug>(answer: Result<T, Error>, kind: ErrorKind, says: 
 
 #[test]
 fn a_place_that_must_not_be_written_can_be_read() {
-    const EACCES: i32 = 13;
-    const EROFS: i32 = 30;
     for code in [EACCES, EROFS] {
         refused(open(code, Mode::Write, false), ErrorKind::Permission, &["/place", "`mode=read`"]);
         drop(open(code, Mode::Read, false).expect("it can be read"));
