@@ -10,6 +10,9 @@ use crate::format::manifest::FileKind;
 pub(crate) enum PackError {
     #[error("cannot {what}")]
     Io { what: String, source: io::Error },
+    /// What is there cannot be read, or not now.
+    #[error("cannot {what}")]
+    Read { what: String, source: io::Error },
     /// Nothing is known of what was written before.
     #[error("cannot {what}")]
     Sync { what: String, source: io::Error },
@@ -31,6 +34,11 @@ impl PackError {
         |source| Self::Io { what: what.into(), source }
     }
 
+    /// Returns what makes an error of a failure to read what was there before.
+    pub(crate) fn read(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        |source| Self::Read { what: what.into(), source }
+    }
+
     /// Returns what makes an error of a sync that failed: `sync 00000001.segment`.
     pub(crate) fn sync(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         |source| Self::Sync { what: what.into(), source }
@@ -50,9 +58,17 @@ impl PackError {
     /// Returns what the file system said, if it was asked.
     pub(crate) fn io_kind(&self) -> Option<io::ErrorKind> {
         match self {
-            Self::Io { source, .. } | Self::Sync { source, .. } => Some(source.kind()),
+            Self::Io { source, .. } | Self::Read { source, .. } | Self::Sync { source, .. } => {
+                Some(source.kind())
+            }
             Self::Damaged { .. } | Self::Later { .. } | Self::NoNumbers => None,
         }
+    }
+
+    /// Returns whether what was to be read is damaged, or the disk cannot read it: to try it again, or to
+    /// write elsewhere, does not depend on it.
+    pub(crate) const fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::Read { .. })
     }
 
     /// Returns whether there was no room on the disk, or for another open file, so that the same may
@@ -87,7 +103,7 @@ impl From<PackError> for Error {
                 Self::new(ErrorKind::Unsupported, message).with_source(source)
             }
             PackError::NoNumbers => Self::new(ErrorKind::Limit, message),
-            PackError::Io { source, .. } => {
+            PackError::Io { source, .. } | PackError::Read { source, .. } => {
                 let advice =
                     advice(&source).map_or_else(String::new, |advice| format!(": {advice}"));
                 Self::new(kind(&source), message + &advice).with_source(source)

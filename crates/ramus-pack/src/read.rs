@@ -87,7 +87,7 @@ impl<H: Hash> Shared<H> {
     /// Returns whether an `add` need not append a block, since it lies where no collection removes it;
     /// nothing if telling may take long.
     pub(crate) fn may_rely_on_now(&self, key: &H) -> Result<Option<bool>> {
-        Ok(match absent_if_damaged(self.locate(key, Read::Now))? {
+        Ok(match absent_if_unreadable(self.locate(key, Read::Now))? {
             Lookup::Found(place) => Some(place.segment >= self.since()),
             Lookup::Absent => Some(false),
             Lookup::NotNow => None,
@@ -97,7 +97,7 @@ impl<H: Hash> Shared<H> {
     /// Returns which of these blocks an `add` need not append, however long that takes.
     pub(crate) fn may_rely_on(&self, keys: &[H]) -> Result<Vec<bool>> {
         let there = |key| {
-            let found = absent_if_damaged(self.locate(key, Read::Wait))?;
+            let found = absent_if_unreadable(self.locate(key, Read::Wait))?;
             Ok(matches!(found, Lookup::Found(place) if place.segment >= self.since()))
         };
         keys.iter().map(there).collect()
@@ -226,10 +226,10 @@ fn takes_long(stored: Stored, body: &[u8]) -> bool {
     body.len().max(decoded_bytes(stored, body)) > DECODE_NOW_MAX && stored != Stored::Plain
 }
 
-/// Takes a block for absent where the index is damaged: to append it again is always right.
-fn absent_if_damaged(found: PackResult<Lookup>) -> PackResult<Lookup> {
+/// Takes a block for absent where the index cannot be read: to append it again is always right.
+fn absent_if_unreadable(found: PackResult<Lookup>) -> PackResult<Lookup> {
     match found {
-        Err(PackError::Damaged { .. }) => Ok(Lookup::Absent),
+        Err(error) if error.is_unreadable() => Ok(Lookup::Absent),
         other => other,
     }
 }

@@ -8,14 +8,14 @@ use super::groups::Groups;
 use super::run::{Entry, Run};
 use super::write::write;
 use crate::disk::Disk;
-use crate::error::{PackError, PackResult};
+use crate::error::PackResult;
 
 /// The most runs that are kept, and that a look-up asks.
 pub(crate) const RUNS_MAX: usize = 4;
 
 /// Makes one run of the newest ones, which come first, if that is due, and says of how many.
 ///
-/// A run that is damaged is left as it is, and so are older ones: its blocks cannot be read, and those of
+/// A run that is damaged, or that the disk cannot read, is left as it is, and so are older ones: its blocks cannot be read, and those of
 /// the others, and what is written, do not depend on it.
 pub(crate) fn merge_due(
     disk: &dyn Disk,
@@ -26,7 +26,7 @@ pub(crate) fn merge_due(
     for due in (2..=due(runs)).rev() {
         match merge(disk, numbers(), key_length, &runs[..due]) {
             Ok(merged) => return Ok(Some((due, merged))),
-            Err(error @ PackError::Damaged { .. }) => {
+            Err(error) if error.is_unreadable() => {
                 tracing::warn!(%error, "runs of the index are not merged");
             }
             Err(error) => return Err(error),

@@ -200,7 +200,7 @@ impl Run {
 
     fn read_page(&self, page: usize, bytes: &mut [u8; PAGE]) -> PackResult<()> {
         let read = read_exact_at(&*self.file, bytes, page_start(page));
-        read.map_err(PackError::io(format!("read {}", self.name())))
+        read.map_err(PackError::read(format!("read {}", self.name())))
     }
 
     fn check_page(&self, page: usize, bytes: &[u8; PAGE]) -> PackResult<()> {

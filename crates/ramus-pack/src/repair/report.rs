@@ -162,12 +162,14 @@ impl Damage {
             PackError::Damaged { file, offset, source } => {
                 Ok(Self::new(&file, offset, source.to_string()))
             }
-            PackError::Io { source, what } => match source.kind() {
-                io::ErrorKind::NotFound => Ok(Self::new(file, 0, "it is missing")),
-                io::ErrorKind::UnexpectedEof => Ok(Self::new(file, 0, "it ends too early")),
-                io::ErrorKind::InvalidData => Ok(Self::new(file, 0, source.to_string())),
-                _ => Err(PackError::Io { what, source }),
-            },
+            PackError::Io { source, what } | PackError::Read { source, what } => {
+                match source.kind() {
+                    io::ErrorKind::NotFound => Ok(Self::new(file, 0, "it is missing")),
+                    io::ErrorKind::UnexpectedEof => Ok(Self::new(file, 0, "it ends too early")),
+                    io::ErrorKind::InvalidData => Ok(Self::new(file, 0, source.to_string())),
+                    _ => Err(PackError::Io { what, source }),
+                }
+            }
             error => Err(error),
         }
     }

@@ -163,8 +163,32 @@ fn a_damaged_log_is_refused_with_its_place_and_can_be_read_as_it_was() {
     });
 }
 
+/// Spoils the pages of an index that has these bytes.
+type Spoil = fn(disk: &SimDisk, name: &str, bytes: Vec<u8>);
+
 #[test]
 fn beside_a_damaged_index_it_is_written_and_what_is_not_in_it_is_read() {
+    beside_an_index_that(ErrorKind::Corrupt, |disk, name, mut bytes| {
+        for page in 0..pages(&bytes) {
+            bytes[64 + 4096 * page + 30] ^= 1;
+        }
+        disk.put(name, bytes);
+    });
+}
+
+#[test]
+fn beside_an_index_that_the_disk_cannot_read_it_is_written_and_what_is_not_in_it_is_read() {
+    beside_an_index_that(ErrorKind::Unavailable, |disk, name, bytes| {
+        disk.break_sectors(name, 64..64 + 4096 * pages(&bytes) as u64);
+    });
+}
+
+fn pages(index: &[u8]) -> usize {
+    u32::from_le_bytes(index[20..24].try_into().expect("four bytes")) as usize
+}
+
+/// Spoils every page of the first index, and works on; blocks of it answer errors of this kind.
+fn beside_an_index_that(kind_of_error: ErrorKind, spoil: Spoil) {
     run(async {
         let disk = SimDisk::default();
         let block = |number: u64| bytes::Bytes::from(format!("{number:0300}"));
@@ -180,13 +204,8 @@ fn beside_a_damaged_index_it_is_written_and_what_is_not_in_it_is_read() {
         add(&pack, 0..100).await;
         let disk = disk.kill();
         drop(pack);
-        // Every page of the first run has a bit that is wrong, and it is not merged again.
-        for (name, mut bytes) in disk.files().into_iter().filter(|(name, _)| is_index(name)) {
-            let pages = u32::from_le_bytes(bytes[20..24].try_into().expect("four bytes"));
-            for page in 0..pages as usize {
-                bytes[64 + 4096 * page + 30] ^= 1;
-            }
-            disk.put(&name, bytes);
+        for (name, bytes) in disk.files().into_iter().filter(|(name, _)| is_index(name)) {
+            spoil(&disk, &name, bytes);
         }
         for round in 1..12 {
             let pack = open(&disk, Durability::Sync).expect("open");
@@ -197,10 +216,15 @@ fn beside_a_damaged_index_it_is_written_and_what_is_not_in_it_is_read() {
                 assert_eq!(found.expect("find"), Some(block(number)), "block {number}");
             }
             let old = pack.blocks().find(&Sha1::of(&block(0))).await.map_err(|error| error.kind());
-            assert_eq!(old, Err(ErrorKind::Corrupt));
+            assert_eq!(old, Err(kind_of_error));
             drop(pack);
             let runs = disk.files().iter().filter(|(name, _)| is_index(name)).count();
             assert!(runs < 12, "{runs} runs after round {round}");
         }
+        // To add it again is always right.
+        let pack = open(&disk, Durability::Sync).expect("open");
+        add(&pack, 0..1).await;
+        let found = pack.blocks().find(&Sha1::of(&block(0))).await.expect("find");
+        assert_eq!(found, Some(block(0)));
     });
 }

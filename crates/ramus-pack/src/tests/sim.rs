@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
@@ -38,6 +39,8 @@ struct State {
     kills: u64,
     calls: u64,
     fail: Option<Failure>,
+    reads: u64,
+    fail_read: Option<Failure>,
     failures: u64,
     /// How often the name of the directory was synced.
     own_name_syncs: usize,
@@ -45,13 +48,15 @@ struct State {
     full: Option<&'static str>,
     /// The number of the error that the system gives to whoever opens a file.
     no_opening: Option<i32>,
+    /// What of files cannot be read.
+    unreadable: Vec<(usize, Range<u64>)>,
     /// While it is held, no sync of a file ends.
     held: bool,
     /// How many wait for that.
     syncing: usize,
 }
 
-/// Which call fails, counted over those that change the disk, and how.
+/// Which call fails, counted over those that change the disk or those that only read, and how.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Failure {
     pub(super) at: u64,
@@ -173,10 +178,24 @@ impl SimDisk {
         panic!("some segment has them")
     }
 
+    /// Lets calls fail that only read.
+    pub(super) fn fail_reads(&self, failure: Option<Failure>) {
+        let mut state = self.0.lock();
+        state.reads = 0;
+        state.fail_read = failure;
+    }
+
     /// Lets the process open no more files, or lets it again.
     pub(super) fn open_nothing(&self, opens_nothing: bool) {
         const EMFILE: i32 = 24;
         self.0.lock().no_opening = opens_nothing.then_some(EMFILE);
+    }
+
+    /// Lets the disk read no more what lies there in a file.
+    pub(super) fn break_sectors(&self, name: &str, sectors: Range<u64>) {
+        let mut state = self.0.lock();
+        let file = state.names[name];
+        state.unreadable.push((file, sectors));
     }
 
     /// Returns whether any call failed.
@@ -228,6 +247,12 @@ impl SimDisk {
     }
 }
 
+impl Failure {
+    const fn meets(&self, call: u64) -> bool {
+        call == self.at || (self.lasts && call > self.at)
+    }
+}
+
 impl State {
     fn is_full(&self, file: usize) -> bool {
         let Some(end) = self.full else { return false };
@@ -238,10 +263,22 @@ impl State {
         self.no_opening.map_or(Ok(()), |code| Err(io::Error::from_raw_os_error(code)))
     }
 
+    /// Counts a call that only reads.
+    fn read(&mut self) -> io::Result<()> {
+        self.reads += 1;
+        match self.fail_read {
+            Some(failure) if failure.meets(self.reads) => {
+                self.failures += 1;
+                Err(failure.kind.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn act(&mut self, op: impl FnOnce() -> Op) -> io::Result<()> {
         self.calls += 1;
-        if let Some(Failure { at, kind, lasts }) = self.fail
-            && (self.calls == at || (lasts && self.calls > at))
+        if let Some(failure @ Failure { kind, .. }) = self.fail
+            && failure.meets(self.calls)
         {
             self.failures += 1;
             if self.recording
@@ -286,8 +323,9 @@ impl Disk for SimDisk {
     }
 
     fn open(&self, name: &str, _access: Access) -> io::Result<Arc<dyn DiskFile>> {
-        let state = self.0.lock();
+        let mut state = self.0.lock();
         state.ensure_opens()?;
+        state.read()?;
         let file = *state.names.get(name).ok_or(io::ErrorKind::NotFound)?;
         Ok(Arc::new(SimFile { disk: self.clone(), file }))
     }
@@ -321,8 +359,9 @@ impl Disk for SimDisk {
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
-        let state = self.0.lock();
+        let mut state = self.0.lock();
         state.ensure_opens()?;
+        state.read()?;
         let first = |name: &String| name.split('/').next().unwrap_or_default().to_owned();
         let names: std::collections::BTreeSet<_> = state.names.keys().map(first).collect();
         Ok(names.into_iter().collect())
@@ -365,7 +404,16 @@ impl Drop for SimLock {
 
 impl DiskFile for SimFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let state = self.disk.0.lock();
+        let mut state = self.disk.0.lock();
+        state.read()?;
+        let end = offset + buffer.len() as u64;
+        let is_broken = |(file, sectors): &(usize, Range<u64>)| {
+            *file == self.file && sectors.start < end && offset < sectors.end
+        };
+        if state.unreadable.iter().any(is_broken) {
+            const EIO: i32 = 5;
+            return Err(io::Error::from_raw_os_error(EIO));
+        }
         let bytes = &state.files[self.file];
         let start = usize::try_from(offset).unwrap().min(bytes.len());
         let length = buffer.len().min(bytes.len() - start);
@@ -413,7 +461,9 @@ impl DiskFile for SimFile {
     }
 
     fn size(&self) -> io::Result<u64> {
-        Ok(self.disk.0.lock().files[self.file].len() as u64)
+        let mut state = self.disk.0.lock();
+        state.read()?;
+        Ok(state.files[self.file].len() as u64)
     }
 }
 
