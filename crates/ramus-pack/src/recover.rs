@@ -153,7 +153,7 @@ fn check_empty<H: Hash>(disk: &dyn Disk, names: &[String]) -> Result<()> {
         }
         // A crash while the repository was made leaves these two, and no batch in the first.
         let begun = match file {
-            None => small && !is_derived && (name != HEAD || is_unused(disk)),
+            None => small && !is_derived && (name != HEAD || is_unused(disk)?),
             Some((FileKind::Refs, 2)) => true,
             Some((FileKind::Segment, 1)) => is_blank::<H>(disk, name, names)?,
             Some(_) => false,
@@ -181,10 +181,14 @@ fn remove_begun(disk: &dyn Disk, names: &[String]) -> PackResult<()> {
 }
 
 /// Returns whether `head` tells of nothing.
-fn is_unused(disk: &dyn Disk) -> bool {
+fn is_unused(disk: &dyn Disk) -> PackResult<bool> {
     let mut bytes = [0; Head::LENGTH];
     let read = disk.open(HEAD, Access::Read).and_then(|file| read_exact_at(&*file, &mut bytes, 0));
-    read.is_err() || Head::decode(&bytes).is_err()
+    match read {
+        Ok(()) => Ok(Head::decode(&bytes).is_err()),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(true),
+        Err(error) => Err(PackError::io(format!("read {HEAD}"))(error)),
+    }
 }
 
 /// Returns whether a segment has no batch. The others are made once it is synced; as long as there are
@@ -192,10 +196,17 @@ fn is_unused(disk: &dyn Disk) -> bool {
 fn is_blank<H: Hash>(disk: &dyn Disk, name: &str, names: &[String]) -> PackResult<bool> {
     let file = disk.open(name, Access::Read).map_err(PackError::io(format!("read {name}")))?;
     let alone = names.iter().all(|other| other == name || other == LOCK);
-    Ok(scan::<H>(&*file, 1).map_or(true, |scan| {
-        let batches = scan.next_batch > 1 || scan.evidence > 0;
-        !batches && (scan.zeros_follow || alone)
-    }))
+    match scan::<H>(&*file, 1) {
+        Ok(scan) => {
+            let batches = scan.next_batch > 1 || scan.evidence > 0;
+            Ok(!batches && (scan.zeros_follow || alone))
+        }
+        // What cannot be read now may hold anything.
+        Err(error) if error.io_kind().is_some_and(|kind| kind != io::ErrorKind::UnexpectedEof) => {
+            Err(error)
+        }
+        Err(_) => Ok(true),
+    }
 }
 
 pub(crate) fn check_hash<H: Hash>(disk: &dyn Disk, manifest: &Manifest) -> Result<()> {
@@ -277,7 +288,10 @@ impl<H: Hash> Recovery<H> {
             )));
         }
         let visible = self.visible(settings.log_changes)?;
-        let head = self.disk.open(HEAD, Access::Write).or_else(|_| self.disk.create(HEAD));
+        let head = self.disk.open(HEAD, Access::Write).or_else(|error| match error.kind() {
+            io::ErrorKind::NotFound => self.disk.create(HEAD),
+            _ => Err(error),
+        });
         let head = head.map_err(PackError::io(format!("open {HEAD}")))?;
         let Self { disk, manifest, runs, segments, active, scan, durable_end, .. } = self;
         let highest = disk.list().map_err(PackError::io(format!("list {}", disk.place())))?;
