@@ -86,8 +86,19 @@ impl<H: Hash> Pump<H> {
     /// Removes those blocks that nothing protects; only from what is found, for now.
     fn remove(&self, epoch: Epoch, keys: &[H]) -> PackResult<usize> {
         let shared = &*self.shared;
-        let (runs, since) = (shared.index.runs(), shared.since());
         let mut removed = Vec::new();
+        let done = self.remove_each(epoch, keys, &mut removed);
+        // Also if it failed in the middle.
+        if !removed.is_empty() {
+            shared.has_dead.store(true, Ordering::SeqCst);
+            shared.forget(&removed);
+        }
+        done.map(|()| removed.len())
+    }
+
+    fn remove_each(&self, epoch: Epoch, keys: &[H], removed: &mut Vec<H>) -> PackResult<()> {
+        let shared = &*self.shared;
+        let (runs, since) = (shared.index.runs(), shared.since());
         for key in keys {
             let mut found = Vec::new();
             for run in runs.iter() {
@@ -112,11 +123,7 @@ impl<H: Hash> Pump<H> {
                 removed.push(*key);
             }
         }
-        if !removed.is_empty() {
-            shared.has_dead.store(true, Ordering::SeqCst);
-            shared.forget(&removed);
-        }
-        Ok(removed.len())
+        Ok(())
     }
 
     /// Ends a collection, and says what is to be reclaimed. It can be asked again, if that failed, until
