@@ -15,11 +15,20 @@ const STATES: usize = 400;
 
 #[test]
 fn after_a_crash_every_answer_holds_and_nothing_is_half_there() {
+    crash_often(Durability::Sync);
+}
+
+#[test]
+fn with_durability_os_what_a_crash_leaves_is_whole_and_what_was_flushed_is_there() {
+    crash_often(Durability::Os);
+}
+
+fn crash_often(durability: Durability) {
     let campaign = Campaign::from_env();
     let mut random = Random::new(campaign.seed);
     let mut states = 0;
     while states < campaign.times(STATES) {
-        states += crash_everywhere(random.next());
+        states += crash_everywhere(durability, random.next());
     }
 }
 
@@ -47,12 +56,12 @@ fn a_crash_while_a_directory_is_made_once_more_does_not_make_it_unusable() {
 }
 
 /// Does some work and crashes at each operation of it; returns how many states that were.
-fn crash_everywhere(seed: u64) -> usize {
+fn crash_everywhere(durability: Durability, seed: u64) -> usize {
     /// So many states have a bound of their own on how long they may take.
     const AT_ONCE: usize = 25;
     let mut random = Random::new(seed);
     let mut recorded_work = None;
-    run(async { recorded_work = Some(recorded(&mut random).await) });
+    run(async { recorded_work = Some(recorded(durability, &mut random).await) });
     let (recording, history) = recorded_work.expect("it has worked");
     let all: Vec<_> = (0..=recording.log.len()).collect();
     for some in all.chunks(AT_ONCE) {
@@ -66,12 +75,12 @@ fn crash_everywhere(seed: u64) -> usize {
 }
 
 /// Works three times, and closes the pack or is killed after each.
-pub(super) async fn recorded(random: &mut Random) -> (Recording, History) {
+pub(super) async fn recorded(durability: Durability, random: &mut Random) -> (Recording, History) {
     let mut disk = SimDisk::default();
-    let mut history = History::new();
+    let mut history = History::of(durability);
     let recording = disk.record();
     for _ in 0..3 {
-        let pack = open(&disk, Durability::Sync).expect("open");
+        let pack = open(&disk, durability).expect("open");
         history.opened(&pack, &disk).await.expect("read");
         let things = 10 + random.below(30);
         history.work(&pack, &disk, things, random).await.expect("work");
@@ -96,7 +105,7 @@ pub(super) async fn crash_once(
     let mut disk = recording.crash(operations, random);
     if random.once_in(3) {
         let again = disk.record();
-        let opened = open(&disk, Durability::Sync);
+        let opened = open(&disk, history.durability());
         let opened = opened.unwrap_or_else(|error| panic!("{}: {error:?}", context()));
         drop(opened);
         let again = again.of(&disk);
@@ -104,15 +113,13 @@ pub(super) async fn crash_once(
         disk = again.crash(crashed, random);
     }
     for _ in 0..2 {
-        let pack = open(&disk, Durability::Sync)
+        let pack = open(&disk, history.durability())
             .unwrap_or_else(|error| panic!("{}: {error:?}", context()));
         let checked = history.check(&pack, operations).await;
         checked.unwrap_or_else(|error| panic!("{}: {error:?}", context()));
         pack.close().await.expect("close");
     }
-    if random.once_in(4) {
-        let report = check_disk::<Sha1>(&Arc::new(disk), Depth::Full);
-        let report = report.unwrap_or_else(|error| panic!("{}: {error:?}", context()));
-        assert_eq!(report.problems, Vec::<String>::new(), "{}", context());
-    }
+    let report = check_disk::<Sha1>(&Arc::new(disk), Depth::Full);
+    let report = report.unwrap_or_else(|error| panic!("{}: {error:?}", context()));
+    assert_eq!(report.problems, Vec::<String>::new(), "{}", context());
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use ramus_core::{
     AtomicWriteExt as _, ContentAddressable as _, ErrorKind, Hash as _, ReadOnly as _, RefName,
-    Sha1, Storage as _,
+    Sha1, Storage as _, Sweep as _,
 };
 use ramus_testkit::{Campaign, run};
 
 use super::sim::{Failure, Random, SimDisk};
 use super::work::{History, open, settings};
 use crate::check::check_disk;
+use crate::disk::Disk as _;
 use crate::options::Settings;
 use crate::{Depth, Durability, Mode, Pack};
 
@@ -20,46 +21,88 @@ const RUNS: usize = 1;
 
 #[test]
 fn whatever_call_fails_no_answer_is_lost() {
-    check(io::ErrorKind::Other);
+    check(Durability::Sync, Calls::Writing, io::ErrorKind::Other, 1);
+}
+
+#[test]
+fn with_durability_os_whatever_call_fails_no_answer_is_lost() {
+    check(Durability::Os, Calls::Writing, io::ErrorKind::Other, 1);
 }
 
 #[test]
 fn when_the_disk_is_full_no_answer_is_lost_and_writing_resumes() {
-    check(io::ErrorKind::StorageFull);
+    check(Durability::Sync, Calls::Writing, io::ErrorKind::StorageFull, 1);
 }
 
-fn check(kind: io::ErrorKind) {
-    let campaign = Campaign::from_env();
-    let mut random = Random::new(campaign.seed);
-    for _ in 0..campaign.times(RUNS) {
-        let seed = random.next();
-        let (mut at, mut reached) = (1, true);
-        while reached {
-            // Each has a bound of its own on how long it may take.
-            run(async {
-                let failure = Failure { at, kind, lasts: at.is_multiple_of(2) };
-                reached = fail_at(seed, failure).await;
-            });
-            at += 1;
+#[test]
+fn with_durability_os_when_the_disk_is_full_no_answer_is_lost_and_writing_resumes() {
+    check(Durability::Os, Calls::Writing, io::ErrorKind::StorageFull, 1);
+}
+
+#[test]
+fn whatever_cannot_be_read_no_answer_is_lost() {
+    check(Durability::Sync, Calls::Reading, io::ErrorKind::Other, READS_APART);
+}
+
+#[test]
+fn with_durability_os_whatever_cannot_be_read_no_answer_is_lost() {
+    check(Durability::Os, Calls::Reading, io::ErrorKind::Other, READS_APART);
+}
+
+/// Reads are so many that only some of them fail, one in so many.
+const READS_APART: u64 = 23;
+
+/// Which calls fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Calls {
+    Writing,
+    Reading,
+}
+
+impl Calls {
+    fn fail(self, disk: &SimDisk, failure: Option<Failure>) {
+        match self {
+            Self::Writing => disk.fail(failure),
+            Self::Reading => disk.fail_reads(failure),
         }
     }
 }
 
-/// Works until the call fails; returns whether it was reached.
-async fn fail_at(seed: u64, failure: Failure) -> bool {
+/// Fails one call in so many, each in a run of its own.
+fn check(durability: Durability, calls: Calls, kind: io::ErrorKind, apart: u64) {
+    let campaign = Campaign::from_env();
+    let mut random = Random::new(campaign.seed);
+    for _ in 0..campaign.times(RUNS) {
+        let seed = random.next();
+        let (mut at, mut reached) = (1 + seed % apart, true);
+        while reached {
+            // Each has a bound of its own on how long it may take.
+            run(async {
+                let failure = Failure { at, kind, lasts: at.is_multiple_of(2) };
+                reached = fail_at(seed, durability, calls, failure).await;
+            });
+            at += apart;
+        }
+    }
+}
+
+/// Works until the call fails, and then opens it again with failures; returns whether it was reached.
+async fn fail_at(seed: u64, durability: Durability, calls: Calls, failure: Failure) -> bool {
     let mut random = Random::new(seed);
     let disk = SimDisk::default();
-    let mut history = History::new();
-    disk.fail(Some(failure));
-    let context = format!("seed {seed}, {failure:?}");
-    if let Ok(pack) = open(&disk, Durability::Sync) {
+    let mut history = History::of(durability);
+    calls.fail(&disk, Some(failure));
+    let context = format!("seed {seed}, {durability:?}, {calls:?}, {failure:?}");
+    if let Ok(pack) = open(&disk, durability) {
         let worked = history.work(&pack, &disk, 60, &mut random).await;
-        disk.fail(None);
+        calls.fail(&disk, None);
         let refused = worked.err().map(|error| error.kind());
         // What was answered can be read, whatever happened.
         let checked = history.check(&pack, usize::MAX).await;
         checked.unwrap_or_else(|error| panic!("{context}: {error:?}"));
-        if refused == Some(ErrorKind::Limit) {
+        // Who cannot read what was just written has ended the writer, too.
+        let goes_on = calls == Calls::Reading && pack.blocks().flush().await.is_ok();
+        if refused == Some(ErrorKind::Limit) || (refused.is_some() && goes_on) {
             let resumed = history.work(&pack, &disk, 60, &mut random).await;
             resumed.unwrap_or_else(|error| panic!("{context}, resumed: {error:?}"));
         }
@@ -69,13 +112,117 @@ async fn fail_at(seed: u64, failure: Failure) -> bool {
         assert_eq!(closed.kind(), ErrorKind::Closed);
     }
     let reached = disk.failed();
-    disk.fail(None);
-    let pack = open(&disk, Durability::Sync);
-    let pack = pack.unwrap_or_else(|error| panic!("{context}, opened again: {error:?}"));
+    calls.fail(&disk, None);
+    let disk = SimDisk::of_files(disk.files());
+    let again = Failure { at: 1 + random.next() % 60, ..failure };
+    calls.fail(&disk, Some(again));
+    if let Ok(pack) = open(&disk, durability) {
+        drop(pack.close().await);
+    }
+    calls.fail(&disk, None);
+    let context = format!("{context}, opened with {again:?}");
+    let pack = open(&disk, durability);
+    let pack = pack.unwrap_or_else(|error| panic!("{context}: {error:?}"));
     let checked = history.check(&pack, usize::MAX).await;
-    checked.unwrap_or_else(|error| panic!("{context}, opened again: {error:?}"));
+    checked.unwrap_or_else(|error| panic!("{context}: {error:?}"));
     pack.close().await.expect("close");
     reached
+}
+
+#[test]
+fn a_directory_that_cannot_be_read_is_not_taken_for_an_empty_one() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Sync).expect("open");
+        let block = pack.blocks().add("block".into()).await.expect("add");
+        pack.refs().set(main(), block).await.expect("set");
+        let disk = disk.kill();
+        disk.unlink("manifest").expect("it is there");
+        let names = |disk: &SimDisk| disk.files().into_iter().map(|(name, _)| name);
+        let before: Vec<_> = names(&disk).collect();
+        for at in 1..20 {
+            disk.fail_reads(Some(Failure { at, kind: io::ErrorKind::Other, lasts: at % 2 == 0 }));
+            open(&disk, Durability::Sync).expect_err("the manifest is lost");
+            disk.fail_reads(None);
+            assert_eq!(names(&disk).collect::<Vec<_>>(), before, "read {at} failed");
+        }
+    });
+}
+
+#[test]
+fn what_was_removed_before_a_read_fails_is_not_found() {
+    run(async {
+        let disk = SimDisk::default();
+        let settings = settings(Durability::Sync);
+        let options = settings.options.clone().with_cache_bytes(1 << 20);
+        let settings = Settings { options, ..settings };
+        let pack: Pack = Pack::open_disk(Arc::new(disk.clone()), settings).expect("open");
+        let mut names = Vec::new();
+        for number in 0..200 {
+            names.push(pack.blocks().add(format!("{number:0100}").into()).await.expect("add"));
+        }
+        let sweep = pack.sweep().expect("it can be collected");
+        let epoch = sweep.begin().await.expect("begin");
+        for name in &names {
+            assert!(pack.blocks().find(name).await.expect("find").is_some(), "it is in the cache");
+        }
+        disk.fail_reads(Some(Failure { at: 30, kind: io::ErrorKind::Other, lasts: true }));
+        sweep.remove_many(epoch, names.clone()).await.expect_err("it cannot be read");
+        disk.fail_reads(None);
+        let mut removed = 0;
+        for name in &names {
+            let there = pack.blocks().mem(name).await.expect("mem");
+            let found = pack.blocks().find(name).await.expect("find").is_some();
+            assert_eq!(there, found, "block {name}");
+            removed += usize::from(!there);
+        }
+        assert!((1..names.len()).contains(&removed), "{removed} were removed");
+        sweep.finish(epoch).await.expect("finish");
+        assert_eq!(check_disk_of(pack, disk).await, names.len() - removed);
+    });
+}
+
+/// Returns how many blocks a closed pack has.
+async fn check_disk_of(pack: Pack, disk: SimDisk) -> usize {
+    pack.close().await.expect("close");
+    let report = check_disk::<Sha1>(&Arc::new(disk), Depth::Full).expect("check");
+    assert_eq!(report.problems, Vec::<String>::new());
+    usize::try_from(report.blocks).expect("they are few")
+}
+
+#[test]
+fn what_waits_for_room_is_written_when_the_last_handle_is_dropped() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Sync).expect("open");
+        let first = pack.blocks().add("first".into()).await.expect("add");
+        disk.fail(Some(Failure { at: 1, kind: io::ErrorKind::StorageFull, lasts: true }));
+        let refused = pack.refs().set(main(), first).await.expect_err("there is no room");
+        assert_eq!(refused.kind(), ErrorKind::Limit);
+        disk.fail(None);
+        let second = pack.blocks().add("second".into()).await.expect("add");
+        drop(pack);
+        let pack = open(&disk, Durability::Sync).expect("open again");
+        for block in [first, second] {
+            assert!(pack.blocks().mem(&block).await.expect("mem"), "block {block}");
+        }
+        assert_eq!(pack.refs().find(&main()).await.expect("find"), None, "it was refused");
+    });
+}
+
+#[test]
+fn without_room_a_close_says_what_is_lost() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Sync).expect("open");
+        pack.blocks().add("first".into()).await.expect("add");
+        disk.fail(Some(Failure { at: 1, kind: io::ErrorKind::StorageFull, lasts: true }));
+        let refused = pack.blocks().flush().await.expect_err("there is no room");
+        assert_eq!(refused.kind(), ErrorKind::Limit);
+        let lost = pack.close().await.expect_err("there is no room");
+        assert_eq!(lost.kind(), ErrorKind::Limit);
+        assert!(lost.to_string().contains("were lost"), "{lost}");
+    });
 }
 
 #[test]

@@ -10,6 +10,7 @@ use ramus_testkit::run;
 use super::crash::{crash_once, recorded};
 use super::sim::{Op, Random, Recording};
 use super::work::History;
+use crate::Durability;
 
 /// What is done to a recording.
 type Change = fn(&mut Recording, &BTreeMap<usize, String>);
@@ -39,7 +40,7 @@ fn noticed(change: impl Fn(&mut Recording, &BTreeMap<usize, String>)) {
     run(async {
         for seed in 1..=SEEDS {
             let mut random = Random::new(seed);
-            let (mut recording, history) = recorded(&mut random).await;
+            let (mut recording, history) = recorded(Durability::Sync, &mut random).await;
             let names = recording.names();
             change(&mut recording, &names);
             if fails(&recording, &history, &mut random, seed).await {

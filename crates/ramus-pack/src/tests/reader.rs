@@ -154,7 +154,7 @@ fn a_reader_shows_nothing_that_a_crash_can_take() {
         let mut random = Random::new(campaign.seed);
         let mut states = 0;
         while states < campaign.times(200) {
-            let (recording, history) = recorded(&mut random).await;
+            let (recording, history) = recorded(Durability::Sync, &mut random).await;
             for operations in 0..=recording.log.len() {
                 let context = format!("a crash after {operations} operations");
                 let disk = recording.crash(operations, &mut random);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::future::join_all;
 use ramus_core::{
     AtomicWrite as _, Change, Changes, ContentAddressable as _, Cursor, Epoch, ErrorKind,
     Hash as _, Outcome, ReadOnly as _, RefName, Sha1, Storage as _, Sweep as _, Update,
@@ -42,6 +43,11 @@ fn is_new(pack: &Pack, name: &Sha1) -> bool {
     let place = shared.index.in_memory(name).or_else(in_runs);
     place.is_some_and(|place| place.segment >= shared.since())
 }
+/// So many updates are sent at the same time, at the most.
+const AT_ONCE_MAX: usize = 4;
+
+/// After this operation something is durable that is not yet. Whoever looks without a crash looks then.
+const NOT_YET: usize = usize::MAX;
 
 /// What was done, and when it was answered.
 #[derive(Clone, Debug, Default)]
@@ -54,8 +60,12 @@ pub(super) struct History {
     pub(super) blocks: BTreeMap<Sha1, Known>,
     /// How many collections have removed something.
     removals: usize,
+    /// Those that failed: what they have removed need not be all.
+    partial: BTreeSet<usize>,
     /// The collection that runs.
     collection: Option<Collection>,
+    /// What an answer promises.
+    durability: Durability,
 }
 
 /// What is known of a block.
@@ -81,7 +91,16 @@ struct Collection {
 
 impl History {
     pub(super) fn new() -> Self {
-        Self { states: vec![(BTreeMap::new(), 0)], ..Self::default() }
+        Self::of(Durability::Sync)
+    }
+
+    /// Begins with nothing; of what is answered only so much is promised.
+    pub(super) fn of(durability: Durability) -> Self {
+        Self { states: vec![(BTreeMap::new(), 0)], durability, ..Self::default() }
+    }
+
+    pub(super) const fn durability(&self) -> Durability {
+        self.durability
     }
 
     /// Returns how many blocks were not removed.
@@ -109,6 +128,7 @@ impl History {
                 }
                 2..=4 => self.collect(pack, disk, random).await?,
                 5 => self.name_again(pack, disk, random).await?,
+                6 => self.update_at_once(pack, disk, random).await?,
                 _ => self.update(pack, disk, random).await?,
             }
         }
@@ -157,7 +177,9 @@ impl History {
         for name in &expected {
             self.blocks.entry(**name).and_modify(|known| known.removed = Some(removal));
         }
+        self.partial.insert(removal.0);
         let removed = sweep.remove_many(collection.epoch, collection.names.clone()).await?;
+        self.partial.remove(&removal.0);
         assert_eq!(removed, expected.len(), "what was not added or named since");
         for name in &collection.names {
             let there = pack.blocks().mem(name).await?;
@@ -182,6 +204,10 @@ impl History {
         let at = random.below(self.blocks.len());
         let (name, removed) =
             self.blocks.iter().nth(at).map(|(name, known)| (*name, known.removed)).unwrap();
+        if removed.is_some_and(|(removal, _)| self.partial.contains(&removal)) {
+            // Nobody knows whether it is there.
+            return Ok(());
+        }
         let update = Update::new(pack.refs().position().await?).with_note("again");
         let update = update.set(RefName::branch(&format!("b{}", random.below(6)))?, name);
         if removed.is_some() {
@@ -211,6 +237,29 @@ impl History {
         disk: &SimDisk,
         random: &mut Random,
     ) -> ramus_core::Result<()> {
+        let (blocks, update) = self.some_update(pack, random).await?;
+        self.apply(pack, disk, blocks, update).await
+    }
+
+    /// Sends some updates at the same time, so that they may share a batch.
+    async fn update_at_once(
+        &mut self,
+        pack: &Pack,
+        disk: &SimDisk,
+        random: &mut Random,
+    ) -> ramus_core::Result<()> {
+        let mut updates = Vec::new();
+        for _ in 0..2 + random.below(AT_ONCE_MAX - 1) {
+            updates.push(self.some_update(pack, random).await?);
+        }
+        self.apply_all(pack, disk, updates).await
+    }
+
+    async fn some_update(
+        &mut self,
+        pack: &Pack,
+        random: &mut Random,
+    ) -> ramus_core::Result<(Vec<(Sha1, Bytes)>, Update<RefName, Sha1>)> {
         let mut update = Update::new(pack.refs().position().await?).with_note("note");
         let mut blocks = Vec::new();
         for _ in 0..=random.below(3) {
@@ -224,7 +273,7 @@ impl History {
                 update = update.set(name, hash);
             }
         }
-        self.apply(pack, disk, blocks, update).await
+        Ok((blocks, update))
     }
 
     async fn apply(
@@ -234,35 +283,79 @@ impl History {
         blocks: Vec<(Sha1, Bytes)>,
         update: Update<RefName, Sha1>,
     ) -> ramus_core::Result<()> {
-        let id = update.id;
-        let Outcome::Applied(at) = pack.write(blocks, update).await? else {
-            panic!("nothing is tested, so nothing is refused")
-        };
-        let before = Cursor { sequence: at.sequence.saturating_sub(1), ..at };
-        let Changes::Page(page) = pack.refs().changes(before, 1).await? else {
-            panic!("the newest change is kept")
-        };
-        let Some(change) = page.changes.first().filter(|change| change.id == id) else {
-            // It changed nothing.
-            return Ok(());
-        };
-        self.changes.push(Arc::clone(change));
+        self.apply_all(pack, disk, vec![(blocks, update)]).await
+    }
+
+    /// Sends updates at the same time, and notes what came of each.
+    async fn apply_all(
+        &mut self,
+        pack: &Pack,
+        disk: &SimDisk,
+        updates: Vec<(Vec<(Sha1, Bytes)>, Update<RefName, Sha1>)>,
+    ) -> ramus_core::Result<()> {
+        let sent = updates.into_iter().map(async |(blocks, update)| {
+            let id = update.id;
+            (pack.write(blocks, update).await, id, disk.recorded())
+        });
+        let (mut applied, mut failed) = (Vec::new(), None);
+        for (answer, id, answered) in join_all(sent).await {
+            match answer {
+                Ok(Outcome::Applied(at)) => applied.push((at, id, answered)),
+                Ok(Outcome::Refused(_)) => panic!("nothing is tested, so nothing is refused"),
+                Err(error) => failed = Some(error),
+            }
+        }
+        applied.sort_unstable_by_key(|(at, _, answered)| (at.sequence, *answered));
+        for (at, id, answered) in applied {
+            let before = Cursor { sequence: at.sequence.saturating_sub(1), ..at };
+            let Changes::Page(page) = pack.refs().changes(before, 1).await? else {
+                panic!("the newest changes are kept")
+            };
+            // Otherwise it changed nothing.
+            if let Some(change) = page.changes.first().filter(|change| change.id == id) {
+                self.applied(Arc::clone(change), answered);
+            }
+        }
+        match failed {
+            Some(error) => Err(error),
+            None => {
+                if self.durability == Durability::Sync {
+                    self.all_durable(disk.recorded());
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Notes the next change, and after which operation it was answered.
+    fn applied(&mut self, change: Arc<Change<RefName, Sha1>>, answered: usize) {
         let mut refs = self.states.last().expect("there is a first state").0.clone();
+        let is_durable = self.durability == Durability::Sync;
         for key in &change.keys {
             match key.new {
-                Some(hash) => refs.insert(key.key.clone(), hash),
-                None => refs.remove(&key.key),
-            };
+                Some(hash) => {
+                    refs.insert(key.key.clone(), hash);
+                    let known = self.blocks.entry(hash);
+                    known.and_modify(|known| {
+                        if is_durable {
+                            known.durable.get_or_insert(answered);
+                        }
+                    });
+                }
+                None => {
+                    refs.remove(&key.key);
+                }
+            }
         }
-        self.all_durable(disk.recorded());
-        self.states.push((refs, disk.recorded()));
-        Ok(())
+        self.changes.push(change);
+        self.states.push((refs, if is_durable { answered } else { NOT_YET }));
     }
 
     /// Looks which of the blocks that were not durable a kill left: they are durable once the pack is
     /// open again. The others are gone. And what was removed is found again, if that was not finished.
     pub(super) async fn opened(&mut self, pack: &Pack, disk: &SimDisk) -> ramus_core::Result<()> {
         self.collection = None;
+        self.all_answers_hold(disk.recorded());
         let mut gone = Vec::new();
         for (hash, known) in &mut self.blocks {
             if known.durable.is_some() && known.removed.is_none() {
@@ -286,17 +379,25 @@ impl History {
 
     /// Lets a check ask no more than that what is there is whole.
     pub(super) fn forget_answers(&mut self) {
-        let nothing_done = usize::MAX;
         for (_, answer) in &mut self.states {
-            *answer = nothing_done;
+            *answer = NOT_YET;
         }
         for known in self.blocks.values_mut() {
             (known.durable, known.removed) = (None, None);
         }
     }
 
-    /// Notes that every block that was added is durable after so many operations.
+    /// Notes that every change that was answered is durable after so many operations.
+    fn all_answers_hold(&mut self, operations: usize) {
+        for (_, answer) in self.states.iter_mut().filter(|(_, answer)| *answer == NOT_YET) {
+            *answer = operations;
+        }
+    }
+
+    /// Notes that everything that was answered, and every block that was added, is durable after so many
+    /// operations.
     fn all_durable(&mut self, operations: usize) {
+        self.all_answers_hold(operations);
         for known in self.blocks.values_mut() {
             known.durable.get_or_insert(operations);
         }
@@ -335,11 +436,12 @@ impl History {
             sequence >= answered.unwrap_or(0),
             "change {answered:?} was answered, and the log ends at {sequence}"
         );
-        // What was under way may be there, too; it is the next one then.
+        // What was under way may be there, too; they are the next ones then.
         if let Some((expected, _)) = self.states.get(sequence) {
             assert_eq!(&refs, expected, "the refs after change {sequence}");
         } else {
-            assert_eq!(sequence, self.states.len(), "one change was under way, at the most");
+            let under_way = sequence + 1 - self.states.len();
+            assert!(under_way <= AT_ONCE_MAX, "{under_way} changes were under way");
         }
         for (name, hash) in &refs {
             let block = pack.blocks().find(hash).await?;
@@ -362,7 +464,10 @@ impl History {
             }
         }
         // What was removed comes back as a whole or not at all.
-        let split: Vec<_> = removals.iter().filter(|(_, there)| there.len() > 1).collect();
+        let is_split = |(removal, there): &(&usize, &BTreeSet<bool>)| {
+            there.len() > 1 && !self.partial.contains(removal)
+        };
+        let split: Vec<_> = removals.iter().filter(is_split).collect();
         assert!(split.is_empty(), "removals of which a part is there: {split:?}");
         self.check_log(pack, at).await
     }
