@@ -1,5 +1,6 @@
 //! Looks through a directory, and says what is wrong in it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -176,6 +177,7 @@ pub(crate) fn check_disk_with<H: Hash>(
         disk: Arc::clone(&disk),
         report: Report::default(),
         refs: Vec::new(),
+        named: BTreeMap::new(),
         meter: Meter::new(progress),
     };
     let manifest = match recover::read_manifest(&*disk) {
@@ -196,6 +198,8 @@ struct Check<H: Hash> {
     disk: Arc<dyn Disk>,
     report: Report,
     refs: Vec<(String, H)>,
+    /// How many entries of indexes name each segment.
+    named: BTreeMap<u32, u64>,
     meter: Meter,
 }
 
@@ -267,6 +271,7 @@ impl<H: Hash> Check<H> {
                 self.meter.count(Run::PAGE_BYTES);
                 let Some(entries) = self.note(run.page(page)) else { continue };
                 for Entry { key, place, .. } in entries {
+                    *self.named.entry(place.segment).or_default() += 1;
                     if !recovery.segments.contains_key(&place.segment) {
                         let key = H::from_bytes(&key)
                             .map_or_else(|_| String::new(), |key| key.to_string());
@@ -291,17 +296,31 @@ impl<H: Hash> Check<H> {
             let (end, length) = (found.end, entry.length);
             self.problem(format!("{name} is sound up to byte {end}, and should be up to {length}"));
         }
-        let mut left_out = Vec::new();
+        let (mut left_out, mut named) = (Vec::new(), 0);
         for (key, place) in &found.places {
-            let indexed = runs.iter().find_map(|run| match run.find(key.as_bytes(), Read::Wait) {
+            let find = |run: &Arc<Run>| match run.find(key.as_bytes(), Read::Wait) {
                 Ok(Lookup::Found(place)) => Some(place),
                 _ => None,
-            });
-            if indexed.is_none() {
+            };
+            let indexed: Vec<_> = runs.iter().filter_map(find).collect();
+            if indexed.is_empty() {
                 left_out.push(key);
-            } else {
-                self.block(&*file, key, *place);
+                continue;
             }
+            self.block(&*file, key, *place);
+            // Of a block that lies in it twice the index has one place.
+            let here = indexed.into_iter().filter(|indexed| indexed.segment == entry.number);
+            for indexed in here {
+                named += 1;
+                if indexed != *place {
+                    self.block(&*file, key, indexed);
+                }
+            }
+        }
+        let expected = self.named.get(&entry.number).copied().unwrap_or(0);
+        if expected > named {
+            let count = expected - named;
+            self.problem(format!("an index names {count} blocks in {name} that are not in it"));
         }
         // Of what was collected nobody knows which blocks they are, but how many.
         if left_out.len() as u64 > entry.dead {

@@ -8,6 +8,10 @@ use ramus_testkit::run;
 use super::sim::{Random, SimDisk};
 use super::work::{History, open};
 use crate::check::{Report, check_disk, check_disk_with};
+use crate::format::manifest::FileKind;
+use crate::index::Place;
+use crate::index::run::Run;
+use crate::index::write::write;
 use crate::stat::stat_disk;
 use crate::{Depth, DirectoryState, Durability};
 
@@ -41,6 +45,54 @@ fn a_sound_directory_is_counted_and_has_no_problem() {
             assert!((1..=4).contains(&report.runs), "{report:?}");
         }
         assert_eq!(disk.files(), before, "nothing was written");
+    });
+}
+
+/// Writes the runs anew, with other entries.
+fn with_entries(disk: &SimDisk, mut other: impl FnMut(&mut Vec<u8>, &mut Place)) {
+    let names = disk.files().into_iter().map(|(name, _)| name);
+    let runs = names.filter_map(|name| FileKind::of_file_name(&name));
+    for (_, number) in runs.filter(|(kind, _)| *kind == FileKind::Index) {
+        let run = Run::open(disk, number, Sha1::LENGTH).expect("it is sound");
+        let pages = (0..run.pages()).flat_map(|page| run.page(page).expect("it is sound"));
+        let mut entries: Vec<_> = pages.map(|entry| (entry.key, entry.place)).collect();
+        entries.iter_mut().for_each(|(key, place)| other(key, place));
+        entries.sort_unstable();
+        let (count, entries) = (entries.len(), entries.into_iter().map(Ok));
+        write(disk, number, Sha1::LENGTH, count, entries).expect("write");
+    }
+}
+
+#[test]
+fn an_index_that_names_another_place_or_another_block_is_found() {
+    run(async {
+        let (disk, _) = worked_on().await;
+        let copy = || SimDisk::of_files(disk.files());
+        let same = copy();
+        with_entries(&same, |_, _| {});
+        assert_eq!(look(&same, Depth::Full).problems, Vec::<String>::new());
+
+        let (moved, mut places) = (copy(), 0);
+        with_entries(&moved, |_, place| {
+            places += 1;
+            place.offset += if places == 5 { 8 } else { 0 };
+        });
+        let problems = look(&moved, Depth::Full).problems;
+        // A ref may name it, too.
+        assert!(!problems.is_empty(), "it is found");
+        let is_of_it = |text: &String| text.contains(".segment is damaged at byte");
+        assert!(problems.iter().all(is_of_it), "{problems:?}");
+
+        let (renamed, mut names) = (copy(), 0);
+        with_entries(&renamed, |key, _| {
+            names += 1;
+            key[19] ^= u8::from(names == 5);
+        });
+        let problems = look(&renamed, Depth::Full).problems;
+        assert!(
+            problems.iter().any(|text| text.contains("an index names 1 block")),
+            "{problems:?}"
+        );
     });
 }
 
