@@ -23,6 +23,7 @@ use crate::derived::{DERIVED_NEW, Derived};
 use crate::disk::{Access, Disk, DiskFile, Locked, read_exact_at, read_whole, write_again};
 use crate::error::{PackError, PackResult, ensure_numbers};
 use crate::format::Fault;
+use crate::format::change::RefChange;
 use crate::format::derived;
 use crate::format::files::{Table, decode_changes, decode_refs, encode_refs};
 use crate::format::head::Head;
@@ -232,7 +233,7 @@ pub(crate) struct Recovery<H: Hash> {
     table: Table<H>,
     /// The place in the log of `table`.
     at: Cursor,
-    changes: Vec<Arc<crate::format::change::RefChange<H>>>,
+    changes: Vec<Arc<RefChange<H>>>,
     pub(crate) active: Arc<dyn DiskFile>,
     pub(crate) scan: Scan<H>,
     /// D.
@@ -256,7 +257,7 @@ impl<H: Hash> Recovery<H> {
         }
         let mut changes = Vec::new();
         for file in manifest.files(FileKind::Changes) {
-            changes.extend(read_small(&*disk, file, decode_changes::<H>)?);
+            changes.extend(read_changes::<H>(&*disk, file, &manifest)?);
         }
         let refs = manifest.files(FileKind::Refs).next_back();
         let refs = refs.ok_or_else(|| {
@@ -420,6 +421,26 @@ pub(crate) fn open_segment(disk: &dyn Disk, entry: &FileEntry) -> PackResult<Arc
     Ok(file)
 }
 
+/// Reads a file of changes, and looks whether it has those that the manifest says.
+pub(crate) fn read_changes<H: Hash>(
+    disk: &dyn Disk,
+    entry: &FileEntry,
+    manifest: &Manifest,
+) -> PackResult<Vec<Arc<RefChange<H>>>> {
+    let changes = read_small(disk, entry, decode_changes::<H>)?;
+    let spans = match (changes.first(), changes.last()) {
+        (Some(first), Some(last)) => (first.cursor.sequence, last.cursor.sequence),
+        _ => (0, 0),
+    };
+    let is_of_log = changes.iter().all(|change| change.cursor.incarnation == manifest.incarnation);
+    if spans != (entry.first, entry.last) || !is_of_log {
+        let fault = Fault::Damaged("it has the changes of another file");
+        return Err(PackError::fault(&entry.name(), 0)(fault));
+    }
+    Ok(changes)
+}
+
+/// Reads a file of changes or refs, which is as long as its entry says, or shorter.
 pub(crate) fn read_small<T>(
     disk: &dyn Disk,
     entry: &FileEntry,

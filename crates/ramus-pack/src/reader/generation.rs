@@ -9,10 +9,10 @@ use crate::disk::{Access, Disk, DiskFile};
 use crate::error::{PackError, PackResult};
 use crate::format::Fault;
 use crate::format::change::RefChange;
-use crate::format::files::{Table, decode_changes, decode_refs};
+use crate::format::files::{Table, decode_refs};
 use crate::format::manifest::{FileKind, Manifest, State};
 use crate::index::run::Run;
-use crate::recover::{open_segment, read_head, read_manifest, read_small};
+use crate::recover::{open_segment, read_changes, read_head, read_manifest, read_small};
 use crate::scan::Scan;
 use crate::shared::Shared;
 use crate::writer::core::Visible;
@@ -73,7 +73,7 @@ impl<H: Hash> Generation<H> {
         let after = after.map_or(0, |after| after.sequence);
         let mut changes: Vec<Arc<RefChange<H>>> = Vec::new();
         for file in manifest.files(FileKind::Changes).filter(|file| file.last > after) {
-            changes.extend(read_small(&**disk, file, decode_changes::<H>)?);
+            changes.extend(read_changes::<H>(&**disk, file, manifest)?);
         }
         changes.retain(|change| change.cursor.sequence > after);
         let refs = manifest.files(FileKind::Refs).next_back();
