@@ -21,6 +21,7 @@ mod refs;
 mod report;
 mod salvage;
 mod staged;
+mod sums;
 mod survey;
 
 use std::path::{Path, PathBuf};

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use ramus_core::{Hash, Incarnation};
 
 use super::report::Damage;
+use super::sums::Sums;
 use crate::compression::decode;
 use crate::disk::{DiskFile, read_exact_at};
 use crate::error::{PackError, PackResult};
@@ -29,7 +30,7 @@ use crate::format::record::{Kind, RecordHeader};
 use crate::format::segment::SegmentHeader;
 use crate::format::{Fault, Reader};
 use crate::index::Place;
-use crate::scan::{check_records, take_record};
+use crate::scan::check_records;
 
 /// What is known of a segment besides its file.
 #[derive(Clone, Copy, Debug)]
@@ -269,22 +270,23 @@ impl<H: Hash> Walk<'_, H> {
 
     /// Looks for blocks from this place on, at every byte.
     fn search(&mut self, start: u64, bytes: &[u8], mut at: usize) -> PackResult<()> {
+        let sums = Sums::of(bytes);
         while at < bytes.len() {
-            let rest = &bytes[at..];
-            let mut reader = Reader::new(rest);
             // The kind of a record, and what is zero, rule out nearly every place.
-            let begins = matches!(rest, [1..=3, _, 0, 0, ..]);
-            let record = begins.then(|| take_record(rest.len(), &mut reader, H::LENGTH));
-            match record {
-                Some(Ok(record)) => {
-                    if record.header.kind == Kind::Block {
-                        let place = start + at as u64;
-                        self.block(place, &record.header, record.key, record.body)?;
-                    }
-                    at += rest.len() - reader.rest().len();
-                }
-                _ => at += 1,
+            let begins = matches!(bytes[at..], [1..=3, _, 0, 0, ..]);
+            let claim = if begins { claimed::<H>(&bytes[at..]) } else { None };
+            let found = claim.filter(|(header, key, body)| {
+                let body_at = at + RecordHeader::LENGTH + key.len();
+                sums.between(body_at, body_at + body.len()) == header.body
+            });
+            let Some((header, key, body)) = found else {
+                at += 1;
+                continue;
+            };
+            if header.kind == Kind::Block {
+                self.block(start + at as u64, &header, key, body)?;
             }
+            at += RecordHeader::LENGTH + key.len() + body.len();
         }
         Ok(())
     }
@@ -372,6 +374,15 @@ impl<H: Hash> Walk<'_, H> {
         read_exact_at(self.file, &mut bytes, at).map_err(failed())?;
         Ok(bytes)
     }
+}
+
+/// Returns the header, the key and the body of the record that begins here, if the header is sound and there
+/// are as many bytes as it says; whether these are the body is not looked at.
+fn claimed<H: Hash>(bytes: &[u8]) -> Option<(RecordHeader, &[u8], &[u8])> {
+    let mut reader = Reader::new(bytes);
+    let (header, key) = RecordHeader::take(&mut reader, H::LENGTH).ok()?;
+    let body = reader.take(header.length as usize).ok()?;
+    Some((header, key, body))
 }
 
 const NOT_WRITTEN: Fault = Fault::Damaged("it is not what was written");
