@@ -19,6 +19,10 @@ use crate::shared::Shared;
 /// A block that is compressed is read on the spot if it has so many bytes, stored and as it is.
 const DECODE_NOW_MAX: usize = 64 << 10;
 
+/// A block of up to so many bytes is copied and checked on the spot; to wait for more than that would keep
+/// others waiting.
+pub(crate) const BLOCK_NOW_MAX: usize = 256 << 10;
+
 /// What looking for a block came to.
 enum Sought {
     /// The block, or that there is none.
@@ -177,6 +181,9 @@ impl<H: Hash> Shared<H> {
     /// Reads a block from its place; `removals` is how often blocks had been removed before that was
     /// looked up.
     fn load(&self, key: &H, place: Place, read: Read, removals: u64) -> PackResult<Loaded> {
+        if read == Read::Now && place.length as usize > BLOCK_NOW_MAX {
+            return Ok(Loaded::NotNow);
+        }
         let name = || FileKind::Segment.file_name(place.segment);
         let failed = |fault| PackError::fault(&name(), place.offset.into())(fault);
         let (head, length) = (RecordHeader::LENGTH + H::LENGTH, place.length as usize);

@@ -94,8 +94,10 @@ impl<H: Hash> Sweep for PackSweep<H> {
     }
 
     async fn pinned(&self, epoch: Epoch) -> Result<Vec<H>> {
-        self.0.shared.ensure_open()?;
-        self.0.shared.protection.lock().pinned_since(epoch)
+        let shared = Arc::clone(&self.0.shared);
+        shared.ensure_open()?;
+        // There may be millions of them.
+        blocking(move || shared.protection.lock().pinned_since(epoch)).await
     }
 
     async fn remove_many(&self, epoch: Epoch, keys: Vec<H>) -> Result<usize> {

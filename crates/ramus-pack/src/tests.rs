@@ -8,6 +8,7 @@ mod compression;
 mod crash;
 mod damage;
 mod derived;
+mod elsewhere;
 mod errors;
 mod forget;
 mod golden;

@@ -12,7 +12,7 @@ use crate::compression::Coding;
 use crate::format::record::{Kind, RecordHeader};
 use crate::index::Place;
 use crate::protection::Pinned;
-use crate::read::blocking;
+use crate::read::{BLOCK_NOW_MAX, blocking};
 use crate::shared::Shared;
 use crate::writer::core::{Core, Need, Wait};
 use crate::writer::pump;
@@ -219,14 +219,18 @@ impl<H: Hash> Shared<H> {
     /// Encodes blocks; where that may take long, elsewhere.
     async fn encode(&self, blocks: Vec<(H, Bytes)>) -> Result<Vec<Prepared<H>>> {
         /// So many bytes are compressed on the spot.
-        const NOW_MAX: usize = 64 << 10;
+        const COMPRESSED_NOW_MAX: usize = 64 << 10;
         let coding = self.settings.coding;
+        let now_max = match coding {
+            Coding::Plain => BLOCK_NOW_MAX,
+            Coding::Zstd { .. } => COMPRESSED_NOW_MAX,
+        };
         let bytes: usize = blocks.iter().map(|(_, block)| block.len()).sum();
         let encode = move || {
             let blocks = blocks.into_iter();
             blocks.map(|(key, block)| Prepared::new(key, block, coding)).collect()
         };
-        if coding == Coding::Plain || bytes <= NOW_MAX {
+        if bytes <= now_max {
             return Ok(encode());
         }
         blocking(move || Ok(encode())).await
