@@ -56,10 +56,16 @@ pub(crate) fn scan<H: Hash>(file: &dyn DiskFile, number: u32) -> PackResult<Scan
     Ok(scan)
 }
 
-/// A batch whose records are sound.
-struct Batch {
+/// What a batch holds whose records are sound.
+struct Batch<H: Hash> {
+    /// What the next batch names.
     sum: u32,
-    body: Vec<u8>,
+    /// Where it ends.
+    end: u64,
+    places: Vec<(H, Place)>,
+    changes: Vec<Arc<RefChange<H>>>,
+    /// What is wrong with the first record that is sound and cannot be.
+    fault: Option<Fault>,
 }
 
 impl<H: Hash> Scan<H> {
@@ -96,7 +102,7 @@ impl<H: Hash> Scan<H> {
         self.size = file.size().map_err(failed())?.min(limit);
         self.fault = None;
         while let Some(batch) = self.next_batch(file).map_err(failed())? {
-            self.take(&batch).map_err(PackError::fault(&name, self.end))?;
+            self.take(batch).map_err(PackError::fault(&name, self.end))?;
         }
         match self.fault {
             Some(later @ Fault::Later(_)) => Err(PackError::fault(&name, self.end)(later)),
@@ -118,7 +124,7 @@ impl<H: Hash> Scan<H> {
     }
 
     /// Returns the batch at the end, if it is valid.
-    fn next_batch(&mut self, file: &dyn DiskFile) -> std::io::Result<Option<Batch>> {
+    fn next_batch(&mut self, file: &dyn DiskFile) -> std::io::Result<Option<Batch<H>>> {
         let mut bytes = [0; BatchHeader::LENGTH];
         let body = self.end + bytes.len() as u64;
         if body > self.size {
@@ -147,8 +153,8 @@ impl<H: Hash> Scan<H> {
         };
         let mut bytes = vec![0; header.length as usize];
         read_exact_at(file, &mut bytes, body)?;
-        match check_records(&bytes, header.records, H::LENGTH) {
-            Ok(()) => Ok(Some(Batch { sum, body: bytes })),
+        match self.parse(body, &bytes, header.records) {
+            Ok(batch) => Ok(Some(Batch { sum, ..batch })),
             Err(fault) => {
                 self.fault = Some(fault);
                 Ok(None)
@@ -156,28 +162,52 @@ impl<H: Hash> Scan<H> {
         }
     }
 
-    /// Takes what a valid batch holds.
-    fn take(&mut self, batch: &Batch) -> Result<(), Fault> {
-        let start = self.end + BatchHeader::LENGTH as u64;
-        for record in records(&batch.body, H::LENGTH) {
-            let Record { at, header, key, body } = record?;
-            match header.kind {
-                Kind::Block => {
-                    let key = H::from_bytes(key).map_err(|_| Fault::Damaged("a malformed name"))?;
-                    let offset = u32::try_from(start + at as u64)
-                        .map_err(|_| Fault::Damaged("a segment is longer than 4 GiB"))?;
-                    let (segment, length) = (self.header.number, header.length);
-                    self.places.insert(key, Place { segment, offset, length });
-                }
-                Kind::Change => {
-                    let change = change::decode(body, self.header.after.incarnation)?;
-                    self.changes.push(Arc::new(change));
-                }
-                Kind::Void => {}
+    /// Reads the records of a batch, which begin here, and of whose headers this is the checksum.
+    fn parse(&self, start: u64, bytes: &[u8], sum: u32) -> Result<Batch<H>, Fault> {
+        let end = start + bytes.len() as u64;
+        let (places, changes) = (Vec::new(), Vec::new());
+        let mut batch = Batch { sum: 0, end, places, changes, fault: None };
+        let mut headers = crc32fast::Hasher::new();
+        for record in records(bytes, H::LENGTH) {
+            let record = record?;
+            headers.update(record.header_in(bytes));
+            // It counts only if the batch does.
+            if let Err(fault) = self.add(&mut batch, start, &record) {
+                batch.fault.get_or_insert(fault);
             }
         }
-        self.end = start + batch.body.len() as u64;
-        self.chain = batch.sum;
+        if headers.finalize() == sum { Ok(batch) } else { Err(RECORDS) }
+    }
+
+    fn add(&self, batch: &mut Batch<H>, start: u64, record: &Record<'_>) -> Result<(), Fault> {
+        let Record { at, header, key, body } = *record;
+        match header.kind {
+            Kind::Block => {
+                let key = H::from_bytes(key).map_err(|_| Fault::Damaged("a malformed name"))?;
+                let offset = u32::try_from(start + at as u64)
+                    .map_err(|_| Fault::Damaged("a segment is longer than 4 GiB"))?;
+                let (segment, length) = (self.header.number, header.length);
+                batch.places.push((key, Place { segment, offset, length }));
+            }
+            Kind::Change => {
+                let change = change::decode(body, self.header.after.incarnation)?;
+                batch.changes.push(Arc::new(change));
+            }
+            Kind::Void => {}
+        }
+        Ok(())
+    }
+
+    /// Takes what a valid batch holds.
+    fn take(&mut self, batch: Batch<H>) -> Result<(), Fault> {
+        let Batch { sum, end, places, changes, fault } = batch;
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
+        self.places.extend(places);
+        self.changes.extend(changes);
+        self.end = end;
+        self.chain = sum;
         self.next_batch += 1;
         Ok(())
     }
@@ -217,6 +247,13 @@ pub(crate) struct Record<'a> {
     pub(crate) body: &'a [u8],
 }
 
+impl Record<'_> {
+    /// Returns its header and its key, in the bytes of the batch.
+    fn header_in<'a>(&self, batch: &'a [u8]) -> &'a [u8] {
+        &batch[self.at..self.at + RecordHeader::LENGTH + self.key.len()]
+    }
+}
+
 /// Returns the records of the body of a batch; nothing after one that is broken.
 pub(crate) fn records(
     bytes: &[u8],
@@ -234,7 +271,7 @@ pub(crate) fn records(
     })
 }
 
-pub(crate) fn take_record<'a>(
+fn take_record<'a>(
     length: usize,
     reader: &mut Reader<'a>,
     key_length: usize,
@@ -250,12 +287,9 @@ pub(crate) fn take_record<'a>(
 pub(crate) fn check_records(bytes: &[u8], sum: u32, key_length: usize) -> Result<(), Fault> {
     let mut headers = crc32fast::Hasher::new();
     for record in records(bytes, key_length) {
-        let Record { at, key, .. } = record?;
-        headers.update(&bytes[at..at + RecordHeader::LENGTH + key.len()]);
+        headers.update(record?.header_in(bytes));
     }
-    if headers.finalize() == sum {
-        Ok(())
-    } else {
-        Err(Fault::Damaged("the checksum of the records of a batch is wrong"))
-    }
+    if headers.finalize() == sum { Ok(()) } else { Err(RECORDS) }
 }
+
+const RECORDS: Fault = Fault::Damaged("the checksum of the records of a batch is wrong");
