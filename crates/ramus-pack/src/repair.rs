@@ -74,7 +74,9 @@ impl RepairOptions {
 ///   Whether what a block names is there is not known here.
 /// - Derived data.
 ///
-/// The log of changes begins anew: watches get `Resync`.
+/// The log of changes goes on, with the cursors and the ids that it had, if nothing of its end is lost and no
+/// ref is set back; then watches go on. Otherwise, or if the manifest is lost, it begins anew: watches get
+/// `Resync`, and the report says how many changes are [forgotten](Repaired::changes_forgotten).
 ///
 /// # What is left
 ///

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ramus_core::{Cursor, Hash, Incarnation};
+use ramus_core::{Cursor, Hash};
 
 use super::report::Repaired;
 use super::staged::Staged;
@@ -9,7 +9,7 @@ use super::survey::{Found, Survey};
 use crate::compression::Coding;
 use crate::disk::{Access, Disk, DiskFile, read_exact_at, write_again};
 use crate::error::{PackError, PackResult, ensure_numbers};
-use crate::format::files::encode_refs;
+use crate::format::files::{encode_changes, encode_refs};
 use crate::format::manifest::{FileEntry, FileKind, Manifest, State};
 use crate::format::record::RecordHeader;
 use crate::format::segment::SegmentHeader;
@@ -31,8 +31,7 @@ pub(super) fn rebuild<H: Hash>(
     ensure_numbers(survey.next_file)?;
     let generation = next_generation(&**disk, survey.manifest.as_ref());
     let staged = Staged::new(Arc::clone(disk));
-    let at = Cursor { incarnation: Incarnation::random(), sequence: survey.sequence };
-    let next_file = survey.next_file;
+    let (at, next_file) = (survey.end, survey.next_file);
     let mut rebuild = Rebuild { staged, survey, settings, at, next_file };
     let done = rebuild.run(&**disk, generation);
     if done.is_err() {
@@ -46,7 +45,7 @@ struct Rebuild<'a, H: Hash> {
     staged: Staged,
     survey: Survey<H>,
     settings: &'a Settings,
-    /// Where the log begins anew.
+    /// Where the log goes on.
     at: Cursor,
     next_file: u32,
 }
@@ -96,6 +95,7 @@ impl<H: Hash> Rebuild<'_, H> {
             let run = write(&self.staged, number, H::LENGTH, blocks.len(), entries)?;
             files.push(index_entry(&run));
         }
+        files.extend(self.changes()?);
         let refs = encode_refs(&self.survey.table, self.at);
         let (number, sequences) = (self.next_file(), [self.at.sequence, 0]);
         files.push(write_file(&self.staged, FileKind::Refs, number, &refs, sequences)?);
@@ -114,6 +114,16 @@ impl<H: Hash> Rebuild<'_, H> {
             durable_end: active.end,
             files,
         })
+    }
+
+    /// Writes what the log keeps into one file.
+    fn changes(&mut self) -> PackResult<Option<FileEntry>> {
+        let changes = std::mem::take(&mut self.survey.changes);
+        let (Some(first), Some(last)) = (changes.first(), changes.last()) else { return Ok(None) };
+        let bytes = encode_changes(&changes, self.at.incarnation);
+        let (number, sequences) = (self.next_file(), [first.cursor.sequence, last.cursor.sequence]);
+        let file = write_file(&self.staged, FileKind::Changes, number, &bytes, sequences)?;
+        Ok(Some(FileEntry { dead: (self.settings.now_s)(), ..file }))
     }
 
     /// Makes a segment durable that stays: its end may be what a killed process had written and not synced.

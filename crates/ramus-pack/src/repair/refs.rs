@@ -58,6 +58,11 @@ impl<H: Hash> History<H> {
         self.base.is_some()
     }
 
+    /// Returns the place of the last change that is in the file of the refs.
+    pub(super) fn base(&self) -> Option<Cursor> {
+        self.base.as_ref().map(|(_, at)| *at)
+    }
+
     pub(super) fn add_changes(&mut self, changes: impl IntoIterator<Item = Arc<RefChange<H>>>) {
         for change in changes {
             self.changes.insert(change.cursor.sequence, change);
@@ -108,6 +113,23 @@ impl<H: Hash> History<H> {
         unsure.retain(|name| table.contains_key(name));
         report.refs_unsure = unsure.into_iter().collect();
         Newest { table, sequence }
+    }
+
+    /// Returns the newest changes without a gap, of this incarnation and after one that the log begins with,
+    /// and how many others are known.
+    pub(super) fn kept(&self, end: Cursor, after: u64) -> (Vec<Arc<RefChange<H>>>, u64) {
+        let newest = self.changes.range(after.saturating_add(1)..).rev();
+        let mut kept: Vec<Arc<RefChange<H>>> = Vec::new();
+        for (sequence, change) in newest.clone() {
+            let follows = *sequence == end.sequence - kept.len() as u64;
+            if !follows || change.cursor.incarnation != end.incarnation {
+                break;
+            }
+            kept.push(Arc::clone(change));
+        }
+        kept.reverse();
+        let others = newest.count() - kept.len();
+        (kept, others as u64)
     }
 
     /// Sets back the refs whose blocks are not there.

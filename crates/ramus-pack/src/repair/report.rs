@@ -24,6 +24,9 @@ pub struct Repaired<H> {
     /// block is lost goes back no further. If the file of the refs is lost, too, those that were changed
     /// before are [forgotten](Self::refs_forgotten).
     pub changes_left_out: bool,
+    /// How many changes are sound and not kept, since the log goes on without them: others before or after
+    /// them are lost, or the refs are not what they lead to.
+    pub changes_forgotten: u64,
     /// The newest changes may be lost, too: as many as there were after the last one that could be read.
     pub newest_changes_lost: bool,
     /// The file of the refs is lost, and the log does not go back to its beginning: refs that were not
@@ -77,6 +80,7 @@ impl<H> Repaired<H> {
             blocks_lost: 0,
             changes_lost: 0,
             changes_left_out: false,
+            changes_forgotten: 0,
             newest_changes_lost: false,
             refs_forgotten: false,
             refs: 0,
@@ -89,6 +93,12 @@ impl<H> Repaired<H> {
     /// Returns whether nothing is wrong.
     pub const fn is_sound(&self) -> bool {
         self.damages_count == 0 && self.refs_set_back.is_empty()
+    }
+
+    /// Returns whether the refs are what the changes of the log lead to, and none of the newest is lost.
+    pub(super) const fn log_is_whole(&self) -> bool {
+        let complete = self.changes_lost == 0 && !self.newest_changes_lost && !self.refs_forgotten;
+        complete && self.refs_set_back.is_empty() && self.refs_unsure.is_empty()
     }
 
     pub(super) fn add(&mut self, damage: Damage) {
@@ -115,6 +125,9 @@ impl<H: Hash> fmt::Display for Repaired<H> {
         }
         if self.changes_left_out {
             writeln!(f, "changes before the newest 262144 were not looked at")?;
+        }
+        if self.changes_forgotten > 0 {
+            writeln!(f, "{} changes are sound and forgotten", self.changes_forgotten)?;
         }
         if self.newest_changes_lost {
             writeln!(f, "the newest changes may be lost")?;

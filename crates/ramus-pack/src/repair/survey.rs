@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
-use ramus_core::{Error, Hash, Incarnation, Result};
+use ramus_core::{Cursor, Error, Hash, Incarnation, Result};
 
 use super::refs::{History, Newest};
 use super::report::{Damage, Repaired};
@@ -12,9 +12,10 @@ use super::salvage::{Promise, Salvaged, salvage};
 use crate::disk::{Access, Disk, read_exact_at};
 use crate::error::{PackError, PackResult};
 use crate::format::Fault;
+use crate::format::change::RefChange;
 use crate::format::files::{Table, decode_changes, decode_refs};
 use crate::format::head::Head;
-use crate::format::manifest::{FileEntry, FileKind, Manifest};
+use crate::format::manifest::{FileEntry, FileKind, Manifest, State};
 use crate::index::run::{Entry, Lookup, Run};
 use crate::index::{Place, Read};
 use crate::recover::{Recovery, UNLISTED_FILE_MAX, check_hash, read_manifest, read_small};
@@ -33,8 +34,10 @@ pub(super) struct Survey<H: Hash> {
     /// Every block, by its name and then its place.
     pub(super) blocks: Vec<(H, Place)>,
     pub(super) table: Table<H>,
-    /// The sequence of the last change that is known.
-    pub(super) sequence: u64,
+    /// The end of the log as it goes on.
+    pub(super) end: Cursor,
+    /// What the log keeps.
+    pub(super) changes: Vec<Arc<RefChange<H>>>,
     /// The names of the files that counted.
     pub(super) files: Vec<String>,
 }
@@ -125,10 +128,11 @@ pub(super) fn survey<H: Hash>(disk: &Arc<dyn Disk>) -> Result<Survey<H>> {
     let doubles = blocks.windows(2).filter(|pair| pair[0].0 == pair[1].0).count();
     look.report.blocks = (blocks.len() - doubles) as u64;
     look.opens(disk)?;
+    let (end, changes) = look.log(sequence);
     let files =
         look.files.iter().map(FileEntry::name).filter(|name| names.contains(name)).collect();
     let Look { report, manifest, .. } = look;
-    Ok(Survey { report, manifest, next_file, segments, blocks, table, sequence, files })
+    Ok(Survey { report, manifest, next_file, segments, blocks, table, end, changes, files })
 }
 
 impl<H: Hash> Look<'_, H> {
@@ -168,7 +172,7 @@ impl<H: Hash> Look<'_, H> {
         for entry in self.listed(FileKind::Changes) {
             match read_small(self.disk, &self.whole(entry), decode_changes::<H>) {
                 Ok(changes) => {
-                    let sequence = |change: Option<&Arc<crate::format::change::RefChange<H>>>| {
+                    let sequence = |change: Option<&Arc<RefChange<H>>>| {
                         change.map_or(0, |change| change.cursor.sequence)
                     };
                     let spans = (sequence(changes.first()), sequence(changes.last()));
@@ -348,6 +352,30 @@ impl<H: Hash> Look<'_, H> {
         Err(Error::invalid_input(format!(
             "{place} has no manifest that can be read, and no block that is named by `{hash}`; repair it with its own hash, if that is another one"
         )))
+    }
+
+    /// Returns where the log goes on after this change, and what it keeps. It goes on as the same log, so that
+    /// cursors and ids hold, if the refs are what its changes lead to; otherwise it begins anew.
+    fn log(&mut self, sequence: u64) -> (Cursor, Vec<Arc<RefChange<H>>>) {
+        let manifest = self.manifest.as_ref();
+        let base = self.history.base();
+        let goes_on = manifest.filter(|manifest| {
+            let is_its_own = base.is_none_or(|base| base.incarnation == manifest.incarnation);
+            // With durability `os` later changes may have been seen, if it was not closed.
+            is_its_own && manifest.state != State::InUseOs && self.report.log_is_whole()
+        });
+        let incarnation = goes_on.map_or_else(Incarnation::random, |before| before.incarnation);
+        let end = Cursor { incarnation, sequence };
+        let listed = self.files.iter().filter(|file| file.kind == FileKind::Changes);
+        let listed = listed.filter(|_| manifest.is_some()).map(|file| file.first).min();
+        let base = base.filter(|_| manifest.is_some()).map(|base| base.sequence);
+        // What the log had forgotten may still lie in segments.
+        let after = listed.map(|first| first.saturating_sub(1)).or(base).unwrap_or(0);
+        let (changes, others) = self.history.kept(end, after);
+        if !self.report.is_sound() {
+            self.report.changes_forgotten = others;
+        }
+        (end, changes)
     }
 
     /// Notes what an opening would refuse, if each file is sound by itself.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ramus_core::{
-    AtomicWrite as _, AtomicWriteExt as _, Changes, ContentAddressable as _, Cursor, ErrorKind,
-    Hash as _, ReadOnly as _, RefName, Sha1, Sha256, Storage as _, Sweep as _, Update,
+    AtomicWrite as _, AtomicWriteExt as _, Change, Changes, ContentAddressable as _, Cursor,
+    ErrorKind, Hash as _, Outcome, ReadOnly as _, RefName, Sha1, Sha256, Storage as _, Sweep as _,
+    Update,
 };
 use ramus_testkit::{Campaign, run};
 
@@ -16,7 +17,7 @@ use crate::check::check_disk;
 use crate::disk::Disk;
 use crate::format::batch::BatchHeader;
 use crate::format::manifest::{FileKind, Manifest};
-use crate::format::record::RecordHeader;
+use crate::format::record::{Kind, RecordHeader};
 use crate::index::Read;
 use crate::index::run::Lookup;
 use crate::repair::repair_disk;
@@ -485,6 +486,132 @@ fn a_reader_beside_a_repair_goes_on_with_what_is_left() {
         let at = reader.refs().position().await.expect("position");
         assert_eq!(at, Cursor { incarnation: at.incarnation, ..before });
         assert_ne!(at, before);
+    });
+}
+
+/// Works, and returns the disk as it is after a close, and the changes that the log keeps then.
+async fn with_changes() -> (SimDisk, Cursor, Vec<Arc<Change<RefName, Sha1>>>, Update<RefName, Sha1>)
+{
+    let disk = SimDisk::default();
+    let pack = open(&disk, Durability::Sync).expect("open");
+    let filler = "x".repeat(400);
+    for number in 0..60 {
+        let block = pack.blocks().add(format!("{number}{filler}").into()).await.expect("add");
+        pack.refs().set(main(), block).await.expect("set");
+    }
+    let block = pack.blocks().add("the last".into()).await.expect("add");
+    let last = Update::new(pack.refs().position().await.expect("position")).set(main(), block);
+    assert!(pack.refs().update(last.clone()).await.expect("update").is_applied());
+    let (end, changes) = log(&pack).await;
+    pack.close().await.expect("close");
+    (disk, end, changes, last)
+}
+
+/// Returns the end of the log, and all changes that it has.
+async fn log(pack: &Pack) -> (Cursor, Vec<Arc<Change<RefName, Sha1>>>) {
+    let end = pack.refs().position().await.expect("position");
+    let begin = Cursor { sequence: 0, ..end };
+    let oldest = match pack.refs().changes(begin, 1).await.expect("changes") {
+        Changes::Page(_) => begin,
+        Changes::Truncated { oldest } => oldest,
+    };
+    match pack.refs().changes(oldest, 1000).await.expect("changes") {
+        Changes::Page(page) => (end, page.changes),
+        Changes::Truncated { oldest } => panic!("it begins at {oldest}"),
+    }
+}
+
+#[test]
+fn a_log_of_which_nothing_is_lost_goes_on_after_a_repair() {
+    run(async {
+        // A page of an index, and a block of a sealed segment that no ref names.
+        for damaged in [".index", ".segment"] {
+            let (disk, end, changes, last) = with_changes().await;
+            let files = disk.files();
+            let (name, _) = files.iter().find(|(name, _)| name.ends_with(damaged)).expect("one");
+            let mut bytes = files.iter().find(|(of, _)| of == name).expect("one").1.clone();
+            bytes[64 + 64 + 40] ^= 1;
+            disk.put(name, bytes);
+            let report = repair(&disk).expect("repair");
+            assert!(!report.is_sound(), "{report}");
+            assert_eq!((report.changes_lost, report.changes_forgotten), (0, 0), "{report}");
+            let pack = open(&disk, Durability::Sync).expect("open");
+            assert_eq!(log(&pack).await, (end, changes), "{damaged} was damaged");
+            // It was applied, and is known again.
+            let again = pack.refs().update(last).await.expect("update");
+            assert_eq!(again, Outcome::Applied(end));
+            pack.close().await.expect("close");
+            assert!(repair(&disk).expect("repair").is_sound());
+        }
+    });
+}
+
+#[test]
+fn changes_before_a_damaged_file_of_them_are_said_to_be_forgotten() {
+    run(async {
+        let (disk, end, changes, _) = with_changes().await;
+        let mut files: Vec<_> = disk.files();
+        files.retain(|(name, _)| name.ends_with(".changes"));
+        assert!(files.len() > 3, "{} files of changes", files.len());
+        let (name, mut bytes) = files.swap_remove(files.len() / 2);
+        let number = FileKind::of_file_name(&name).expect("it is ours").1;
+        bytes[40] ^= 1;
+        disk.put(&name, bytes);
+        // The segment that has these changes, too, is gone as well.
+        let segment = FileKind::Segment.file_name(number);
+        disk.unlink(&segment).expect("it is there");
+        let report = repair(&disk).expect("repair");
+        assert!(report.changes_forgotten > 0, "{report}");
+        let pack = open(&disk, Durability::Sync).expect("open");
+        let (now, kept) = log(&pack).await;
+        assert_eq!(now, end, "the end is whole");
+        assert!(!kept.is_empty() && changes.ends_with(&kept), "{} are kept", kept.len());
+        pack.close().await.expect("close");
+
+        let (disk, end, changes, _) = with_changes().await;
+        disk.unlink("manifest").expect("it is there");
+        let report = repair(&disk).expect("repair");
+        assert!(report.changes_forgotten >= changes.len() as u64, "{report}");
+        let pack = open(&disk, Durability::Sync).expect("open");
+        assert_ne!(log(&pack).await.0.incarnation, end.incarnation);
+    });
+}
+
+/// What a block holds may claim at every place to be a record that is as long as the rest of it.
+#[test]
+fn behind_damage_a_block_full_of_claims_is_gone_through_once() {
+    const LENGTH: usize = 6 << 20;
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Sync).expect("open");
+        pack.blocks().add("it will be damaged".into()).await.expect("add");
+        let mut block = Vec::with_capacity(LENGTH);
+        let key = [7; 20];
+        while block.len() < LENGTH {
+            let length = u32::try_from(LENGTH - block.len()).expect("it is small");
+            let length = length.saturating_sub(40);
+            let claim = RecordHeader { length, ..RecordHeader::of(Kind::Block, b"anything") };
+            block.extend_from_slice(&claim.encode(&key));
+            block.extend_from_slice(&key);
+        }
+        pack.blocks().add(block.into()).await.expect("add");
+        let kept = set(&pack, main(), "behind it").await;
+        let disk = disk.kill();
+        drop(pack);
+        // The header of the first record, and of the large one.
+        let name = disk.flip(b"it will be damaged");
+        let (_, mut bytes) = disk.files().into_iter().find(|(of, _)| *of == name).expect("it");
+        let claims = bytes.windows(20).position(|part| part == key).expect("they are there") - 16;
+        bytes[64 + 64 + 4] ^= 1;
+        bytes[claims - 30] ^= 1;
+        disk.put(&name, bytes);
+        // Where blocking is allowed, so that there is a bound on how long it may take.
+        let repaired = crate::read::blocking(move || repair(&disk).map(|report| (report, disk)));
+        let (report, disk) = repaired.await.expect("repair");
+        assert_eq!(report.blocks, 1, "{report}");
+        let pack = open(&disk, Durability::Sync).expect("open");
+        assert!(pack.blocks().mem(&kept).await.expect("mem"));
+        pack.close().await.expect("close");
     });
 }
 
