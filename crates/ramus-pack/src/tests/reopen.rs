@@ -6,9 +6,10 @@ use bytes::Bytes;
 use ramus_core::open::{Location, Openers};
 use ramus_core::{
     AtomicWrite as _, AtomicWriteExt as _, Changes, ContentAddressable as _, ErrorKind, Hash as _,
-    Outcome, ReadOnly as _, RefName, Sha1, Sha256, Storage as _, Update,
+    Key as _, Outcome, ReadOnly as _, RefName, Sha1, Sha256, Storage as _, Update,
 };
 use ramus_testkit::run;
+use ramus_watch::{Event, WatchExt as _, WatchOptions};
 
 use super::sim::SimDisk;
 use super::work::{open, settings};
@@ -59,6 +60,61 @@ fn ids_and_cursors_outlive_a_close() {
         };
         assert_eq!(page.changes.len(), 2);
         assert_eq!((&page.changes[0].note[..], page.changes[0].previous), (&b"why"[..], 1));
+    });
+}
+
+/// What a watch tells that goes on after a power cut: after each change the new value of `main`, or that it
+/// is told everything anew, and the value then.
+async fn after_a_power_cut(durability: Durability) -> (Vec<Sha1>, Vec<(bool, Option<Sha1>)>) {
+    const SEEN: usize = 10;
+    let disk = SimDisk::default();
+    let recording = disk.record();
+    let pack = open(&disk, durability).expect("open");
+    let mut watch = pack.refs().watch_key(&main()).await.expect("watch");
+    let mut set_to = Vec::new();
+    for number in 0..30 {
+        set_to.push(set(&pack, &format!("{number:0300}")).await);
+        if number < SEEN {
+            watch.next().await.expect("it goes on").expect("an event");
+        }
+    }
+    let cursor = watch.cursor();
+    let recording = recording.of(&disk);
+    drop((watch, disk.kill()));
+    drop(pack);
+    let pack = open(&recording.power_cut(recording.log.len()), durability).expect("open again");
+    set_to.push(set(&pack, "after the power cut").await);
+    let options = WatchOptions::key(main()).after(cursor);
+    let mut watch = pack.refs().watch(options).await.expect("watch");
+    let mut told = Vec::new();
+    while told.last().is_none_or(|(_, value)| *value != set_to.last().copied()) {
+        told.push(match watch.next().await.expect("it goes on").expect("an event") {
+            Event::Changed(changed) => (false, changed.keys()[0].new),
+            Event::Resync(snapshot) => {
+                let refs = snapshot.collect().await.expect("refs");
+                (true, refs.first().map(|(_, value)| *value))
+            }
+        });
+    }
+    pack.close().await.expect("close");
+    (set_to.split_off(SEEN), told)
+}
+
+#[test]
+fn a_watch_that_goes_on_after_a_power_cut_misses_nothing() {
+    run(async {
+        let (expected, told) = after_a_power_cut(Durability::Sync).await;
+        let expected: Vec<_> = expected.into_iter().map(|value| (false, Some(value))).collect();
+        assert_eq!(told, expected);
+    });
+}
+
+#[test]
+fn with_durability_os_a_watch_that_goes_on_after_a_power_cut_is_told_everything_anew() {
+    run(async {
+        let (expected, told) = after_a_power_cut(Durability::Os).await;
+        assert_eq!(told.first(), Some(&(true, expected.last().copied())));
+        assert_eq!(told.len(), 1, "{told:?}");
     });
 }
 
@@ -268,6 +324,81 @@ fn what_cannot_be_opened_says_why() {
         let error = refused(&SimDisk::of_files(files));
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         assert!(error.to_string().contains("the manifest was lost"), "{error}");
+    });
+}
+
+/// Raises the version in a file to 2, and puts right the checksum of what carries it.
+fn with_later_version(bytes: &mut [u8], version_at: usize, checked: std::ops::Range<usize>) {
+    bytes[version_at] = 2;
+    let sum = checksum(&[&bytes[checked.clone()]]);
+    bytes[checked.end..checked.end + 4].copy_from_slice(&sum.to_le_bytes());
+}
+
+#[test]
+fn a_later_version_of_any_file_is_refused() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Sync).expect("open");
+        for number in 0..40 {
+            set(&pack, &format!("{number:0300}")).await;
+        }
+        let derived = RefName::internal("index").expect("a name");
+        assert!(pack.replace_derived(&derived, "derived".into()).await.expect("replace"));
+        pack.close().await.expect("close");
+        let files = disk.files();
+        let manifest = files.iter().find(|(name, _)| name == "manifest").expect("a manifest");
+        let active = Manifest::decode(&manifest.1).expect("it is sound").active;
+        let active = FileKind::Segment.file_name(active);
+        let name_of = |end: &str| {
+            let name = files.iter().map(|(name, _)| name).find(|name| name.ends_with(end));
+            name.expect("there is one").clone()
+        };
+        let length_of = |name: &str| {
+            files.iter().find(|(of, _)| of == name).map_or(0, |(_, bytes)| bytes.len())
+        };
+        let (index, changes, refs) = (name_of(".index"), name_of(".changes"), name_of(".refs"));
+        let all_of = |name: &str| 0..length_of(name) - 4;
+        let cases = [
+            (active.clone(), 8, 0..60),
+            (active, 64 + 4, 64..64 + 60),
+            (index, 8, 0..60),
+            (changes.clone(), 8, all_of(&changes)),
+            (refs.clone(), 8, all_of(&refs)),
+        ];
+        for (name, version_at, checked) in cases {
+            let context = format!("{name}, byte {version_at}");
+            let mut files = files.clone();
+            let file = files.iter_mut().find(|(of, _)| *of == name).expect("it is there");
+            with_later_version(&mut file.1, version_at, checked);
+            let read = PackOptions::default().with_mode(Mode::Read);
+            for options in [PackOptions::default(), read] {
+                let disk = SimDisk::of_files(files.clone());
+                let settings = Settings { options, ..settings(Durability::Sync) };
+                let opened = Pack::<Sha1>::open_disk(Arc::new(disk.clone()), settings);
+                let error = opened.expect_err(&context);
+                assert_eq!(error.kind(), ErrorKind::Unsupported, "{context}: {error:?}");
+                let shown = format!("{error:?}");
+                assert!(shown.contains(&name) && shown.contains("has version 2"), "{shown}");
+            }
+            let disk = SimDisk::of_files(files);
+            let checked = check_disk::<Sha1>(&Arc::new(disk.clone()), Depth::Full);
+            let kind = checked.map_err(|error| error.kind());
+            assert_eq!(kind, Err(ErrorKind::Unsupported), "{context}: check");
+            let disk = Arc::new(disk) as Arc<dyn Disk>;
+            let repaired = repair_disk::<Sha1>(&disk, &RepairOptions::default());
+            let kind = repaired.map_err(|error| error.kind());
+            assert_eq!(kind, Err(ErrorKind::Unsupported), "{context}: repair");
+        }
+
+        // They can be made anew, so they are no reason to refuse anything.
+        let name = name_of(".derived");
+        let mut files = files.clone();
+        let file = files.iter_mut().find(|(of, _)| *of == name).expect("it is there");
+        let head = 24 + derived.to_bytes().len();
+        with_later_version(&mut file.1, 8, 0..head);
+        let pack = open(&SimDisk::of_files(files), Durability::Sync).expect("open");
+        assert_eq!(pack.load_derived(&derived).await.expect("load"), None);
+        pack.close().await.expect("close");
     });
 }
 
