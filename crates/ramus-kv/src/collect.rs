@@ -40,7 +40,8 @@ const ROUNDS_MAX: u32 = 16;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CollectOptions<H> {
-    /// Nothing is removed; it is counted what would be. It is read for that, so it takes longer.
+    /// Nothing is removed; it is counted what would be. It is read for that, so it takes longer. It begins and
+    /// ends like any other: on pack that seals a segment.
     pub dry_run: bool,
     /// These blocks are kept, too, with all that they reach. They have to be there.
     pub roots: Vec<H>,

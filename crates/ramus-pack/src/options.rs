@@ -23,7 +23,9 @@ pub struct PackOptions {
     pub durability: Durability,
     /// What to do with a directory whose log is damaged: `refuse` by default.
     pub damaged: Damaged,
-    /// How many changes the log keeps, in memory and on disk; older ones are forgotten. 65 536 by default, and at least that.
+    /// How many changes the log keeps, in memory and on disk; older ones are forgotten. 65 536 by default, and
+    /// at least that. They are read when the directory is opened, and no limit by bytes counts for them in
+    /// memory: each holds its note, and of every ref that it changes the name and two digests.
     pub log_changes_max: usize,
     /// How many bytes the changes of sealed segments may take on disk before the oldest are forgotten, though
     /// never one of the newest 65 536. No limit by default.
@@ -48,7 +50,7 @@ pub struct PackOptions {
     /// for the nearest of these. As the directory records it by default, which is 3 in a new one.
     pub compression_level: Option<u8>,
     /// How many bytes of blocks a second a collection copies when it is finished. As many as it can by
-    /// default. With a rate it needs a runtime whose time is enabled; 0 is taken for 1.
+    /// default. With a rate it needs a runtime whose time is enabled, and panics without; 0 is taken for 1.
     pub reclaim_bytes_per_second: Option<u64>,
     /// How much of a segment has to be lost, in percent, before a collection copies what is left of it.
     /// 30 by default; 100 copies nothing that is left.
@@ -109,6 +111,14 @@ pub enum Damaged {
     #[default]
     Refuse,
     /// It is opened to be read, as it was before the damage. Every write answers that error.
+    ///
+    /// That is for damage in the segment that was written last, the only one whose log is read when a directory
+    /// is opened. Where the manifest, the file of the refs, one of changes, the head of an index or a sealed
+    /// segment is damaged or missing, it is refused all the same, since nothing tells what it was; then there
+    /// is [`repair`](crate::repair()). Blocks in sealed segments and pages of an index are read one by one, and
+    /// damage there refuses nothing but what is in them.
+    ///
+    /// With `mode=write` the lock is taken, and `head` is made if it is lost.
     Read,
 }
 

@@ -39,7 +39,8 @@ impl<H: Hash> Pack<H> {
     /// - [`Unsupported`](ErrorKind::Unsupported) if its blocks are named by another hash, or a later
     ///   version of the format was used.
     /// - [`Corrupt`](ErrorKind::Corrupt), with the file and the place, if acknowledged data are damaged.
-    ///   It can then be read with [`Damaged::Read`](crate::Damaged).
+    ///   If they are in the segment that was written last, it can be read with
+    ///   [`Damaged::Read`](crate::Damaged); otherwise only [`repair`](crate::repair()) helps.
     /// - [`Permission`](ErrorKind::Permission) and [`Limit`](ErrorKind::Limit) as the operating system
     ///   has it.
     ///
