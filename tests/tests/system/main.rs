@@ -32,5 +32,6 @@ mod resume;
 mod rewrites;
 mod spawn;
 mod strategies;
+mod syncs;
 mod together;
 mod watches;
