@@ -8,6 +8,7 @@ mod entries;
 mod entry;
 mod found;
 pub(crate) mod merge;
+mod one;
 mod path_conflict;
 pub(crate) mod pending;
 mod range;

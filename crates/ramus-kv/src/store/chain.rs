@@ -40,10 +40,11 @@ pub(super) struct Next<S: Schema> {
 }
 
 impl<S: Schema> Chain<S> {
-    pub(super) const fn on(head: Option<Commit<S>>) -> Self {
+    pub(super) fn on(head: Option<Commit<S>>) -> Self {
         Self {
             head,
-            links: Vec::new(),
+            // Most have one.
+            links: Vec::with_capacity(1),
             blocks: Vec::new(),
             directories: Vec::new(),
             pending: Vec::new(),
@@ -104,19 +105,20 @@ impl<S: Schema> Chain<S> {
         let commit = CommitBlock { root, parents, info };
         let encoded = S::Format::encode_commit(&commit)?;
         let hash = S::Hash::of(&encoded);
-        let mut blocks: Vec<_> = new.iter().map(|(hash, block)| (*hash, block.bytes())).collect();
-        blocks.push((hash, encoded));
-        check_sizes(&blocks, block_bytes_max)?;
-        self.bytes += blocks.iter().map(|(_, block)| block.len()).sum::<usize>();
-        self.blocks.append(&mut blocks);
+        let sizes = new.iter().map(|(hash, block)| (*hash, block.bytes().len()));
+        self.bytes += check_sizes(sizes.chain([(hash, encoded.len())]), block_bytes_max)?;
         if more {
             self.overlay(&new);
         }
+        self.blocks.reserve(new.len() + 1);
+        self.directories.reserve(new.len());
         for (hash, block) in new {
+            self.blocks.push((hash, block.bytes().clone()));
             if let PendingBlock::Directory(directory) = block {
                 self.directories.push((hash, directory));
             }
         }
+        self.blocks.push((hash, encoded));
         self.links.push(Link { ticket, hash, commit });
         Ok(())
     }
@@ -127,8 +129,9 @@ impl<S: Schema> Chain<S> {
         commit: impl Fn(S::Hash, CommitBlock<S::Hash>) -> Commit<S>,
     ) -> Finished<S> {
         let Self { head, links, blocks, directories, pending: _, bytes: _ } = self;
-        let made = |link: Link<S>| (link.ticket, commit(link.hash, link.commit));
-        let commits = links.into_iter().map(made).collect();
+        // A link is much larger than a handle, so the links' own room is not taken for the handles.
+        let mut commits = Vec::with_capacity(links.len());
+        commits.extend(links.into_iter().map(|link| (link.ticket, commit(link.hash, link.commit))));
         Finished { head, commits, blocks, directories }
     }
 
@@ -163,11 +166,16 @@ impl<S: Schema> Chain<S> {
     }
 }
 
-fn check_sizes<H: ramus_core::Hash>(blocks: &[(H, Bytes)], max: usize) -> Result<()> {
-    let Some((hash, block)) = blocks.iter().find(|(_, block)| block.len() > max) else {
-        return Ok(());
-    };
-    let size = block.len();
-    let message = format!("block {hash} has {size} bytes; at most {max} are taken");
-    Err(Error::new(ErrorKind::Limit, message))
+/// Returns how many bytes blocks have together.
+fn check_sizes<H: ramus_core::Hash>(
+    mut sizes: impl Iterator<Item = (H, usize)>,
+    max: usize,
+) -> Result<usize> {
+    sizes.try_fold(0, |sum, (hash, size)| {
+        if size <= max {
+            return Ok(sum + size);
+        }
+        let message = format!("block {hash} has {size} bytes; at most {max} are taken");
+        Err(Error::new(ErrorKind::Limit, message))
+    })
 }

@@ -1,5 +1,9 @@
+use std::sync::Arc;
+
 use ramus_core::{Path, Result};
 
+use crate::tree::pending::Pending;
+use crate::tree::save::Saved;
 use crate::{Kind, Schema, Tree, Upload};
 
 /// One edit of a tree, as a plain value: it can be tried on one head after the other.
@@ -15,36 +19,43 @@ pub(super) enum Edit<S: Schema> {
 }
 
 impl<S: Schema> Edit<S> {
-    /// Applies the edit; returns whether its test passed, if it has one.
-    pub(super) async fn apply(&self, tree: &mut Tree<S>) -> Result<bool> {
+    /// Returns what a tree comes to by the edit, but for blocks that are `known` to be on their way;
+    /// nothing if the edit has a test and that did not pass.
+    pub(super) async fn save(
+        &self,
+        mut tree: Tree<S>,
+        known: &[Arc<Pending<S>>],
+    ) -> Result<Option<Saved<S>>> {
         match self {
-            Self::Set { path, value } => tree.set(path, value.clone()).await?,
+            Self::Set { path, value } => return tree.save_set(path, value, known).await.map(Some),
             Self::SetUpload { path, upload } => tree.set_upload(path, upload).await?,
             Self::SetTree { path, tree: graft } => tree.set_tree(path, graft).await?,
-            Self::Remove { path } => drop(tree.remove(path).await?),
+            Self::Remove { path } => return tree.save_remove(path, known).await.map(Some),
             Self::Rename { from, to } => tree.rename(from, to).await?,
             Self::TestAndSet { path, test, set } => {
                 if tree.find(path).await? != *test {
-                    return Ok(false);
+                    return Ok(None);
                 }
                 match set {
-                    Some(set) => tree.set(path, set.clone()).await?,
+                    Some(set) => return tree.save_set(path, set, known).await.map(Some),
                     // What the test found to be absent may be a directory, which stays.
-                    None if test.is_some() => drop(tree.remove(path).await?),
+                    None if test.is_some() => {
+                        return tree.save_remove(path, known).await.map(Some);
+                    }
                     None => {}
                 }
             }
             Self::TestAndSetTree { path, test, set } => {
-                if !holds(tree, path, test.as_ref()).await? {
-                    return Ok(false);
+                if !holds(&tree, path, test.as_ref()).await? {
+                    return Ok(None);
                 }
                 match set {
                     Some(set) => tree.set_tree(path, set).await?,
-                    None => drop(tree.remove(path).await?),
+                    None => return tree.save_remove(path, known).await.map(Some),
                 }
             }
         }
-        Ok(true)
+        tree.save(known).await.map(Some)
     }
 }
 

@@ -22,9 +22,9 @@ pub(super) enum Verdict<S: Schema> {
     Again,
 }
 
-/// A tree, and how it is to be committed.
+/// What a tree came to, and how it is to be committed.
 struct Made<S: Schema> {
-    tree: Tree<S>,
+    saved: Saved<S>,
     allow_empty: bool,
     parents: Option<Vec<S::Hash>>,
 }
@@ -60,13 +60,10 @@ impl<S: Schema> Store<S> {
     ) -> Result<Verdict<S>> {
         let Work { task, info } = work;
         let made = match task {
-            Task::Edit(edit) => {
-                let mut tree = chain.tree(self);
-                if !edit.apply(&mut tree).await? {
-                    return Ok(Verdict::Answer(Answer::NotPassed));
-                }
-                Made { tree, allow_empty: false, parents: None }
-            }
+            Task::Edit(edit) => match edit.save(chain.tree(self), chain.pending()).await? {
+                Some(saved) => Made { saved, allow_empty: false, parents: None },
+                None => return Ok(Verdict::Answer(Answer::NotPassed)),
+            },
             Task::Commit(prepared) => match self.raced(chain, prepared).await? {
                 Some(made) => made,
                 None => return Ok(Verdict::Again),
@@ -85,8 +82,9 @@ impl<S: Schema> Store<S> {
             Race::Refuse => return Err(self.lost_race(base.as_ref(), chain.tip())),
             Race::Merge => self.merge_onto(&chain.tree(self), base.as_ref(), tree).await?,
         };
+        let saved = tree.save(chain.pending()).await?;
         let parents = parents.as_ref().map(|all| all.iter().map(Commit::hash).collect());
-        Ok(Some(Made { tree, allow_empty: *allow_empty, parents }))
+        Ok(Some(Made { saved, allow_empty: *allow_empty, parents }))
     }
 
     async fn make(
@@ -97,23 +95,18 @@ impl<S: Schema> Store<S> {
         info: &Info,
         more: bool,
     ) -> Result<Verdict<S>> {
-        let Made { tree, allow_empty, parents } = made;
-        let saved = tree.save(chain.pending()).await?;
-        let unchanged = match chain.root() {
-            Some(root) => saved.root == root,
-            None => tree.is_empty(),
-        };
-        // Nothing may hold the blocks of the chain while it grows.
-        drop(tree);
-        if unchanged && !allow_empty {
+        let Made { saved, allow_empty, parents } = made;
+        let objects = self.repo().objects();
+        let before = chain.root().unwrap_or_else(|| objects.empty_directory());
+        if saved.root == before && !allow_empty {
             return Ok(Verdict::Answer(Answer::Unchanged));
         }
         let Saved { unchecked, .. } = &saved;
         for directory in unchecked {
-            self.repo().objects().check_directory(directory).await?;
+            objects.check_directory(directory).await?;
         }
         let next = Next { ticket, saved, parents, info: self.filled(info) };
-        chain.push(next, self.repo().objects().block_bytes_max(), more)?;
+        chain.push(next, objects.block_bytes_max(), more)?;
         Ok(Verdict::Committed)
     }
 

@@ -295,9 +295,9 @@ impl<S: Schema> Tree<S> {
 
 /// A path, what is there, and what has to be at hand to edit it.
 pub(super) struct Located<S: Schema> {
-    steps: Vec<Step>,
+    pub(super) steps: Vec<Step>,
     /// The directories on the way that are there.
-    levels: Vec<Level<S>>,
+    pub(super) levels: Vec<Level<S>>,
     /// What is at the path.
     pub(super) node: Option<Node<S>>,
     /// How many steps lead to contents or a conflict, if those are in the way.
@@ -307,11 +307,11 @@ pub(super) struct Located<S: Schema> {
 }
 
 /// A directory on the way to a path.
-struct Level<S: Schema> {
+pub(super) struct Level<S: Schema> {
     /// Its root block as it is stored, if it is.
-    block: Option<Arc<DirBlock<S::Hash>>>,
+    pub(super) block: Option<Arc<DirBlock<S::Hash>>>,
     /// What the next step leads to in that.
-    was: Option<Entry<S::Hash>>,
+    pub(super) was: Option<Entry<S::Hash>>,
 }
 
 impl<S: Schema> Located<S> {

@@ -30,14 +30,18 @@ pub(crate) struct Saved<S: Schema> {
     pub(crate) unchecked: Vec<S::Hash>,
 }
 
-impl<H> PendingBlock<H>
-where
-    H: ramus_core::Hash,
-{
-    pub(crate) fn bytes(&self) -> Bytes {
+impl<S: Schema> Saved<S> {
+    /// Returns what a tree comes to that is stored already.
+    pub(super) const fn unchanged(root: S::Hash) -> Self {
+        Self { root, blocks: Vec::new(), unchecked: Vec::new() }
+    }
+}
+
+impl<H: ramus_core::Hash> PendingBlock<H> {
+    pub(crate) fn bytes(&self) -> &Bytes {
         match self {
-            Self::Directory(block) => block.block().clone(),
-            Self::Contents(block) => block.clone(),
+            Self::Directory(block) => block.block(),
+            Self::Contents(block) => block,
         }
     }
 }
@@ -73,8 +77,7 @@ impl<S: Schema> Tree<S> {
     pub(crate) async fn save(&self, known: &[Arc<Pending<S>>]) -> Result<Saved<S>> {
         let Frozen { root, made, mut unchecked } = self.freeze().await?;
         unchecked.extend(&self.unchecked);
-        let is_known = |one: &Arc<_>| known.iter().any(|known| Arc::ptr_eq(one, known));
-        if self.pending.iter().all(is_known) {
+        if self.awaits_only(known) {
             // What was made just now is what the tree needs, all of it.
             return Ok(Saved { root, blocks: made.into_blocks(), unchecked });
         }
@@ -83,6 +86,11 @@ impl<S: Schema> Tree<S> {
         let view = View { objects: &self.objects, pending: &pending };
         let blocks = reached(&view, known, root)?;
         Ok(Saved { root, blocks, unchecked })
+    }
+
+    /// Returns whether what waits beside the tree to be stored is known to be on its way.
+    pub(super) fn awaits_only(&self, known: &[Arc<Pending<S>>]) -> bool {
+        self.pending.iter().all(|one| known.iter().any(|known| Arc::ptr_eq(one, known)))
     }
 
     /// Adds the blocks that the edits of the tree make, and returns the name of its root.
