@@ -47,7 +47,7 @@ impl<H: Hash> DirBlock<H> {
 
     /// Returns the block of these bytes, which were encoded just now, of as many items.
     pub(super) fn of_parts(block: Vec<u8>, level: u8, len: usize, sum: &Sum) -> Self {
-        Self::new(block.into_boxed_slice().into(), level, len, sum)
+        Self::new(finished(block), level, len, sum)
     }
 
     fn new(block: Bytes, level: u8, len: usize, sum: &Sum) -> Self {
@@ -235,4 +235,12 @@ impl<H: Hash> DirBlock<H> {
 /// Returns where the items of a block begin.
 pub(super) const fn start_of(level: u8) -> usize {
     if level == 0 { 1 } else { 2 }
+}
+
+/// Returns the bytes of a block. Room that was left for more is given back where it is worth a call of
+/// the allocator.
+fn finished(block: Vec<u8>) -> Bytes {
+    const LEFT_MAX: usize = 64;
+    let left = block.capacity() - block.len();
+    if left > LEFT_MAX { block.into_boxed_slice().into() } else { block.into() }
 }

@@ -36,7 +36,13 @@ impl Encoder {
 
     /// Puts the step of an item; its body has to follow. `last` is the step of the item before.
     pub(super) fn step(&mut self, last: &[u8], step: &[u8]) {
-        let shared = if self.begin() { 0 } else { common(last, step) };
+        let common = if self.is_at_restart() { 0 } else { common(last, step) };
+        self.step_like_last(common, step);
+    }
+
+    /// Puts the step of an item, which begins like the step of the item before, for so many bytes.
+    pub(super) fn step_like_last(&mut self, common: usize, step: &[u8]) {
+        let shared = if self.begin() { 0 } else { common };
         varint::put(&mut self.out, shared as u64);
         put_bytes(&mut self.out, &step[shared..]);
     }

@@ -12,6 +12,8 @@ pub(super) struct Place {
     /// Where the body begins.
     pub(super) body: usize,
     pub(super) is_exact: bool,
+    /// How many bytes the step has in common with what was sought, from the beginning.
+    pub(super) common: usize,
 }
 
 impl<H: Hash> DirBlock<H> {
@@ -52,7 +54,8 @@ impl<H: Hash> DirBlock<H> {
                     }
                 }
             }
-            found = Some(Place { index, body, is_exact });
+            let common = if is_exact { sought.len() } else { equal };
+            found = Some(Place { index, body, is_exact, common });
             if is_exact {
                 break;
             }

@@ -45,25 +45,28 @@ impl<H: Hash> DirBlock<H> {
 
     /// Returns this block with edits, which are of its level.
     pub(super) fn splice(&self, edits: &Edits<H>) -> Result<Spliced<H>> {
-        let added: usize = edits.iter().map(|(step, _)| step.as_bytes().len() + H::LENGTH).sum();
-        let encoder = Encoder::new(self.level(), self.len() + 1, self.block().len() + added + 16);
+        let weights = edits.iter().filter_map(|(step, body)| {
+            Some(step_weight(step.as_bytes().len()) + body.as_ref()?.weight())
+        });
+        let added = usize::try_from(weights.sum::<u64>()).unwrap_or_default();
+        let encoder = Encoder::new(self.level(), self.len() + 1, self.block().len() + added + 4);
         let sum = Sum { count: self.count(), weight: self.weight(), has_links: self.has_links() };
-        let mut splicer = Splicer { old: self, encoder, next: 0, last: Last::Old, sum };
+        let begin = (0, start_of(self.level()));
+        let mut splicer =
+            Splicer { old: self, encoder, next: 0, passed: begin, last: Last::Old, sum };
         let (mut added, mut first_changed) = (Vec::new(), self.len() == 0);
         for (step, body) in edits {
             let body = body.as_ref();
             let place = self.seek(step.as_bytes())?;
-            let behind = place.as_ref().map_or(0, |place| place.index + 1);
-            if let Some(place) = place.filter(|place| place.is_exact) {
+            if let Some(place) = place.as_ref().filter(|place| place.is_exact) {
                 splicer.copy_to(place.index)?;
                 first_changed |= place.index == 0 && body.is_none();
-                splicer.replace(&place, step, body)?;
+                splicer.replace(place, step, body)?;
             } else {
                 let Some(body) = body else { continue };
-                splicer.copy_to(behind)?;
-                first_changed |= behind == 0;
+                first_changed |= place.is_none();
                 added.push(step.clone());
-                splicer.insert(step.clone(), body)?;
+                splicer.insert(place.as_ref(), step.clone(), body)?;
             }
         }
         splicer.copy_to(self.len())?;
@@ -73,16 +76,21 @@ impl<H: Hash> DirBlock<H> {
         Ok(Spliced { block, added, first_changed })
     }
 
-    /// Returns where the item of an index begins, or where the items end.
-    fn position(&self, index: usize) -> Result<usize> {
+    /// Returns where the item of an index begins, or where the items end; `passed` is the index of
+    /// another one, and where that begins.
+    fn position(&self, index: usize, passed: (usize, usize)) -> Result<usize> {
         if index >= self.len() {
             return Ok(self.end_of_items());
         }
-        let mut reader = match index / RESTART_EVERY {
-            0 => self.reader(start_of(self.level())),
-            restart => self.reader(self.restart(restart)),
+        let restart = index / RESTART_EVERY;
+        let is_near = (restart * RESTART_EVERY..=index).contains(&passed.0);
+        let (first, position) = match restart {
+            _ if is_near => passed,
+            0 => (0, start_of(self.level())),
+            restart => (restart * RESTART_EVERY, self.restart(restart)),
         };
-        for _ in 0..index % RESTART_EVERY {
+        let mut reader = self.reader(position);
+        for _ in first..index {
             reader.varint()?;
             reader.bytes()?;
             reader.skip_body::<H>(self.level())?;
@@ -100,6 +108,8 @@ struct Splicer<'a, H> {
     encoder: Encoder,
     /// The index of the next old item.
     next: usize,
+    /// The index of an old item that was come to, and where it begins.
+    passed: (usize, usize),
     last: Last,
     /// What the items come to, with the edits so far. That there may be links stays so.
     sum: Sum,
@@ -128,8 +138,8 @@ impl<H: Hash> Splicer<'_, H> {
             walk.advance()?;
             self.put_old(&walk)?;
         }
-        let (start, next) = (self.old.position(self.next)?, self.next);
-        let bytes = self.old.bytes(start..self.old.position(end)?);
+        let (start, next) = (self.old.position(self.next, self.passed)?, self.next);
+        let bytes = self.old.bytes(start..self.old.position(end, self.passed)?);
         let restarts = next.div_ceil(RESTART_EVERY)..end.div_ceil(RESTART_EVERY);
         let restarts = restarts.map(|restart| self.old.restart(restart).saturating_sub(start));
         self.encoder.run(bytes, end - next, restarts);
@@ -166,10 +176,11 @@ impl<H: Hash> Splicer<'_, H> {
 
     /// Puts something else, or nothing, in the place of the next old item.
     fn replace(&mut self, place: &Place, step: &Step, body: Option<&Body<H>>) -> Result<()> {
-        let start = self.old.position(place.index)?;
+        let start = self.old.position(place.index, self.passed)?;
         let mut reader = self.old.reader(place.body);
         let count = reader.body::<H>(self.old.level())?.count();
         let length = (reader.position() - place.body) as u64;
+        self.passed = (place.index + 1, reader.position());
         self.sum.count -= count;
         self.sum.weight -= step_weight(step.as_bytes().len()) + length;
         let Some(body) = body else {
@@ -193,10 +204,23 @@ impl<H: Hash> Splicer<'_, H> {
         Ok(())
     }
 
-    fn insert(&mut self, step: Step, body: &Body<H>) -> Result<()> {
+    /// Puts an item that comes next after the old one at a place, or before them all.
+    fn insert(&mut self, place: Option<&Place>, step: Step, body: &Body<H>) -> Result<()> {
+        let mut common = 0;
+        if let Some(place) = place {
+            let mut reader = self.old.reader(place.body);
+            reader.skip_body::<H>(self.old.level())?;
+            self.passed = (place.index + 1, reader.position());
+            self.copy_to(place.index + 1)?;
+            common = place.common;
+        }
         self.add(&step, body);
-        let last = self.last_step()?.into_owned();
-        self.encoder.step(&last, step.as_bytes());
+        if matches!(self.last, Last::Old) {
+            self.encoder.step_like_last(common, step.as_bytes());
+        } else {
+            let last = self.last_step()?.into_owned();
+            self.encoder.step(&last, step.as_bytes());
+        }
         self.encoder.body(body);
         self.last = Last::New(step);
         Ok(())
