@@ -124,7 +124,11 @@ impl<H: Hash> Reason<H> {
 
 fn encode<H: Hash>(author: &str, time_ms: i64, message: &str, made: &Made<H>) -> Bytes {
     let author = cut(author, AUTHOR_MAX);
-    let mut note = vec![VERSION];
+    let hashes = if let Made::Several { .. } = made { 2 * H::LENGTH } else { 0 };
+    // The version, three numbers, and the time.
+    let room = author.len() + message.len() + hashes + 32;
+    let mut note = Vec::with_capacity(room.min(Limits::NOTE_MAX));
+    note.push(VERSION);
     varint::put(&mut note, author.len() as u64);
     note.extend_from_slice(author.as_bytes());
     note.extend_from_slice(&time_ms.to_be_bytes());

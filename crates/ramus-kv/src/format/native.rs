@@ -9,10 +9,11 @@ use bytes::Bytes;
 use ramus_core::{Error, Hash, Result};
 
 use self::reader::Reader;
-use self::writer::Writer;
+use self::writer::{Writer, length_of};
 use super::Format;
 use crate::Info;
 use crate::block::{CHUNK_MAX, CommitBlock, ContentsIndex, Link};
+use crate::directory::varint;
 
 /// The format of Ramus itself: tagged, canonical blocks.
 ///
@@ -205,7 +206,11 @@ impl Format for Native {
         let (Some(author), Some(time_ms)) = (author, time_ms) else {
             return Err(Error::invalid_input("a stored commit has an author and a time"));
         };
-        let mut out = Writer::new(Kind::Commit);
+        let hashes = varint::len(parents.len() as u64) + (1 + parents.len()) * H::LENGTH;
+        let texts = length_of(author.as_bytes()) + size_of::<i64>() + length_of(message.as_bytes());
+        let headers_length: usize =
+            headers.iter().map(|(name, value)| length_of(name.as_bytes()) + length_of(value)).sum();
+        let mut out = Writer::with_room(Kind::Commit, hashes + texts + headers_length);
         out.raw(root.as_bytes());
         out.length(parents.len());
         for parent in parents {

@@ -7,10 +7,6 @@ use crate::directory::varint;
 pub(super) struct Writer(Vec<u8>);
 
 impl Writer {
-    pub(super) fn new(kind: Kind) -> Self {
-        Self::with_room(kind, 0)
-    }
-
     /// Returns a block of this kind, with room for so many bytes behind the kind.
     pub(super) fn with_room(kind: Kind, length: usize) -> Self {
         let mut block = Vec::with_capacity(1 + length);
@@ -40,4 +36,9 @@ impl Writer {
     pub(super) fn varint(&mut self, number: u64) {
         varint::put(&mut self.0, number);
     }
+}
+
+/// Returns how long bytes are with their length before them.
+pub(super) fn length_of(bytes: &[u8]) -> usize {
+    varint::len(bytes.len() as u64) + bytes.len()
 }
