@@ -29,6 +29,7 @@
 mod tests;
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// `W` is what a writer prepared, `F` what is under way, `A` an answer, `K` what wakes an owner.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ pub(crate) struct Line<W, F, A, K> {
     flight: Option<F>,
     /// How many the last round had.
     crowd: usize,
-    owners: HashMap<Ticket, Owner<A, K>>,
+    owners: HashMap<Ticket, Owner<A, K>, BuildHasherDefault<TicketHasher>>,
 }
 
 /// A writer's place in the line.
@@ -99,7 +100,7 @@ impl<W: Clone, F: Clone, A, K> Line<W, F, A, K> {
             round: Vec::new(),
             flight: None,
             crowd: 0,
-            owners: HashMap::new(),
+            owners: HashMap::default(),
         }
     }
 
@@ -319,5 +320,26 @@ impl<W: Clone, F: Clone, A, K> Line<W, F, A, K> {
         self.next += 1;
         self.owners.insert(ticket, Owner { waker: None, answer: None, is_late: false });
         ticket
+    }
+}
+
+/// Spreads tickets, which are numbers one after the other that nobody chooses.
+#[derive(Debug, Default)]
+struct TicketHasher(u64);
+
+impl Hasher for TicketHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64((*byte).into());
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // An odd number near 2^64 over the golden ratio: Knuth, The Art of Computer Programming 3, 6.4.
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }

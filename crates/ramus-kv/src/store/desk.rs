@@ -164,12 +164,13 @@ impl<S: Schema> Seat<'_, S> {
 
     /// Answers writers of the round, after nothing is under way any more.
     pub(super) fn answer(&self, answers: Vec<(Ticket, Result<Answer<S>>)>) {
-        let wakers: Vec<_> = self.line(|line| {
+        let mut wakers = Vec::new();
+        self.line(|line| {
             line.land();
-            let answered = answers.into_iter().map(|(ticket, answer)| line.answer(ticket, answer));
-            answered.collect()
+            let answered = answers.into_iter();
+            wakers.extend(answered.filter_map(|(ticket, answer)| line.answer(ticket, answer)));
         });
-        wakers.into_iter().flatten().for_each(Waker::wake);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Lets a writer of the round wait for a turn.
