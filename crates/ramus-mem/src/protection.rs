@@ -1,12 +1,12 @@
 //! What protects blocks from a collection.
 //!
-//! Every block carries the epoch in which it was last added or pinned. A collection begins a new
-//! epoch, and removes only what is older than its threshold: the oldest epoch in which a `write` that
-//! is still running began, or the new epoch if there is none. What a running write has stored, or
-//! found there already, is not older than that. Pinned names are counted besides; a name is marked
-//! with the current epoch when its pin drops, so that a collection that has begun by then, and may
-//! not know what the name became a part of, leaves it. The name is also kept until another collection
-//! begins, so that the collector can be told of it.
+//! Every block carries the epoch in which it was last added, named by a write, or given back by a pin. A
+//! collection begins a new epoch, and removes only what is older than its threshold: the oldest epoch in
+//! which a `write` that is still running began, or the new epoch if there is none. What a running write
+//! has stored, or found there already, is not older than that. Pinned names are counted besides, and none
+//! that has a count is removed; a name is marked with the current epoch when its pin drops while a
+//! collection runs, so that this, which may not know what the name became a part of, leaves it. The name
+//! is also kept until another collection begins, so that the collector can be told of it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -79,6 +79,11 @@ impl<H: ramus_core::Hash> State<H> {
             self.dropped = HashMap::default();
             self.dropped_from = None;
         }
+    }
+
+    /// Returns whether a collection runs, as far as is known.
+    pub(crate) const fn is_collected(&self) -> bool {
+        self.dropped_from.is_some()
     }
 
     pub(crate) fn is_pinned(&self, key: &H) -> bool {

@@ -141,11 +141,14 @@ impl<K: Key, V: Value> State<K, V> {
 
     fn apply(&mut self, update: Update<K, V>) -> Option<Arc<Change<K, V>>> {
         let Update { id, seen: _, note, edits } = update;
-        let changed: Vec<KeyChange<K, V>> = edits
-            .into_iter()
-            .map(|(key, edit)| KeyChange { old: self.holds(&key).cloned(), new: edit.set, key })
-            .filter(|change| change.old != change.new)
-            .collect();
+        // The log keeps it, so it gets no more room than it needs.
+        let mut changed: Vec<KeyChange<K, V>> = Vec::with_capacity(edits.len());
+        let judged = edits.into_iter().map(|(key, edit)| KeyChange {
+            old: self.holds(&key).cloned(),
+            new: edit.set,
+            key,
+        });
+        changed.extend(judged.filter(|change| change.old != change.new));
         if changed.is_empty() {
             return None;
         }

@@ -62,7 +62,7 @@ impl<H: Hash> Storage for Mem<H> {
     async fn write(&self, blocks: Vec<(H, Bytes)>, update: RefUpdate<H>) -> Result<RefOutcome<H>> {
         let _running = self.blocks().shared().protection.begin_write();
         self.blocks().unsafe_add_many(blocks).await?;
-        self.refs.update(update).await
+        self.refs.update_within_a_write(update).await
     }
 
     async fn load_derived(&self, name: &RefName) -> Result<Option<Bytes>> {

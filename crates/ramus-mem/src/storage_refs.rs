@@ -16,6 +16,23 @@ pub struct MemStorageRefs<H: Hash = Sha1> {
     pub(crate) refs: MemRefs<RefName, H>,
 }
 
+impl<H: Hash> MemStorageRefs<H> {
+    /// Updates the refs, while it is noted that a write runs.
+    pub(crate) async fn update_within_a_write(
+        &self,
+        update: RefUpdate<H>,
+    ) -> Result<RefOutcome<H>> {
+        let blocks = self.blocks.shared();
+        let mut named = update.edits.values().filter_map(|edit| edit.set.as_ref());
+        if let Some(key) = named.find(|key| !blocks.touch(key)) {
+            blocks.ensure_open()?;
+            let place = self.refs.recall(&update)?;
+            return place.map(Outcome::Applied).ok_or_else(|| Error::missing(key));
+        }
+        self.refs.update(update).await
+    }
+}
+
 #[deny(clippy::missing_trait_methods, reason = "a method that is not forwarded loses its meaning")]
 impl<H: Hash> ReadOnly for MemStorageRefs<H> {
     type Key = RefName;
@@ -45,15 +62,8 @@ impl<H: Hash> ReadOnly for MemStorageRefs<H> {
 #[deny(clippy::missing_trait_methods, reason = "a method that is not forwarded loses its meaning")]
 impl<H: Hash> AtomicWrite for MemStorageRefs<H> {
     async fn update(&self, update: RefUpdate<H>) -> Result<RefOutcome<H>> {
-        let blocks = self.blocks.shared();
-        let _running = blocks.protection.begin_write();
-        let mut named = update.edits.values().filter_map(|edit| edit.set.as_ref());
-        if let Some(key) = named.find(|key| !blocks.touch(key)) {
-            blocks.ensure_open()?;
-            let place = self.refs.recall(&update)?;
-            return place.map(Outcome::Applied).ok_or_else(|| Error::missing(key));
-        }
-        self.refs.update(update).await
+        let _running = self.blocks.shared().protection.begin_write();
+        self.update_within_a_write(update).await
     }
 
     async fn snapshot(&self, prefix: &[u8]) -> Result<Snapshot<RefName, H>> {

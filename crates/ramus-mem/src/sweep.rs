@@ -64,7 +64,6 @@ impl<H: Hash, V: Value> Sweep for MemSweep<H, V> {
             let mut protection = self.0.protection.lock();
             for key in &keys {
                 protection.pin(*key);
-                self.0.touch(key);
             }
         }
         Ok(Pin::new(Pinned { shared: Arc::clone(&self.0), keys }))
@@ -79,8 +78,11 @@ struct Pinned<H: Hash, V: Value> {
 impl<H: Hash, V: Value> Drop for Pinned<H, V> {
     fn drop(&mut self) {
         let mut protection = self.shared.protection.lock();
+        let is_collected = protection.is_collected();
         for key in &self.keys {
-            self.shared.touch(key);
+            if is_collected {
+                self.shared.touch(key);
+            }
             protection.unpin(key);
         }
     }
