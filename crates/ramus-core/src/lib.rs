@@ -62,6 +62,7 @@ mod digest_hasher;
 mod error;
 pub mod hash;
 mod id_bytes;
+mod id_hash;
 mod key;
 mod random;
 
@@ -97,6 +98,7 @@ pub use error::{Error, ErrorKind, Result};
 #[cfg(feature = "blake3")]
 pub use hash::Blake3;
 pub use hash::{Hash, Sha1, Sha256};
+pub use id_hash::{IdHash, IdHasher};
 pub use id_source::{IdSource, OsRandom};
 pub use key::{Key, Value};
 pub use limits::{Limits, LogReach};

@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ramus_core::{
-    Change, Changes, Cursor, Error, ErrorKind, Incarnation, Key, KeyChange, Page, Result, Update,
-    UpdateId, Value,
+    Change, Changes, Cursor, Error, ErrorKind, IdHash, Incarnation, Key, KeyChange, Page, Result,
+    Update, UpdateId, Value,
 };
 
 /// A change log that keeps the newest changes and knows their ids: plain data, for a backend without
@@ -26,7 +26,7 @@ pub struct Log<K, V> {
     /// Without a gap: the first has the sequence `floor + 1`.
     changes: VecDeque<Arc<Change<K, V>>>,
     /// The sequence of every change in `changes`, by its id.
-    sequences: HashMap<UpdateId, u64>,
+    sequences: HashMap<UpdateId, u64, IdHash>,
     /// The sequence of the newest change that is no longer kept.
     floor: u64,
 }
@@ -43,7 +43,7 @@ impl<K: Key, V: Value> Log<K, V> {
 
     /// Returns an empty log of this incarnation, which must be new.
     pub fn of_incarnation(incarnation: Incarnation, capacity: usize) -> Self {
-        let (changes, sequences) = (VecDeque::new(), HashMap::new());
+        let (changes, sequences) = (VecDeque::new(), HashMap::default());
         Self { incarnation, capacity: capacity.max(1), changes, sequences, floor: 0 }
     }
 

@@ -2,7 +2,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use ramus_core::{
-    Change, Cursor, Epoch, Error, Hash, KeyChange, Outcome, RefName, RefOutcome, RefUpdate,
+    Change, Cursor, Epoch, Error, Hash, IdHash, KeyChange, Outcome, RefName, RefOutcome, RefUpdate,
     Refusal, Result, UpdateId,
 };
 use ramus_watch::Log;
@@ -48,7 +48,7 @@ pub(crate) struct Core<H: Hash> {
     /// The changes that were appended and are not visible, in order and without a gap.
     pending: VecDeque<Pending<H>>,
     /// Their sequences, by the ids of their updates.
-    ids: HashMap<UpdateId, u64>,
+    ids: HashMap<UpdateId, u64, IdHash>,
     pub(crate) waiting: Vec<Waiter>,
     /// What a collection asks the writer to do.
     pub(crate) jobs: VecDeque<Job<H>>,
@@ -118,7 +118,7 @@ impl<H: Hash> Core<H> {
             newest: visible.table.clone(),
             end: visible.log.end(),
             pending: VecDeque::new(),
-            ids: HashMap::new(),
+            ids: HashMap::default(),
             waiting: Vec::new(),
             jobs: VecDeque::new(),
             written: durable,
