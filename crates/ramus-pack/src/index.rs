@@ -12,6 +12,7 @@ pub(crate) mod run;
 pub(crate) mod write;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -124,8 +125,24 @@ impl<H: Hash> Index<H> {
         self.state.read().active.is_empty()
     }
 
-    pub(crate) fn insert(&self, key: H, place: Place) {
-        self.state.write().active.insert(key, place);
+    /// Notes where a block will lie, unless it lies in memory already, in this segment or a later one;
+    /// returns whether it did.
+    pub(crate) fn insert_unless_since(&self, key: H, since: u32, place: Place) -> bool {
+        let mut state = self.state.write();
+        let State { active, sealing, .. } = &mut *state;
+        let is_since = |place: &Place| place.segment >= since;
+        match active.entry(key) {
+            Entry::Occupied(there) if is_since(there.get()) => false,
+            Entry::Occupied(mut there) => {
+                there.insert(place);
+                true
+            }
+            Entry::Vacant(_) if sealing.get(&key).is_some_and(is_since) => false,
+            Entry::Vacant(absent) => {
+                absent.insert(place);
+                true
+            }
+        }
     }
 
     pub(crate) fn runs(&self) -> Arc<[Arc<Run>]> {

@@ -159,11 +159,11 @@ impl<H: Hash> Shared<H> {
     /// Appends a block, if it is not there already.
     fn push(&self, core: &mut Core<H>, block: &Prepared<H>) {
         let Prepared { key, header, block } = block;
-        let since = self.since();
-        if self.index.in_memory(key).is_none_or(|place| place.segment < since) {
-            let offset = core.tail.push(header, key.as_bytes(), block);
-            let length = u32::try_from(block.len()).expect("the size of a block was checked");
-            self.index.insert(*key, Place { segment: core.tail.segment(), offset, length });
+        let length = u32::try_from(block.len()).expect("the size of a block was checked");
+        // Whoever finds it there before it is appended reads the tail, for which they need this lock.
+        let place = Place { segment: core.tail.segment(), offset: core.tail.next_offset(), length };
+        if self.index.insert_unless_since(*key, self.since(), place) {
+            core.tail.push(header, key.as_bytes(), block);
         }
     }
 
@@ -174,7 +174,7 @@ impl<H: Hash> Shared<H> {
         blocks: Vec<(H, Bytes)>,
         pins: Option<&mut Vec<Pinned<H>>>,
     ) -> Result<Vec<Prepared<H>>> {
-        let mut prepared = Vec::with_capacity(blocks.len());
+        let mut prepared = Vec::new();
         let there = self.prepare_absent(blocks, &mut prepared).await?;
         if let Some(pins) = pins
             && !there.is_empty()
@@ -192,7 +192,8 @@ impl<H: Hash> Shared<H> {
         blocks: Vec<(H, Bytes)>,
         prepared: &mut Vec<Prepared<H>>,
     ) -> Result<Vec<(H, Bytes)>> {
-        let (mut there, mut fresh, mut unsure) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut there, mut unsure) = (Vec::new(), Vec::new());
+        let mut fresh = Vec::with_capacity(blocks.len());
         for (key, block) in blocks {
             match self.may_rely_on_now(&key)? {
                 Some(true) => there.push((key, block)),
@@ -212,7 +213,12 @@ impl<H: Hash> Shared<H> {
                 }
             }
         }
-        prepared.append(&mut self.encode(fresh).await?);
+        let mut encoded = self.encode(fresh).await?;
+        if prepared.is_empty() {
+            *prepared = encoded;
+        } else {
+            prepared.append(&mut encoded);
+        }
         Ok(there)
     }
 
@@ -249,8 +255,11 @@ impl<H: Hash> Shared<H> {
 
 /// Returns the blocks that an update names and that are not brought with it.
 fn named_elsewhere<H: Hash>(blocks: &[(H, Bytes)], update: &RefUpdate<H>) -> Vec<H> {
-    let brought: HashSet<H, DigestHash> = blocks.iter().map(|(key, _)| *key).collect();
     let named = update.edits.values().filter_map(|edit| edit.set);
+    if update.edits.len() <= 1 {
+        return named.filter(|key| blocks.iter().all(|(brought, _)| brought != key)).collect();
+    }
+    let brought: HashSet<H, DigestHash> = blocks.iter().map(|(key, _)| *key).collect();
     named.filter(|key| !brought.contains(key)).collect()
 }
 

@@ -80,18 +80,24 @@ impl Tail {
         self.flight.as_ref()
     }
 
+    /// Returns where the next record will lie in the segment.
+    pub(crate) fn next_offset(&self) -> u32 {
+        let offset = self.start + self.bytes.len().max(BatchHeader::LENGTH) as u64;
+        u32::try_from(offset).expect("a segment and a batch are shorter than 4 GiB")
+    }
+
     /// Appends a record and returns where it lies in the segment.
     pub(crate) fn push(&mut self, header: &[u8], key: &[u8], body: &[u8]) -> u32 {
+        let offset = self.next_offset();
         if self.bytes.is_empty() {
             self.bytes.resize(BatchHeader::LENGTH, 0);
         }
-        let offset = self.start + self.bytes.len() as u64;
         self.headers.update(header);
         self.headers.update(key);
         for part in [header, key, body] {
             self.bytes.extend_from_slice(part);
         }
-        u32::try_from(offset).expect("a segment and a batch are shorter than 4 GiB")
+        offset
     }
 
     /// Ends the open batch and returns it; the next one begins where it ends.
