@@ -8,12 +8,13 @@ use bytes::Bytes;
 use ramus_core::{Error, ErrorKind, Hash, Result};
 
 use crate::compression::decode;
-use crate::disk::{Access, Disk, DiskFile, Locked, RealDisk, read_exact_at};
+use crate::disk::{Access, Disk, DiskFile, Locked, Pool, RealDisk, read_exact_at};
 use crate::error::{PackError, PackResult};
 use crate::format::manifest::{FileEntry, FileKind, Manifest};
 use crate::format::record::RecordHeader;
 use crate::index::run::{Entry, Lookup, Run};
 use crate::index::{Place, Places, Read};
+use crate::options::PackOptions;
 use crate::read::{blocking, check_record};
 use crate::recover::{self, Recovery};
 use crate::scan::scan;
@@ -187,7 +188,8 @@ pub(crate) fn check_disk_with<H: Hash>(
     recover::check_hash::<H>(&*disk, &manifest)?;
     manifest.coding.ensure_known()?;
     check.report.segments = 1 + manifest.files(FileKind::Segment).count();
-    match Recovery::<H>::read(disk, manifest.clone(), Access::Read) {
+    let pool = Pool::new(disk, PackOptions::OPEN_FILES_MAX);
+    match Recovery::<H>::read(pool, manifest.clone(), Access::Read) {
         Ok(recovery) => check.look(&manifest, &recovery, depth),
         Err(error) => return check.give_up(error),
     }

@@ -15,6 +15,7 @@
 
 #[cfg(target_os = "linux")]
 mod notify;
+mod pool;
 mod real;
 
 use std::any::Any;
@@ -23,6 +24,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use pool::Pool;
 pub(crate) use real::RealDisk;
 
 /// The file that says why files were set aside.

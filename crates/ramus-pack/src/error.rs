@@ -128,7 +128,7 @@ fn advice(error: &io::Error) -> Option<&'static str> {
 
     if has_too_many_files(error) {
         return Some(
-            "let the process open more files (`ulimit -n`); each sealed segment takes one",
+            "let the process open more files (`ulimit -n`), or let it keep fewer open (`open_files_max`; with `mode=read` each segment takes one)",
         );
     }
     match error.kind() {
@@ -145,7 +145,7 @@ fn advice(error: &io::Error) -> Option<&'static str> {
     }
 }
 
-fn has_too_many_files(error: &io::Error) -> bool {
+pub(crate) fn has_too_many_files(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code))
 }
 

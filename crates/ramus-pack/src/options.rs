@@ -35,6 +35,10 @@ pub struct PackOptions {
     pub log_age_max_s: Option<u64>,
     /// How many bytes of blocks that were read are kept in memory: 32 MiB by default; 0 keeps none.
     pub cache_bytes: usize,
+    /// How many files of segments are kept open, about: 256 by default, and 1 at least. More are opened when they are
+    /// read, and those are closed that were not read for long. With `mode=read` all are open, since the process
+    /// that writes may remove their names.
+    pub open_files_max: usize,
     /// How many notices wait for a subscriber before it is told that it lagged. 64 by default; 1 to
     /// 65 536, and what lies outside is taken for the nearest of these.
     pub notices_max: usize,
@@ -123,6 +127,9 @@ pub enum Damaged {
 }
 
 impl PackOptions {
+    /// How many files of segments are kept open by default: a fourth of what a process may open on many systems.
+    pub(crate) const OPEN_FILES_MAX: usize = 256;
+
     /// The fewest changes that a log keeps.
     pub const LOG_CHANGES_MIN: usize = 65_536;
 
@@ -179,6 +186,13 @@ impl PackOptions {
     #[must_use]
     pub const fn with_cache_bytes(mut self, bytes: usize) -> Self {
         self.cache_bytes = bytes;
+        self
+    }
+
+    /// Returns these options with another bound of the files of segments that are kept open.
+    #[must_use]
+    pub const fn with_open_files_max(mut self, files: usize) -> Self {
+        self.open_files_max = files;
         self
     }
 
@@ -239,6 +253,7 @@ impl Default for PackOptions {
             log_bytes_max: None,
             log_age_max_s: None,
             cache_bytes: 32 << 20,
+            open_files_max: Self::OPEN_FILES_MAX,
             notices_max: 64,
             follow_ms: 20,
             compression: None,

@@ -1,6 +1,7 @@
 //! How a block is found: in the cache; in memory if it is not in a file yet; in its segment, on the
 //! spot if the operating system has it in memory, and otherwise where blocking is allowed.
 
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -210,8 +211,11 @@ impl<H: Hash> Shared<H> {
                 return Ok(Loaded::NotNow);
             }
             Read::Now => {}
-            Read::Wait => read_exact_at(&*file, &mut bytes, place.offset.into())
-                .map_err(PackError::io(format!("read block {key} from {}", name())))?,
+            Read::Wait => match read_exact_at(&*file, &mut bytes, place.offset.into()) {
+                // It was closed, and removed since it was looked up.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Loaded::Moved),
+                read => read.map_err(PackError::io(format!("read block {key} from {}", name())))?,
+            },
         }
         let header = check_record::<H>(key, length, &bytes).map_err(failed)?;
         let body = Bytes::from(bytes).slice(head..);

@@ -45,7 +45,7 @@ pub(crate) use self::building::{Building, Frozen};
 use self::copies::Copies;
 use self::pace::Pace;
 
-use crate::disk::{Disk, DiskFile, read_exact_at};
+use crate::disk::{Disk, DiskFile, Pool, read_exact_at};
 use crate::error::{PackError, PackResult};
 use crate::format::Fault;
 use crate::format::manifest::{FileEntry, FileKind};
@@ -79,7 +79,7 @@ pub(crate) enum Planned {
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) epoch: Epoch,
-    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) disk: Arc<Pool>,
     /// The newest first. Nobody merges them while `frozen` is there.
     pub(crate) runs: Vec<Arc<Run>>,
     /// The sealed segments from before the active one.
@@ -167,7 +167,7 @@ struct Count {
 
 impl<H: Hash> Reclaim<H> {
     fn new(shared: Arc<Shared<H>>, plan: Plan) -> Box<Self> {
-        let copies = Copies::new(Arc::clone(&shared), Arc::clone(&plan.disk), plan.after);
+        let copies = Copies::new(&shared, &plan);
         Box::new(Self {
             shared,
             plan,
@@ -210,8 +210,7 @@ impl<H: Hash> Reclaim<H> {
         if self.condemned.is_empty() {
             return Err(error);
         }
-        let plan = &self.plan;
-        self.copies = Copies::new(Arc::clone(&self.shared), Arc::clone(&plan.disk), plan.after);
+        self.copies = Copies::new(&self.shared, &self.plan);
         self.copied = BTreeMap::new();
         self.end()
     }

@@ -20,7 +20,7 @@ use ramus_watch::Log;
 
 use crate::compression::Coding;
 use crate::derived::{DERIVED_NEW, Derived};
-use crate::disk::{Access, Disk, DiskFile, Locked, read_exact_at, read_whole, write_again};
+use crate::disk::{Access, Disk, DiskFile, Locked, Pool, read_exact_at, read_whole, write_again};
 use crate::error::{PackError, PackResult, ensure_numbers};
 use crate::format::Fault;
 use crate::format::change::RefChange;
@@ -66,7 +66,8 @@ pub(crate) fn open<H: Hash>(disk: Arc<dyn Disk>, settings: Settings) -> Result<O
     check_hash::<H>(&*disk, &manifest)?;
     manifest.coding = manifest.coding.chosen(&settings.options)?;
     let settings = Settings { coding: manifest.coding, ..settings };
-    Recovery::<H>::read(disk, manifest, Access::Write)?.finish(lock, settings)
+    let pool = Pool::new(disk, settings.options.open_files_max);
+    Recovery::<H>::read(pool, manifest, Access::Write)?.finish(lock, settings)
 }
 
 /// Reads the manifest of a directory.
@@ -226,9 +227,10 @@ pub(crate) fn check_hash<H: Hash>(disk: &dyn Disk, manifest: &Manifest) -> Resul
 
 /// What was read of a directory.
 pub(crate) struct Recovery<H: Hash> {
-    disk: Arc<dyn Disk>,
+    disk: Arc<Pool>,
     manifest: Manifest,
     pub(crate) runs: Vec<Arc<Run>>,
+    /// Each is opened when it is read; the active one, too.
     pub(crate) segments: HashMap<u32, Arc<dyn DiskFile>>,
     table: Table<H>,
     /// The place in the log of `table`.
@@ -242,18 +244,15 @@ pub(crate) struct Recovery<H: Hash> {
 
 impl<H: Hash> Recovery<H> {
     /// Reads it, and opens the active segment like this.
-    pub(crate) fn read(
-        disk: Arc<dyn Disk>,
-        manifest: Manifest,
-        access: Access,
-    ) -> PackResult<Self> {
+    pub(crate) fn read(disk: Arc<Pool>, manifest: Manifest, access: Access) -> PackResult<Self> {
         let mut runs = Vec::new();
         for file in manifest.files(FileKind::Index) {
             runs.push(Arc::new(Run::open(&*disk, file.number, H::LENGTH)?));
         }
         let mut segments = HashMap::new();
         for file in manifest.files(FileKind::Segment) {
-            segments.insert(file.number, open_segment(&*disk, file)?);
+            let opened = open_segment(file, |name| Ok(disk.file(name.to_owned())))?;
+            segments.insert(file.number, opened);
         }
         let mut changes = Vec::new();
         for file in manifest.files(FileKind::Changes) {
@@ -274,7 +273,7 @@ impl<H: Hash> Recovery<H> {
         }
         let head = read_head(&*disk, &scan.header);
         let durable_end = scan.evidence.max(manifest.durable_end).max(head);
-        segments.insert(manifest.active, Arc::clone(&active));
+        segments.insert(manifest.active, disk.opened(name, Arc::clone(&active)));
         Ok(Self { disk, manifest, runs, segments, table, at, changes, active, scan, durable_end })
     }
 
@@ -321,7 +320,7 @@ impl<H: Hash> Recovery<H> {
         let index = Index::new(scan.places, runs, segments);
         let tail = Tail::new(files.active.header.number, files.active.end, files.active.next_batch);
         let core = Core::new(tail, &visible);
-        let derived = Derived::new(Arc::clone(&files.disk));
+        let derived = Derived::new(files.disk());
         let shared = Shared::new(settings, place, index, core, visible, next_file, derived);
         if let Some(damage) = damage {
             shared.core.lock().failed = Some(damage);
@@ -410,10 +409,14 @@ fn wait_for_room<H: Hash>(shared: &Shared<H>, files: &mut Files<H>) {
     }
 }
 
-pub(crate) fn open_segment(disk: &dyn Disk, entry: &FileEntry) -> PackResult<Arc<dyn DiskFile>> {
+/// Opens a segment, and refuses one that is shorter than the manifest says.
+pub(crate) fn open_segment(
+    entry: &FileEntry,
+    open: impl FnOnce(&str) -> io::Result<Arc<dyn DiskFile>>,
+) -> PackResult<Arc<dyn DiskFile>> {
     let name = entry.name();
     let failed = || PackError::io(format!("open {name}"));
-    let file = disk.open(&name, Access::Read).map_err(failed())?;
+    let file = open(&name).map_err(failed())?;
     let size = file.size().map_err(failed())?;
     if size < entry.length {
         return Err(PackError::fault(&name, size)(Fault::Damaged("it ends too early")));

@@ -10,6 +10,7 @@ mod damage;
 mod derived;
 mod elsewhere;
 mod errors;
+mod files;
 mod forget;
 mod golden;
 mod kill;

@@ -115,6 +115,11 @@ impl Run {
         Ok(Self { number, file, key_length, entries, pages, firsts, filter, dead })
     }
 
+    /// Returns the run, read from this file.
+    pub(crate) fn with_file(self, file: Arc<dyn DiskFile>) -> Self {
+        Self { file, ..self }
+    }
+
     pub(crate) const fn entries(&self) -> u64 {
         self.entries
     }

@@ -230,7 +230,10 @@ impl Opened {
         let runs = runs.collect::<PackResult<_>>()?;
         let segments = manifest.files(FileKind::Segment).map(|file| {
             let open = self.segments.get(&file.number).map(Arc::clone);
-            Ok((file.number, open.map_or_else(|| open_segment(disk, file), Ok)?))
+            Ok((
+                file.number,
+                open.map_or_else(|| open_segment(file, |name| disk.open(name, Access::Read)), Ok)?,
+            ))
         });
         Ok(Self { runs, segments: segments.collect::<PackResult<_>>()? })
     }

@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use ramus_core::{Cursor, Hash};
 
-use crate::disk::{Disk, DiskFile};
+use super::Plan;
+use crate::disk::{Disk, DiskFile, Pool};
 use crate::error::{PackError, PackResult};
 use crate::format::manifest::{FileEntry, FileKind};
 use crate::format::record::RecordHeader;
@@ -17,7 +18,7 @@ use crate::writer::tail::{Link, Tail};
 /// The new segments that blocks are copied into.
 pub(super) struct Copies<H: Hash> {
     shared: Arc<Shared<H>>,
-    disk: Arc<dyn Disk>,
+    disk: Arc<Pool>,
     /// The end of the log, for the headers.
     after: Cursor,
     open: Option<Open<H>>,
@@ -37,7 +38,8 @@ struct Open<H> {
 }
 
 impl<H: Hash> Copies<H> {
-    pub(super) const fn new(shared: Arc<Shared<H>>, disk: Arc<dyn Disk>, after: Cursor) -> Self {
+    pub(super) fn new(shared: &Arc<Shared<H>>, plan: &Plan) -> Self {
+        let (shared, disk, after) = (Arc::clone(shared), Arc::clone(&plan.disk), plan.after);
         Self { shared, disk, after, open: None, segments: Vec::new(), runs: Vec::new() }
     }
 
@@ -92,8 +94,10 @@ impl<H: Hash> Copies<H> {
             last: open.tail.last_number() + 1,
             dead: 0,
         };
-        self.segments.push((entry, open.file));
-        self.runs.push(Arc::new(run));
+        self.segments.push((entry, self.disk.file(name)));
+        // There may be many of them, until they become one.
+        let file = self.disk.file(FileKind::Index.file_name(run.number));
+        self.runs.push(Arc::new(run.with_file(file)));
         Ok(())
     }
 }

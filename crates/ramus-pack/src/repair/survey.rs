@@ -9,7 +9,7 @@ use ramus_core::{Cursor, Error, Hash, Incarnation, Result};
 use super::refs::{History, Newest};
 use super::report::{Damage, Repaired};
 use super::salvage::{Promise, Salvaged, salvage};
-use crate::disk::{Access, Disk, read_exact_at};
+use crate::disk::{Access, Disk, Pool, read_exact_at};
 use crate::error::{PackError, PackResult};
 use crate::format::Fault;
 use crate::format::change::RefChange;
@@ -18,6 +18,7 @@ use crate::format::head::Head;
 use crate::format::manifest::{FileEntry, FileKind, Manifest, State};
 use crate::index::run::{Entry, Lookup, Run};
 use crate::index::{Place, Read};
+use crate::options::PackOptions;
 use crate::recover::{Recovery, UNLISTED_FILE_MAX, check_hash, read_manifest, read_small};
 use crate::writer::files::{HEAD, MANIFEST};
 
@@ -383,7 +384,8 @@ impl<H: Hash> Look<'_, H> {
         let Some(manifest) = self.manifest.clone().filter(|_| self.report.is_sound()) else {
             return Ok(());
         };
-        match Recovery::<H>::read(Arc::clone(disk), manifest, Access::Read) {
+        let pool = Pool::new(Arc::clone(disk), PackOptions::OPEN_FILES_MAX);
+        match Recovery::<H>::read(pool, manifest, Access::Read) {
             Ok(recovery) => {
                 let refused = recovery.damage().or_else(|| recovery.visible(usize::MAX).err());
                 if let Some(refused) = refused {

@@ -11,12 +11,14 @@ use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 
 use crate::disk::{Access, Disk, DiskFile, Guard, Locked, REPORT};
 
 pub(super) const SECTOR: usize = 512;
+const EMFILE: i32 = 24;
 
 /// A disk. Clones are one, until [`kill`](SimDisk::kill).
 #[derive(Clone, Debug, Default)]
@@ -46,6 +48,9 @@ struct State {
     own_name_syncs: usize,
     /// Files whose names end so cannot grow.
     full: Option<&'static str>,
+    open: Arc<Open>,
+    /// So many files may be open at once.
+    open_max: Option<usize>,
     /// The number of the error that the system gives to whoever opens a file.
     no_opening: Option<i32>,
     /// What of files cannot be read.
@@ -54,6 +59,13 @@ struct State {
     held: bool,
     /// How many wait for that.
     syncing: usize,
+}
+
+/// How many files are open, and were at once.
+#[derive(Debug, Default)]
+struct Open {
+    now: AtomicUsize,
+    most: AtomicUsize,
 }
 
 /// Which call fails, counted over those that change the disk or those that only read, and how.
@@ -187,7 +199,6 @@ impl SimDisk {
 
     /// Lets the process open no more files, or lets it again.
     pub(super) fn open_nothing(&self, opens_nothing: bool) {
-        const EMFILE: i32 = 24;
         self.0.lock().no_opening = opens_nothing.then_some(EMFILE);
     }
 
@@ -196,6 +207,21 @@ impl SimDisk {
         let mut state = self.0.lock();
         let file = state.names[name];
         state.unreadable.push((file, sectors));
+    }
+
+    /// Lets so many files be open at once.
+    pub(super) fn open_at_most(&self, files: Option<usize>) {
+        self.0.lock().open_max = files;
+    }
+
+    /// Returns how many files are open.
+    pub(super) fn open_now(&self) -> usize {
+        self.0.lock().open.now.load(Ordering::SeqCst)
+    }
+
+    /// Returns how many files were open at once.
+    pub(super) fn open_most(&self) -> usize {
+        self.0.lock().open.most.load(Ordering::SeqCst)
     }
 
     /// Returns whether any call failed.
@@ -260,7 +286,10 @@ impl State {
     }
 
     fn ensure_opens(&self) -> io::Result<()> {
-        self.no_opening.map_or(Ok(()), |code| Err(io::Error::from_raw_os_error(code)))
+        let now = self.open.now.load(Ordering::SeqCst);
+        let is_enough = self.open_max.is_some_and(|max| now >= max);
+        let code = self.no_opening.or(is_enough.then_some(EMFILE));
+        code.map_or(Ok(()), |code| Err(io::Error::from_raw_os_error(code)))
     }
 
     /// Counts a call that only reads.
@@ -299,6 +328,22 @@ impl State {
 struct SimFile {
     disk: SimDisk,
     file: usize,
+    open: Arc<Open>,
+}
+
+impl SimFile {
+    fn new(disk: &SimDisk, file: usize, state: &State) -> Arc<Self> {
+        let open = Arc::clone(&state.open);
+        let now = 1 + open.now.fetch_add(1, Ordering::SeqCst);
+        open.most.fetch_max(now, Ordering::SeqCst);
+        Arc::new(Self { disk: disk.clone(), file, open })
+    }
+}
+
+impl Drop for SimFile {
+    fn drop(&mut self) {
+        self.open.now.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Disk for SimDisk {
@@ -319,7 +364,7 @@ impl Disk for SimDisk {
         } else {
             state.files[file].clear();
         }
-        Ok(Arc::new(SimFile { disk: self.clone(), file }))
+        Ok(SimFile::new(self, file, &state))
     }
 
     fn open(&self, name: &str, _access: Access) -> io::Result<Arc<dyn DiskFile>> {
@@ -327,7 +372,7 @@ impl Disk for SimDisk {
         state.ensure_opens()?;
         state.read()?;
         let file = *state.names.get(name).ok_or(io::ErrorKind::NotFound)?;
-        Ok(Arc::new(SimFile { disk: self.clone(), file }))
+        Ok(SimFile::new(self, file, &state))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {

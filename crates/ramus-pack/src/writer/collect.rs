@@ -10,6 +10,7 @@ use super::begun::Begun;
 use super::core::Job;
 use super::files::{Files, index_entry};
 use super::pump::Pump;
+use crate::disk::Disk as _;
 use crate::error::{PackError, PackResult};
 use crate::format::manifest::{FileKind, Manifest};
 use crate::index::run::Run;

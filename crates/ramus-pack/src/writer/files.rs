@@ -21,7 +21,7 @@ use ramus_core::{Cursor, Hash};
 use super::active::Active;
 use super::forget;
 use super::tail::{Flight, Link};
-use crate::disk::{Disk, DiskFile, Locked};
+use crate::disk::{Disk, DiskFile, Locked, Pool};
 use crate::error::{PackError, PackResult, ensure_numbers};
 use crate::format::change::RefChange;
 use crate::format::files::{Table, encode_changes, encode_refs};
@@ -44,7 +44,7 @@ pub(crate) const LOCK: &str = "lock";
 /// What only the writer has.
 #[derive(Debug)]
 pub(crate) struct Files<H: Hash> {
-    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) disk: Arc<Pool>,
     #[expect(dead_code, reason = "it is kept for its drop")]
     pub(crate) lock: Locked,
     pub(crate) head: Arc<dyn DiskFile>,
@@ -87,6 +87,11 @@ struct Sealed {
 }
 
 impl<H: Hash> Files<H> {
+    /// Returns the disk as others see it.
+    pub(crate) fn disk(&self) -> Arc<dyn Disk> {
+        Arc::clone(&self.disk) as Arc<dyn Disk>
+    }
+
     /// Returns what the header of the next batch says of the batches before.
     pub(crate) const fn link(&self) -> Link {
         let Active { header, chain, durable_end, .. } = &self.active;
@@ -132,7 +137,8 @@ impl<H: Hash> Files<H> {
         let seal =
             Seal { next, places: &places, runs: &runs, table: &table, after, oldest, building };
         let sealed = self.rotate(&seal, &mut || shared.next_file(), &shared.settings)?;
-        shared.index.add_segment(next, sealed.file);
+        let name = FileKind::Segment.file_name(next);
+        shared.index.add_segment(next, self.disk.opened(name, sealed.file));
         shared.index.sealed(sealed.runs);
         shared.visible.lock().log.forget(sealed.log_after);
         shared.set_written(next, self.active.end);
