@@ -69,6 +69,58 @@ pub(crate) trait Disk: Debug + Send + Sync + 'static {
     }
 }
 
+/// Writes methods of a [`Disk`] that do what the field `disk` does.
+macro_rules! forward_disk {
+    ($($method:ident)*) => { $($crate::disk::forward_disk!(@$method);)* };
+    (@place) => {
+        fn place(&self) -> String {
+            self.disk.place()
+        }
+    };
+    (@create) => {
+        fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+            self.disk.create(name)
+        }
+    };
+    (@rename) => {
+        fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+            self.disk.rename(from, to)
+        }
+    };
+    (@unlink) => {
+        fn unlink(&self, name: &str) -> io::Result<()> {
+            self.disk.unlink(name)
+        }
+    };
+    (@set_aside) => {
+        fn set_aside(&self, names: &[String], directory: &str, report: &str) -> io::Result<()> {
+            self.disk.set_aside(names, directory, report)
+        }
+    };
+    (@list) => {
+        fn list(&self) -> io::Result<Vec<String>> {
+            self.disk.list()
+        }
+    };
+    (@sync) => {
+        fn sync(&self) -> io::Result<()> {
+            self.disk.sync()
+        }
+    };
+    (@sync_own_name) => {
+        fn sync_own_name(&self) -> io::Result<()> {
+            self.disk.sync_own_name()
+        }
+    };
+    (@lock) => {
+        fn lock(&self, name: &str) -> io::Result<Locked> {
+            self.disk.lock(name)
+        }
+    };
+}
+
+pub(crate) use forward_disk;
+
 /// Tells that something in a directory may have changed. It may miss what other machines do there.
 pub(crate) trait Notifier: Debug + Send + Sync {
     /// Waits until something has changed since `clear`, or `stop` was called, or the time is over.

@@ -30,6 +30,7 @@
 pub(crate) mod active;
 pub(crate) mod begun;
 mod collect;
+pub(crate) mod copied;
 pub(crate) mod core;
 pub(crate) mod files;
 pub(crate) mod forget;

@@ -12,7 +12,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::{Mutex, RwLock};
 
-use super::{Access, Disk, DiskFile, Locked, Notifier};
+use super::{Access, Disk, DiskFile, Locked, Notifier, forward_disk};
 use crate::error::has_too_many_files;
 
 /// A disk, and files of it of which about so many are open at once: each that is being opened comes on top.
@@ -95,9 +95,7 @@ impl Pool {
 }
 
 impl Disk for Pool {
-    fn place(&self) -> String {
-        self.disk.place()
-    }
+    forward_disk!(place rename unlink set_aside sync sync_own_name lock);
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         self.with_room(|| self.disk.create(name))
@@ -107,32 +105,8 @@ impl Disk for Pool {
         self.with_room(|| self.disk.open(name, access))
     }
 
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.disk.rename(from, to)
-    }
-
-    fn unlink(&self, name: &str) -> io::Result<()> {
-        self.disk.unlink(name)
-    }
-
-    fn set_aside(&self, names: &[String], directory: &str, report: &str) -> io::Result<()> {
-        self.disk.set_aside(names, directory, report)
-    }
-
     fn list(&self) -> io::Result<Vec<String>> {
         self.with_room(|| self.disk.list())
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.disk.sync()
-    }
-
-    fn sync_own_name(&self) -> io::Result<()> {
-        self.disk.sync_own_name()
-    }
-
-    fn lock(&self, name: &str) -> io::Result<Locked> {
-        self.disk.lock(name)
     }
 
     fn notifier(&self) -> Option<Box<dyn Notifier>> {

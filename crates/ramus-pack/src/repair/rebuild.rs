@@ -7,17 +7,16 @@ use super::report::Repaired;
 use super::staged::Staged;
 use super::survey::{Found, Survey};
 use crate::compression::Coding;
-use crate::disk::{Access, Disk, DiskFile, read_exact_at, write_again};
+use crate::disk::{Access, Disk, read_exact_at, write_again};
 use crate::error::{PackError, PackResult, ensure_numbers};
 use crate::format::files::{encode_changes, encode_refs};
 use crate::format::manifest::{FileEntry, FileKind, Manifest, State};
 use crate::format::record::RecordHeader;
-use crate::format::segment::SegmentHeader;
 use crate::index::{Place, write::write};
 use crate::options::Settings;
 use crate::writer::active::{Active, random_salt};
+use crate::writer::copied::Copied;
 use crate::writer::files::{MANIFEST, index_entry, write_file, write_manifest};
-use crate::writer::tail::{Link, Tail};
 
 /// The beginning of the names of directories with files that do not count any more.
 pub(crate) const ASIDE: &str = "damaged-";
@@ -145,20 +144,15 @@ impl<H: Hash> Rebuild<'_, H> {
         let old = self.staged.open(&name, Access::Read);
         let old = old.map_err(PackError::io(format!("open {name}")))?;
         let new = self.next_file();
-        let mut copy = Copy::create(&self.staged, new, self.at)?;
+        let mut copy = Copied::create(&self.staged, new, self.at)?;
         let mut places = Vec::with_capacity(found.blocks.len());
         for (key, place) in &found.blocks {
             let length = RecordHeader::LENGTH + H::LENGTH + place.length as usize;
             let mut record = vec![0; length];
             let read = read_exact_at(&*old, &mut record, place.offset.into());
             read.map_err(PackError::io(format!("read block {key} from {name}")))?;
-            let (header, rest) = record.split_at(RecordHeader::LENGTH);
-            let (name, body) = rest.split_at(H::LENGTH);
-            let offset = copy.tail.push(header, name, body);
-            places.push((*key, Place { segment: new, offset, length: place.length }));
-            if copy.tail.len() >= self.settings.write_bytes {
-                copy.write()?;
-            }
+            let place = copy.append::<H>(&record, place.length, self.settings.write_bytes)?;
+            places.push((*key, place));
         }
         let entry = copy.end()?;
         self.survey.blocks.append(&mut places);
@@ -186,55 +180,6 @@ impl<H: Hash> Rebuild<'_, H> {
         self.survey.report.set_aside = Some(directory.clone());
         let report = format!("{}\n", self.survey.report);
         disk.set_aside(&gone, &directory, &report).map_err(failed())
-    }
-}
-
-/// A segment of blocks that is being written.
-struct Copy {
-    header: SegmentHeader,
-    name: String,
-    file: Arc<dyn DiskFile>,
-    tail: Tail,
-    link: Link,
-}
-
-impl Copy {
-    fn create(disk: &dyn Disk, number: u32, after: Cursor) -> PackResult<Self> {
-        let name = FileKind::Segment.file_name(number);
-        let header = SegmentHeader { number, salt: random_salt(), first_batch: 1, after };
-        let file = disk.create(&name).map_err(PackError::io(format!("make {name}")))?;
-        let written = file.write_all_at(&header.encode(), 0);
-        written.map_err(PackError::io(format!("write {name}")))?;
-        let start = SegmentHeader::LENGTH as u64;
-        let tail = Tail::new(number, start, header.first_batch);
-        let link = Link { salt: header.salt, chain: header.chain(), durable_end: start };
-        Ok(Self { header, name, file, tail, link })
-    }
-
-    fn write(&mut self) -> PackResult<()> {
-        if self.tail.is_empty() {
-            return Ok(());
-        }
-        let flight = self.tail.take(self.link);
-        let written = self.file.write_all_at(&flight.bytes, flight.start);
-        written.map_err(PackError::io(format!("write {}", self.name)))?;
-        self.link.chain = flight.chain();
-        self.tail.landed(flight);
-        Ok(())
-    }
-
-    /// Makes it durable, and returns how it is listed.
-    fn end(mut self) -> PackResult<FileEntry> {
-        self.write()?;
-        self.file.sync().map_err(PackError::sync(format!("sync {}", self.name)))?;
-        Ok(FileEntry {
-            kind: FileKind::Segment,
-            number: self.header.number,
-            length: self.tail.start(),
-            first: self.header.first_batch,
-            last: self.tail.last_number() + 1,
-            dead: 0,
-        })
     }
 }
 

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::disk::{Access, Disk, DiskFile, Locked};
+use crate::disk::{Access, Disk, DiskFile, Locked, forward_disk};
 use crate::format::manifest::FileKind;
 
 /// The end of the names of files that do not count yet. Whoever opens the directory to write removes them.
@@ -55,9 +55,7 @@ fn staged(name: &str) -> String {
 }
 
 impl Disk for Staged {
-    fn place(&self) -> String {
-        self.disk.place()
-    }
+    forward_disk!(place rename set_aside list sync sync_own_name lock);
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         self.names.lock().push(name.to_owned());
@@ -69,32 +67,8 @@ impl Disk for Staged {
         self.disk.open(&name, access)
     }
 
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.disk.rename(from, to)
-    }
-
     fn unlink(&self, name: &str) -> io::Result<()> {
         let name = if self.is_new(name) { staged(name) } else { name.to_owned() };
         self.disk.unlink(&name)
-    }
-
-    fn set_aside(&self, names: &[String], directory: &str, report: &str) -> io::Result<()> {
-        self.disk.set_aside(names, directory, report)
-    }
-
-    fn list(&self) -> io::Result<Vec<String>> {
-        self.disk.list()
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.disk.sync()
-    }
-
-    fn sync_own_name(&self) -> io::Result<()> {
-        self.disk.sync_own_name()
-    }
-
-    fn lock(&self, name: &str) -> io::Result<Locked> {
-        self.disk.lock(name)
     }
 }

@@ -13,7 +13,7 @@ use ramus_testkit::run;
 
 use super::sim::{Random, SimDisk};
 use super::work::settings;
-use crate::disk::{Access, Disk, DiskFile, Locked};
+use crate::disk::{Access, Disk, DiskFile, Locked, forward_disk};
 use crate::options::Settings;
 use crate::{Durability, Mode, Pack};
 
@@ -142,45 +142,11 @@ impl Looking {
 }
 
 impl Disk for Arc<Looking> {
-    fn place(&self) -> String {
-        self.disk.place()
-    }
-
-    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        self.disk.create(name)
-    }
+    forward_disk!(place create rename unlink set_aside list sync sync_own_name lock);
 
     fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
         self.look();
         self.disk.open(name, access)
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.disk.rename(from, to)
-    }
-
-    fn unlink(&self, name: &str) -> io::Result<()> {
-        self.disk.unlink(name)
-    }
-
-    fn set_aside(&self, names: &[String], directory: &str, report: &str) -> io::Result<()> {
-        self.disk.set_aside(names, directory, report)
-    }
-
-    fn list(&self) -> io::Result<Vec<String>> {
-        self.disk.list()
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.disk.sync()
-    }
-
-    fn sync_own_name(&self) -> io::Result<()> {
-        self.disk.sync_own_name()
-    }
-
-    fn lock(&self, name: &str) -> io::Result<Locked> {
-        self.disk.lock(name)
     }
 }
 

@@ -16,7 +16,7 @@ use ramus_watch::{Event, WatchExt as _};
 use super::crash::recorded;
 use super::sim::{Random, SimDisk};
 use super::work::{History, open, settings};
-use crate::disk::{Access, Disk, DiskFile, Locked};
+use crate::disk::{Access, Disk, DiskFile, Locked, forward_disk};
 use crate::format::manifest::FileKind;
 use crate::options::Settings;
 use crate::{Damaged, Durability, Mode, Pack};
@@ -400,13 +400,7 @@ struct Racing {
 }
 
 impl Disk for Racing {
-    fn place(&self) -> String {
-        self.disk.place()
-    }
-
-    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        self.disk.create(name)
-    }
+    forward_disk!(place create rename unlink set_aside list sync sync_own_name lock);
 
     fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
         if self.opened.fetch_add(1, Ordering::SeqCst) == self.at {
@@ -421,34 +415,6 @@ impl Disk for Racing {
             work.join().expect("the writer works");
         }
         self.disk.open(name, access)
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.disk.rename(from, to)
-    }
-
-    fn unlink(&self, name: &str) -> io::Result<()> {
-        self.disk.unlink(name)
-    }
-
-    fn set_aside(&self, names: &[String], directory: &str, report: &str) -> io::Result<()> {
-        self.disk.set_aside(names, directory, report)
-    }
-
-    fn list(&self) -> io::Result<Vec<String>> {
-        self.disk.list()
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.disk.sync()
-    }
-
-    fn sync_own_name(&self) -> io::Result<()> {
-        self.disk.sync_own_name()
-    }
-
-    fn lock(&self, name: &str) -> io::Result<Locked> {
-        self.disk.lock(name)
     }
 }
 
