@@ -15,10 +15,13 @@ use ramus_testkit::run;
 use super::sim::{Failure, Random, SimDisk};
 use super::work::settings;
 use crate::check::check_disk;
+use crate::disk::{Access, Disk};
+use crate::format::manifest::FileKind;
 use crate::index::Read;
 use crate::index::run::Lookup;
 use crate::options::Settings;
 use crate::protection::DROPPED_MAX;
+use crate::scan::scan;
 use crate::{Depth, Durability, Pack, Report};
 
 fn open_with(disk: &SimDisk, change: impl FnOnce(&mut Settings)) -> Pack {
@@ -75,6 +78,18 @@ fn checked(disk: &SimDisk) -> Report {
     let report = check_disk::<Sha1>(&Arc::new(disk.clone()), Depth::Full).expect("check");
     assert_eq!(report.problems, Vec::<String>::new());
     report
+}
+
+/// Returns how many blocks lie in the segments.
+fn blocks_in_segments(disk: &SimDisk) -> u64 {
+    let mut blocks = 0;
+    for (name, _) in disk.files() {
+        if let Some((FileKind::Segment, number)) = FileKind::of_file_name(&name) {
+            let file = Disk::open(disk, &name, Access::Read).expect("open");
+            blocks += scan::<Sha1>(&*file, number).expect("it is sound").places.len() as u64;
+        }
+    }
+    blocks
 }
 
 /// Returns how many bytes the files have whose names end so.
@@ -717,6 +732,12 @@ fn a_damaged_block_keeps_its_segment_and_the_rest_is_given_back() {
         pack.close().await.expect("close");
         drop((pack, sweep));
         let report = check_disk::<Sha1>(&Arc::new(disk.clone()), Depth::Full).expect("check");
+        // Each block that was written counts, or does not: also those that were copied out of what stays.
+        let sound = SimDisk::of_files(disk.files());
+        let mut flipped = block(100).to_vec();
+        flipped[0] ^= 1;
+        sound.flip(&flipped);
+        assert_eq!(report.blocks + report.collected, blocks_in_segments(&sound), "{report:?}");
         assert!(report.problems.iter().all(|problem| problem.contains(&damaged)), "{report:?}");
         assert!(!report.problems.is_empty(), "it is damaged still");
         let repaired = crate::repair::repair_disk::<Sha1>(
@@ -810,5 +831,46 @@ fn what_was_copied_is_read_without_the_lock_of_the_writer() {
         drop(writer);
         assert_eq!(found.expect("it waits for the writer"), Some(block(1)));
         reading.await.expect("no panic");
+    });
+}
+
+#[test]
+fn what_waits_to_be_sealed_stays_when_room_is_given_back_on_a_full_disk() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open_with(&disk, |settings| settings.segment_bytes = 100_000);
+        add(&pack, 0..200).await;
+        // That begins with a new segment.
+        remove(&pack, []).await;
+        add(&pack, 200..203).await;
+        pack.blocks().flush().await.expect("flush");
+        let (disk, killed) = (disk.kill(), disk);
+        drop(pack);
+        let before = bytes(&disk, ".segment");
+        // There is room for an index, and not for the segment that an opening begins.
+        disk.fill_segments(true);
+        let pack = open(&disk);
+        let sealing = || pack.blocks().0.shared.index.sealing().len();
+        assert_eq!(sealing(), 3, "they wait");
+        let sweep = pack.sweep().expect("a sweep");
+        let epoch = sweep.begin().await.expect("begin");
+        let names = (0..200).map(name).collect();
+        assert_eq!(sweep.remove_many(epoch, names).await.expect("remove_many"), 200);
+        sweep.finish(epoch).await.expect("finish");
+        assert!(bytes(&disk, ".segment") < before);
+        assert_eq!(sealing(), 3, "they wait still");
+        for number in 200..203 {
+            let found = pack.blocks().find(&name(number)).await.expect("find");
+            assert_eq!(found, Some(block(number)), "block {number}");
+        }
+        disk.fill_segments(false);
+        add(&pack, 203..206).await;
+        pack.close().await.expect("close");
+        drop((pack, sweep, killed));
+        assert_eq!(checked(&disk).blocks, 6);
+        let pack = open(&disk);
+        for number in 200..206 {
+            assert!(pack.blocks().mem(&name(number)).await.expect("mem"), "block {number}");
+        }
     });
 }

@@ -324,6 +324,12 @@ fn what_waits_for_room_is_written_when_the_directory_is_closed() {
         let block = pack.blocks().add(vec![7; 3000].into()).await.expect("it waits in memory");
         let kind = pack.blocks().flush().await.map_err(|error| error.kind());
         assert_eq!(kind, Err(ErrorKind::Limit));
+        let full = SimDisk::default();
+        let other = open(&full, Durability::Sync).expect("open");
+        full.fill(true);
+        other.blocks().add(vec![7; 3000].into()).await.expect("it waits in memory");
+        let kind = other.close().await.map_err(|error| error.kind());
+        assert_eq!(kind, Err(ErrorKind::Limit), "there is none");
         disk.fill(false);
         pack.close().await.expect("there is room");
         drop(pack);
