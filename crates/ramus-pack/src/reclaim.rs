@@ -45,7 +45,7 @@ pub(crate) use self::building::{Building, Frozen};
 use self::copies::Copies;
 use self::pace::Pace;
 
-use crate::disk::{Disk, DiskFile, Pool, read_exact_at};
+use crate::disk::{Disk as _, DiskFile, Pool, read_exact_at};
 use crate::error::{PackError, PackResult};
 use crate::format::Fault;
 use crate::format::manifest::{FileEntry, FileKind};

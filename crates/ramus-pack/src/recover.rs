@@ -8,8 +8,11 @@
 //! 5. If it was closed, and the segment ends where the manifest says, it goes on there. The manifest
 //!    says that it is in use before anything is written.
 //! 6. Otherwise what is valid is *adopted*: what is not known to be durable is written again, all is
-//!    synced, sealed, and a new segment begins. A segment that was recovered is never appended to. If the last user had durability `os`, changes that were
-//!    seen may be lost, so a new incarnation of the change log begins.
+//!    synced, sealed, and a new segment begins. A segment that was recovered is never appended to. If the
+//!    last user had durability `os`, changes that were seen may be lost, so a new incarnation of the change
+//!    log begins.
+//! 7. Where there is no room for that, it is served as it is, once that is durable; whoever writes seals the
+//!    segment first.
 
 use std::collections::HashMap;
 use std::io;

@@ -775,8 +775,11 @@ fn on_a_full_disk_what_is_wholly_removed_gives_back_its_room() {
         let names: Vec<_> = (0..200).filter(|number| number % 100 != 0).map(name).collect();
         let removed = sweep.remove_many(epoch, names.clone()).await.expect("remove_many");
         assert!(removed > 150, "of the active segment nothing is removed: {removed}");
+        let names = |disk: &SimDisk| disk.files().into_iter().map(|(name, _)| name);
+        let before_it: Vec<_> = names(&disk).collect();
         let full = sweep.finish(epoch).await.map_err(|error| error.kind());
         assert_eq!(full, Err(ErrorKind::Limit), "there is no room for an index");
+        assert_eq!(names(&disk).collect::<Vec<_>>(), before_it, "what it made is gone");
         // There is some, and not for copies.
         disk.fill(false);
         disk.fill_segments(true);

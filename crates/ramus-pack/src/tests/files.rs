@@ -1,8 +1,10 @@
 //! How many files are open, and what goes on where the process may open few.
 
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use ramus_core::{
     AtomicWriteExt as _, ContentAddressable as _, ErrorKind, Hash as _, ReadOnly as _, RefName,
     Sha1, Storage as _, Sweep as _,
@@ -12,8 +14,10 @@ use ramus_testkit::run;
 use super::sim::{Random, SimDisk};
 use super::work::settings;
 use crate::check::check_disk;
-use crate::disk::Pool;
+use crate::disk::{Access, Disk, DiskFile, Locked, Pool, forward_disk};
 use crate::format::manifest::FileKind;
+use crate::index::Read;
+use crate::index::run::Lookup;
 use crate::{Depth, Durability, Pack};
 
 const BLOCKS: u64 = 1600;
@@ -159,8 +163,6 @@ async fn look_at_some(pack: &Pack, from: u64) {
 
 #[test]
 fn what_was_read_lately_stays_open() {
-    use crate::disk::Disk as _;
-
     let disk = SimDisk::default();
     for number in 0..4_u8 {
         disk.put(&number.to_string(), vec![number]);
@@ -180,12 +182,73 @@ fn what_was_read_lately_stays_open() {
     assert_eq!(disk.open_now(), 3);
     // All were read, so it was the first; then the others lose their chance, but for the one that is read.
     assert!(!now(0));
-    read(2);
+    read(1);
     read(0);
-    assert!(now(2) && now(0) && !now(1));
+    assert!(now(1) && now(0) && !now(2));
     // Whoever reads a file that is gone is told so.
-    disk.unlink("1").expect("unlink");
-    let error = files[1].read_at(&mut [0], 0).expect_err("it is gone");
+    disk.unlink("2").expect("unlink");
+    let error = files[2].read_at(&mut [0], 0).expect_err("it is gone");
     assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
-    (2..4).for_each(read);
+    read(3);
+}
+
+/// A disk on which a collection comes to its end just before a file is opened.
+#[derive(Debug)]
+struct Collecting {
+    disk: SimDisk,
+    /// Before which file, and of what.
+    before: Mutex<Option<(String, Pack)>>,
+}
+
+impl Disk for Arc<Collecting> {
+    forward_disk!(place create rename unlink set_aside list sync sync_own_name lock);
+
+    fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
+        let collected = {
+            let mut before = self.before.lock();
+            before.take_if(|(file, _)| file == name)
+        };
+        if let Some((_, pack)) = collected {
+            let work = std::thread::spawn(move || run(collect_even(pack)));
+            work.join().expect("it is collected");
+        }
+        self.disk.open(name, access)
+    }
+}
+
+async fn collect_even(pack: Pack) {
+    let sweep = pack.sweep().expect("a sweep");
+    let epoch = sweep.begin().await.expect("begin");
+    let names = (0..100).map(|number| name(2 * number)).collect();
+    assert_eq!(sweep.remove_many(epoch, names).await.expect("remove_many"), 100);
+    sweep.finish(epoch).await.expect("finish");
+}
+
+#[test]
+fn what_is_collected_before_its_segment_is_opened_is_looked_up_again() {
+    run(async {
+        let disk = SimDisk::default();
+        let collecting = Arc::new(Collecting { disk: disk.clone(), before: Mutex::new(None) });
+        let mut settings = settings(Durability::Sync);
+        settings.options = settings.options.with_open_files_max(1);
+        let pack = Pack::open_disk(Arc::new(Arc::clone(&collecting)), settings).expect("open");
+        add(&pack, 0..200).await;
+        add(&pack, 200..260).await;
+        let place = |number| {
+            let found = pack.blocks().0.shared.index.in_runs(&name(number), Read::Wait);
+            match found.expect("the index is sound") {
+                Lookup::Found(place) => FileKind::Segment.file_name(place.segment),
+                other => panic!("block {number}: {other:?}"),
+            }
+        };
+        let (first, other) = (place(1), (2..200).find(|number| place(*number) != place(1)));
+        // So the one of the first is closed.
+        pack.blocks().find(&name(other.expect("another segment"))).await.expect("find");
+        *collecting.before.lock() = Some((first.clone(), pack.clone()));
+        let found = pack.blocks().find(&name(1)).await.expect("find");
+        assert_eq!(found, Some(block(1)));
+        assert!(collecting.before.lock().is_none(), "it was collected meanwhile");
+        assert!(disk.files().iter().all(|(name, _)| *name != first), "the segment is gone");
+        pack.close().await.expect("close");
+    });
 }
