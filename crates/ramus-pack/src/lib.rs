@@ -101,6 +101,7 @@ mod index;
 
 mod cache;
 mod compression;
+mod create;
 mod derived;
 mod protection;
 mod read;

@@ -26,13 +26,14 @@
 //!
 //! # What it costs
 //!
-//! Each run is read two times and once more for every [`GROUP`] blocks that are copied, and written once.
+//! Each run is read two times and once more for every half a million blocks that are copied, and written once.
 //! Memory holds about 40 bytes for each of the blocks of a group, and of those of a new segment.
 //! It goes in steps, each where blocking is allowed; between them nothing is held but open files, so
 //! whoever waits for it can wait longer, or drop it.
 
 mod building;
 mod copies;
+mod loss;
 mod pace;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,27 +44,21 @@ use ramus_core::{Cursor, Epoch, Error, ErrorKind, Hash, Result};
 
 pub(crate) use self::building::{Building, Frozen};
 use self::copies::Copies;
+use self::loss::Count;
+pub(crate) use self::loss::are_many_small;
 use self::pace::Pace;
 
 use crate::disk::{Disk as _, DiskFile, Pool, read_exact_at};
 use crate::error::{PackError, PackResult};
 use crate::format::Fault;
 use crate::format::manifest::{FileEntry, FileKind};
-use crate::format::record::RecordHeader;
 use crate::index::Place;
 use crate::index::groups::Groups;
 use crate::index::live::{Live, name_of};
 use crate::index::run::{Entry, Run};
 use crate::index::write::write;
-use crate::options::Settings;
 use crate::read::{blocking, check_record};
 use crate::shared::Shared;
-
-/// So many blocks are copied in one pass over the runs.
-const GROUP: u64 = 1 << 19;
-
-/// With more small segments than this they are put together.
-const SMALL_MAX: usize = 4;
 
 /// What a collection that ends comes to.
 #[derive(Debug)]
@@ -128,11 +123,6 @@ pub(crate) async fn reclaim<H: Hash>(shared: Arc<Shared<H>>, plan: Plan) -> Resu
     }
 }
 
-/// Returns whether there are so many small segments that it pays to put them together.
-pub(crate) fn are_many_small(segments: &[FileEntry], settings: &Settings) -> bool {
-    segments.iter().filter(|entry| is_small(entry, settings)).count() > 4 * SMALL_MAX
-}
-
 struct Reclaim<H: Hash> {
     shared: Arc<Shared<H>>,
     plan: Plan,
@@ -155,14 +145,6 @@ enum Step<H: Hash> {
     /// So many bytes were copied, and there is more to do.
     Copied(Box<Reclaim<H>>, u64),
     Done(Reclaimed),
-}
-
-/// What a segment holds.
-#[derive(Clone, Copy, Debug, Default)]
-struct Count {
-    live: u64,
-    live_bytes: u64,
-    dead: u64,
 }
 
 impl<H: Hash> Reclaim<H> {
@@ -226,8 +208,8 @@ impl<H: Hash> Reclaim<H> {
     fn go_on(&mut self, bytes: u64) -> Result<Option<u64>> {
         if self.counts.is_none() {
             let counts = self.count()?;
-            self.condemned = self.condemn(&counts);
-            self.groups = groups(&self.condemned, &counts);
+            self.condemned = loss::condemned(&self.plan.segments, &counts, &self.shared.settings);
+            self.groups = loss::groups(&self.condemned, &counts);
             self.counts = Some(counts);
         }
         let mut copied = 0;
@@ -298,30 +280,11 @@ impl<H: Hash> Reclaim<H> {
                 } else {
                     found = true;
                     count.live += 1;
-                    count.live_bytes += record_bytes::<H>(place);
+                    count.live_bytes += loss::record_bytes::<H>(place);
                 }
             }
         }
         Ok(counts)
-    }
-
-    /// Returns the segments that are copied: those of which enough is lost, and many small ones.
-    fn condemn(&self, counts: &BTreeMap<u32, Count>) -> BTreeSet<u32> {
-        let settings = &self.shared.settings;
-        let lost = |entry: &&FileEntry| {
-            let live = counts.get(&entry.number).map_or(0, |count| count.live_bytes);
-            let lost = entry.length.saturating_sub(live);
-            lost * 100 >= entry.length * u64::from(settings.options.reclaim_percent.min(100))
-        };
-        let segments = &self.plan.segments;
-        let mut condemned: BTreeSet<_> =
-            segments.iter().filter(lost).map(|entry| entry.number).collect();
-        let small = segments.iter().filter(|entry| is_small(entry, settings));
-        let small: Vec<_> = small.map(|entry| entry.number).collect();
-        if small.len() > SMALL_MAX {
-            condemned.extend(small);
-        }
-        condemned
     }
 
     /// Returns what is left of some segments, in the order in which it lies.
@@ -392,33 +355,4 @@ impl<H: Hash> Reclaim<H> {
     fn ensure_wanted(&self) -> Result<()> {
         if self.shared.building.is_closing() { Err(Error::closed()) } else { Ok(()) }
     }
-}
-
-/// Puts the segments into groups whose blocks are copied together.
-fn groups(condemned: &BTreeSet<u32>, counts: &BTreeMap<u32, Count>) -> Vec<BTreeSet<u32>> {
-    let mut groups: Vec<BTreeSet<u32>> = Vec::new();
-    let mut blocks = GROUP;
-    for number in condemned {
-        let live = counts.get(number).map_or(0, |count| count.live);
-        if live == 0 {
-            continue;
-        }
-        if blocks + live > GROUP {
-            groups.push(BTreeSet::new());
-            blocks = 0;
-        }
-        blocks += live;
-        groups.last_mut().expect("the first one makes a group").insert(*number);
-    }
-    // The last is the next.
-    groups.reverse();
-    groups
-}
-
-const fn is_small(entry: &FileEntry, settings: &Settings) -> bool {
-    entry.length < settings.segment_bytes / 4
-}
-
-const fn record_bytes<H: Hash>(place: Place) -> u64 {
-    (RecordHeader::LENGTH + H::LENGTH) as u64 + place.length as u64
 }

@@ -3,6 +3,13 @@
 //!
 //! With 10 bits a key and 6 bits set, about one in a hundred keys that are absent is taken for one that
 //! may be there.
+//!
+//! Let *mix* be the last steps of `SplitMix64` (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number
+//! Generators", 2014): `n ^= n >> 30`, times `bf58476d1ce4e5b9`, `n ^= n >> 27`, times `94d049bb133111eb`,
+//! `n ^= n >> 31`, all of 64 bits. *h* is the mix of the first 8 bytes of the key, a number in little endian (of
+//! a shorter key, with zeros behind). Of *n* blocks the key has that of the number `h * n >> 64`. Its 6 bits are
+//! told by the mix of `h ^ 5bd1e9959d1b54a7`, 9 bits each from the lowest on: of these the upper 6 are
+//! the byte in the block, the lower 3 the bit in the byte, where 0 is the lowest.
 
 /// Which keys may be there.
 #[derive(Debug)]
@@ -66,7 +73,7 @@ fn head(key: &[u8]) -> u64 {
     u64::from_le_bytes(bytes)
 }
 
-/// The last steps of `SplitMix64` (Steele, Lea and Flood, 2014).
+/// The last steps of `SplitMix64`.
 const fn mix(number: u64) -> u64 {
     let mixed = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -188,7 +188,7 @@ fn what_was_read_lately_stays_open() {
     // Whoever reads a file that is gone is told so.
     disk.unlink("2").expect("unlink");
     let error = files[2].read_at(&mut [0], 0).expect_err("it is gone");
-    assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+    assert_eq!(error.kind(), io::ErrorKind::NotFound);
     read(3);
 }
 
