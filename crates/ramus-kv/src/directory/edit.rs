@@ -21,7 +21,9 @@ use super::splice::Spliced;
 use crate::crew::Crew;
 
 /// What shall become of steps of a level, in their order and of each once: a new item, or none.
-pub(crate) type Edits<H> = Vec<(Step, Option<Body<H>>)>;
+pub(crate) type Edits<H> = Vec<Edit<H>>;
+
+pub(crate) type Edit<H> = (Step, Option<Body<H>>);
 
 /// Returns the directory that this one becomes by edits.
 pub(crate) async fn edit<H: Hash>(
@@ -56,9 +58,12 @@ pub(crate) async fn edit<H: Hash>(
 
 /// Returns what a directory of one leaf becomes by edits, or what the edits make of nothing; on the
 /// spot, since nothing has to be read for it.
-pub(crate) fn edit_leaf<H: Hash>(root: Option<&DirBlock<H>>, edits: Edits<H>) -> Result<Built<H>> {
+pub(crate) fn edit_leaf<H: Hash>(
+    root: Option<&DirBlock<H>>,
+    edits: impl AsRef<[Edit<H>]> + IntoIterator<Item = Edit<H>>,
+) -> Result<Built<H>> {
     let Some(root) = root else { return Ok(build(0, overlay(Vec::new(), edits))) };
-    match splice_root(root, &edits)? {
+    match splice_root(root, edits.as_ref())? {
         Some(built) => Ok(built),
         None => Ok(build(0, overlay(root.items()?, edits))),
     }
@@ -75,7 +80,7 @@ async fn edit_root<H: Hash>(crew: Crew, root: &DirBlock<H>, edits: Edits<H>) -> 
 }
 
 /// Returns what a root block becomes by edits of its level, if they are few and it stays one block.
-fn splice_root<H: Hash>(root: &DirBlock<H>, edits: &Edits<H>) -> Result<Option<Built<H>>> {
+fn splice_root<H: Hash>(root: &DirBlock<H>, edits: &[Edit<H>]) -> Result<Option<Built<H>>> {
     if !root.is_spliced_by(edits) {
         return Ok(None);
     }
@@ -383,8 +388,9 @@ fn fresh<H>(old: &[Item<H>], edits: &Edits<H>) -> Fresh {
 }
 
 /// Returns items with edits applied.
-fn overlay<H>(items: Vec<Item<H>>, edits: Edits<H>) -> Vec<Item<H>> {
-    let mut merged = Vec::with_capacity(items.len() + edits.len());
+fn overlay<H>(items: Vec<Item<H>>, edits: impl IntoIterator<Item = Edit<H>>) -> Vec<Item<H>> {
+    let edits = edits.into_iter();
+    let mut merged = Vec::with_capacity(items.len() + edits.size_hint().0);
     let mut items = items.into_iter().peekable();
     for (step, edit) in edits {
         while let Some(item) = items.next_if(|item| item.step < step) {

@@ -14,7 +14,7 @@ use ramus_core::{Hash, Result, Step};
 use super::RESTART_EVERY;
 use super::check::Sum;
 use super::dir_block::{DirBlock, start_of};
-use super::edit::Edits;
+use super::edit::Edit;
 use super::encode::Encoder;
 use super::item::{Body, step_weight};
 use super::seek::Place;
@@ -39,12 +39,12 @@ impl<H: Hash> Spliced<H> {
 
 impl<H: Hash> DirBlock<H> {
     /// Returns whether so few of the items are edited that splicing is the faster way.
-    pub(super) fn is_spliced_by(&self, edits: &Edits<H>) -> bool {
+    pub(super) fn is_spliced_by(&self, edits: &[Edit<H>]) -> bool {
         edits.len() <= self.len() / RESTART_EVERY + 1
     }
 
     /// Returns this block with edits, which are of its level.
-    pub(super) fn splice(&self, edits: &Edits<H>) -> Result<Spliced<H>> {
+    pub(super) fn splice(&self, edits: &[Edit<H>]) -> Result<Spliced<H>> {
         let weights = edits.iter().filter_map(|(step, body)| {
             Some(step_weight(step.as_bytes().len()) + body.as_ref()?.weight())
         });

@@ -4,12 +4,12 @@ use bytes::Bytes;
 use ramus_core::{Error, ErrorKind, Hash as _, Result};
 
 use super::Store;
-use super::flight::{Directories, Finished};
+use super::flight::Finished;
 use crate::block::CommitBlock;
 use crate::line::Ticket;
 use crate::note::{Made, note};
 use crate::tree::pending::{Pending, PendingBlock};
-use crate::tree::save::Saved;
+use crate::tree::save::{Blocks, Saved};
 use crate::{Commit, Format as _, Info, Schema, Tree};
 
 /// Commits one on top of the other, and on a head, that are not stored yet.
@@ -17,8 +17,7 @@ pub(super) struct Chain<S: Schema> {
     head: Option<Commit<S>>,
     links: Vec<Link<S>>,
     /// Each once, those of the commits included.
-    blocks: Vec<(S::Hash, Bytes)>,
-    directories: Directories<S>,
+    blocks: Blocks<S>,
     /// The same blocks, to be read by those who build on them.
     pending: Vec<Arc<Pending<S>>>,
     bytes: usize,
@@ -46,7 +45,6 @@ impl<S: Schema> Chain<S> {
             // Most have one.
             links: Vec::with_capacity(1),
             blocks: Vec::new(),
-            directories: Vec::new(),
             pending: Vec::new(),
             bytes: 0,
         }
@@ -100,7 +98,7 @@ impl<S: Schema> Chain<S> {
     /// refuse those of others.
     pub(super) fn push(&mut self, next: Next<S>, block_bytes_max: usize, more: bool) -> Result<()> {
         let Next { ticket, saved, parents, info } = next;
-        let Saved { root, blocks: new, unchecked: _ } = saved;
+        let Saved { root, blocks: mut new, unchecked: _ } = saved;
         let parents = parents.unwrap_or_else(|| self.tip().into_iter().collect());
         let commit = CommitBlock { root, parents, info };
         let encoded = S::Format::encode_commit(&commit)?;
@@ -110,15 +108,12 @@ impl<S: Schema> Chain<S> {
         if more {
             self.overlay(&new);
         }
-        self.blocks.reserve(new.len() + 1);
-        self.directories.reserve(new.len());
-        for (hash, block) in new {
-            self.blocks.push((hash, block.bytes().clone()));
-            if let PendingBlock::Directory(directory) = block {
-                self.directories.push((hash, directory));
-            }
+        new.push((hash, PendingBlock::Plain(encoded)));
+        if self.blocks.is_empty() {
+            self.blocks = new;
+        } else {
+            self.blocks.append(&mut new);
         }
-        self.blocks.push((hash, encoded));
         self.links.push(Link { ticket, hash, commit });
         Ok(())
     }
@@ -128,11 +123,11 @@ impl<S: Schema> Chain<S> {
         self,
         commit: impl Fn(S::Hash, CommitBlock<S::Hash>) -> Commit<S>,
     ) -> Finished<S> {
-        let Self { head, links, blocks, directories, pending: _, bytes: _ } = self;
+        let Self { head, links, blocks, pending: _, bytes: _ } = self;
         // A link is much larger than a handle, so the links' own room is not taken for the handles.
         let mut commits = Vec::with_capacity(links.len());
         commits.extend(links.into_iter().map(|link| (link.ticket, commit(link.hash, link.commit))));
-        Finished { head, commits, blocks, directories }
+        Finished { head, commits, blocks }
     }
 
     /// Returns what the change log says about these commits: how many they are, the first and the

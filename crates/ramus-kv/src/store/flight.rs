@@ -1,7 +1,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use parking_lot::Mutex;
 use ramus_core::hash::DigestHash;
@@ -12,8 +11,9 @@ use ramus_core::{
 use super::chain::Chain;
 use super::work::Answer;
 use super::{Place, Store};
-use crate::directory::DirBlock;
 use crate::line::Ticket;
+use crate::tree::pending::PendingBlock;
+use crate::tree::save::Blocks;
 use crate::{Commit, Repo, Schema, history};
 
 /// What was sent, or is about to be: anybody can send it again.
@@ -21,18 +21,15 @@ use crate::{Commit, Repo, Schema, history};
 pub(crate) struct Flight<S: Schema> {
     /// Nothing for a head that is only in memory.
     pub(super) update: Option<RefUpdate<S::Hash>>,
-    pub(super) blocks: Vec<(S::Hash, Bytes)>,
+    pub(super) blocks: Blocks<S>,
     /// Where the head was, and where it will be.
     pub(super) head: Option<Commit<S>>,
     pub(super) last: Commit<S>,
-    pub(super) directories: Directories<S>,
     /// Keep from being collected what earlier tries left in the store, and is not sent again.
     pub(super) _pins: Vec<Arc<Pin>>,
     /// What is to be told when it has arrived.
     pub(super) answers: Mutex<Vec<(Ticket, Result<Answer<S>>)>>,
 }
-
-pub(super) type Directories<S> = Vec<(<S as Schema>::Hash, Arc<DirBlock<<S as Schema>::Hash>>)>;
 
 /// A chain whose commits have handles.
 pub(super) struct Finished<S: Schema> {
@@ -40,8 +37,7 @@ pub(super) struct Finished<S: Schema> {
     pub(super) head: Option<Commit<S>>,
     /// In order, and whose they are.
     pub(super) commits: Vec<(Ticket, Commit<S>)>,
-    pub(super) blocks: Vec<(S::Hash, Bytes)>,
-    pub(super) directories: Directories<S>,
+    pub(super) blocks: Blocks<S>,
 }
 
 /// Blocks that an earlier try left in the store, kept from being collected.
@@ -111,12 +107,13 @@ impl<S: Schema> Store<S> {
     async fn send_once(&self, flight: &Flight<S>) -> Result<bool> {
         let Flight { update, blocks, head, last, .. } = flight;
         let backend = self.repo().backend();
+        let bytes = blocks.iter().map(|(hash, block)| (*hash, block.bytes().clone())).collect();
         if let Some(update) = update {
-            return Ok(backend.write(blocks.clone(), update.clone()).await?.is_applied());
+            return Ok(backend.write(bytes, update.clone()).await?.is_applied());
         }
         let hashes = blocks.iter().map(|(hash, _)| *hash).collect();
         let _until_reached = self.repo().objects().pin_all(hashes).await?;
-        backend.blocks().unsafe_add_many(blocks.clone()).await?;
+        backend.blocks().unsafe_add_many(bytes).await?;
         Ok(self.test_and_set_detached(head.as_ref(), Some(last.clone())))
     }
 
@@ -137,14 +134,12 @@ impl<S: Schema> Store<S> {
     }
 
     /// Notes where the head is now, and what was stored for it; the last of the commits is the head.
-    pub(super) fn settle(
-        &self,
-        commits: impl IntoIterator<Item = Commit<S>>,
-        directories: &Directories<S>,
-    ) {
+    pub(super) fn settle(&self, commits: impl IntoIterator<Item = Commit<S>>, blocks: &Blocks<S>) {
         let objects = self.repo().objects();
-        for (hash, directory) in directories {
-            objects.keep_directory(*hash, Arc::clone(directory));
+        for (hash, block) in blocks {
+            if let PendingBlock::Directory(directory) = block {
+                objects.keep_directory(*hash, Arc::clone(directory));
+            }
         }
         let mut last = None;
         for commit in commits {

@@ -201,7 +201,7 @@ impl<S: Schema> Store<S> {
         stored: &Stored<S>,
     ) -> Result<Flight<S>> {
         let note = chain.note();
-        let Finished { head, commits, mut blocks, directories } = self.finish(chain).await?;
+        let Finished { head, commits, mut blocks } = self.finish(chain).await?;
         let (_, last) = commits.last().expect("a chain that is sent has a commit");
         let last = last.clone();
         blocks.retain(|(hash, _)| !stored.has(hash));
@@ -216,7 +216,7 @@ impl<S: Schema> Store<S> {
         let told = commits.into_iter().map(|(ticket, commit)| (ticket, Ok(Answer::Commit(commit))));
         answers.extend(told);
         let (pins, answers) = (stored.pins(), Mutex::new(answers));
-        Ok(Flight { update, blocks, head, last, directories, _pins: pins, answers })
+        Ok(Flight { update, blocks, head, last, _pins: pins, answers })
     }
 
     /// Tells everybody that it is done.
@@ -224,7 +224,7 @@ impl<S: Schema> Store<S> {
         let answers = std::mem::take(&mut *flight.answers.lock());
         let commits =
             answers.iter().filter_map(|(_, answer)| answer.as_ref().ok()?.commit().cloned());
-        self.settle(commits, &flight.directories);
+        self.settle(commits, &flight.blocks);
         seat.answer(answers);
     }
 }

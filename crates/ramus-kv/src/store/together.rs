@@ -145,9 +145,9 @@ impl<S: Schema> Repo<S> {
             return Ok(None);
         }
         let commits = parts.iter().zip(all).map(|(part, finished)| {
-            let Finished { commits, directories, .. } = finished;
+            let Finished { commits, blocks, .. } = finished;
             let (_, commit) = commits.into_iter().next()?;
-            part.store.settle([commit.clone()], &directories);
+            part.store.settle([commit.clone()], &blocks);
             Some(commit)
         });
         Ok(Some(commits.collect()))
@@ -193,7 +193,6 @@ fn flight<S: Schema>(
         blocks: new.cloned().collect(),
         head: all[index].head.clone(),
         last,
-        directories: Vec::new(),
         _pins: stored.pins(),
         answers: Mutex::default(),
     };

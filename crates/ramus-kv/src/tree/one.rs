@@ -69,12 +69,13 @@ impl<S: Schema> Tree<S> {
         leaf: Option<Leaf<S>>,
     ) -> Result<Saved<S>> {
         let Located { mut steps, mut levels, .. } = found;
-        let mut blocks = Vec::with_capacity(steps.len());
+        // One for each directory, and the commit.
+        let mut blocks = Vec::with_capacity(steps.len() + 1);
         let mut entry = leaf.map(|Leaf { held, metadata, unsaved }| {
             if let (Some(unsaved), Held::Block(hash)) = (&unsaved, &held) {
-                blocks.push((*hash, PendingBlock::Contents(unsaved.root().clone())));
+                blocks.push((*hash, PendingBlock::Plain(unsaved.root().clone())));
                 let below = unsaved.below().map(|(hash, block)| (*hash, block.clone()));
-                blocks.extend(below.map(|(hash, block)| (hash, PendingBlock::Contents(block))));
+                blocks.extend(below.map(|(hash, block)| (hash, PendingBlock::Plain(block))));
             }
             Entry::Contents { held, metadata }
         });
@@ -86,10 +87,10 @@ impl<S: Schema> Tree<S> {
             if entry == was {
                 return Ok(Saved::unchanged(root));
             }
-            let edits = vec![(step, entry.map(Body::Entry))];
+            let one = (step, entry.map(Body::Entry));
             let Built { hash, root, below } = match &block {
-                Some(block) if block.level() > 0 => edit(&self.view(), block, edits).await?,
-                block => edit_leaf(block.as_deref(), edits)?,
+                Some(block) if block.level() > 0 => edit(&self.view(), block, vec![one]).await?,
+                block => edit_leaf(block.as_deref(), [one])?,
             };
             // An empty directory is none, unless it is the root.
             let stays = root.count() > 0 || steps.is_empty();

@@ -19,7 +19,8 @@ pub(crate) struct Pending<S: Schema>(HashMap<S::Hash, PendingBlock<S::Hash>, Dig
 #[derive(Clone, Debug)]
 pub(crate) enum PendingBlock<H> {
     Directory(Arc<DirBlock<H>>),
-    Contents(Bytes),
+    /// Contents, or a commit.
+    Plain(Bytes),
 }
 
 impl<S: Schema> Pending<S> {
@@ -49,7 +50,7 @@ impl<S: Schema> Pending<S> {
     }
 
     pub(crate) fn add_contents(&mut self, hash: S::Hash, block: Bytes) {
-        self.0.insert(hash, PendingBlock::Contents(block));
+        self.0.insert(hash, PendingBlock::Plain(block));
     }
 }
 
@@ -80,7 +81,7 @@ impl<S: Schema> View<'_, S> {
     /// Returns a block of contents that something names.
     pub(crate) async fn block(&self, hash: &S::Hash) -> Result<Bytes> {
         match self.find(hash) {
-            Some(PendingBlock::Contents(block)) => Ok(block.clone()),
+            Some(PendingBlock::Plain(block)) => Ok(block.clone()),
             Some(PendingBlock::Directory(_)) | None => self.objects.block(hash).await,
         }
     }
@@ -90,7 +91,7 @@ impl<S: Schema> Nodes<S::Hash> for View<'_, S> {
     async fn node(&self, hash: &S::Hash) -> Result<Arc<DirBlock<S::Hash>>> {
         match self.find(hash) {
             Some(PendingBlock::Directory(block)) => Ok(Arc::clone(block)),
-            Some(PendingBlock::Contents(_)) | None => self.objects.directory(hash).await,
+            Some(PendingBlock::Plain(_)) | None => self.objects.directory(hash).await,
         }
     }
 

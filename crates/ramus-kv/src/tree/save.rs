@@ -18,7 +18,7 @@ use crate::directory::{
 use crate::{Format as _, Schema};
 
 /// Blocks by name.
-type Blocks<S> = Vec<(<S as Schema>::Hash, PendingBlock<<S as Schema>::Hash>)>;
+pub(crate) type Blocks<S> = Vec<(<S as Schema>::Hash, PendingBlock<<S as Schema>::Hash>)>;
 
 /// The blocks of a tree that are not stored yet.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl<H: ramus_core::Hash> PendingBlock<H> {
     pub(crate) fn bytes(&self) -> &Bytes {
         match self {
             Self::Directory(block) => block.block(),
-            Self::Contents(block) => block,
+            Self::Plain(block) => block,
         }
     }
 }
@@ -325,7 +325,7 @@ fn reached<S: Schema>(
                     todo.extend(walk.named()?);
                 }
             }
-            PendingBlock::Contents(block) => {
+            PendingBlock::Plain(block) => {
                 let links = S::Format::links::<S::Hash>(block)?;
                 todo.extend(links.iter().map(Link::hash));
             }
