@@ -1,6 +1,9 @@
 //! One edit of a tree that has no others: from the path to blocks, without the maps in which edits
 //! wait for one another.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use ramus_core::{Path, Result};
