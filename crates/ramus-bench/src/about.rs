@@ -16,13 +16,13 @@ pub(crate) struct About {
     pub(crate) rounds: usize,
     /// On what it ran.
     pub(crate) machine: String,
-    /// The version of each subject.
+    /// The version of Ramus and of each peer.
     pub(crate) versions: BTreeMap<String, String>,
 }
 
 impl About {
     pub(crate) fn of(context: &Context<'_>) -> Self {
-        let peers = context.peers().map(|peer| (peer.name().to_owned(), peer.version()));
+        let peers = context.peers().map(|peer| (family(peer.name()), peer.version()));
         let own = ("ramus".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
         Self {
             command: command(context),
@@ -42,6 +42,12 @@ impl fmt::Display for About {
         }
         Ok(())
     }
+}
+
+/// Returns the name of a peer without what says how it is used.
+fn family(peer: &str) -> String {
+    let name = peer.strip_suffix("-os").unwrap_or(peer);
+    name.strip_suffix("-plain").unwrap_or(name).to_owned()
 }
 
 /// The command without what names places on this machine.
@@ -67,4 +73,15 @@ fn machine() -> String {
     let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let model = model.map_or(std::env::consts::ARCH, |(_, model)| model);
     format!("{cores} cores, {model}, {}", std::env::consts::OS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ways_to_use_a_peer_are_one_family() {
+        let names = ["redb", "redb-os", "redb-plain", "redb-plain-os"];
+        assert!(names.into_iter().all(|name| family(name) == "redb"));
+    }
 }

@@ -28,7 +28,7 @@ pub(super) fn of_floors(steps: &[(&str, Vec<&Line>)]) -> Result<Option<String>> 
         index.map_or(BLACK, |index| COLOURS[index])
     };
     let bars = bars(steps, ratio::to_floor, |subject, _| colour(subject));
-    draw(&bars, "time, in times of the floor")
+    draw(&bars, "in times of the floor")
 }
 
 /// Draws how often the time of Ramus goes into that of the peers.
@@ -76,7 +76,11 @@ fn draw(bars: &[Bar], title: &str) -> Result<Option<String>> {
             .build_cartesian_2d((least..most).log_scale(), f64::from(rows)..0.0)?;
         let number = |ratio: &f64| ratio::text(*ratio);
         let mut mesh = chart.configure_mesh();
-        mesh.disable_y_mesh().disable_y_axis().x_label_formatter(&number).draw()?;
+        mesh.disable_y_mesh()
+            .x_max_light_lines(1)
+            .disable_y_axis()
+            .x_label_formatter(&number)
+            .draw()?;
         for (row, bar) in (0..).zip(bars) {
             let row = f64::from(row);
             let ends = [(1.0, row + 0.2), (bar.ratio, row + 0.8)];

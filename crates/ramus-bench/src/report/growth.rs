@@ -64,7 +64,11 @@ fn draw(operation: &str, series: &[Series<'_>]) -> Result<String> {
         let entries = |size: &f64| format!("{size:.0}");
         let taken = |ns: &f64| time(*ns);
         let mut mesh = chart.configure_mesh();
-        mesh.x_desc("entries").x_label_formatter(&entries).y_label_formatter(&taken).draw()?;
+        mesh.x_desc("entries")
+            .max_light_lines(1)
+            .x_label_formatter(&entries)
+            .y_label_formatter(&taken)
+            .draw()?;
         for ((subject, points), colour) in series.iter().zip(COLOURS.iter().cycle()) {
             let line = LineSeries::new(points.iter().copied(), colour.stroke_width(2));
             let key = |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2));

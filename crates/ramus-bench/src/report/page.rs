@@ -38,10 +38,7 @@ impl Page {
     fn head(&mut self, runs: &[Run], options: &ReportOptions) -> Result<()> {
         let text = &mut self.text;
         writeln!(text, "# Performance\n")?;
-        writeln!(
-            text,
-            "What the workloads of [the benchmarks](benchmarks.md) take, as one run told it."
-        )?;
+        writeln!(text, "What the workloads of [the benchmarks](benchmarks.md) take.")?;
         writeln!(text, "This page is made by a program:\n\n```sh")?;
         for run in runs {
             writeln!(text, "{} --json {}", run.about.command, run.name)?;
@@ -57,16 +54,17 @@ impl Page {
                 1 => "one round".to_owned(),
                 rounds => format!("{rounds} rounds, of which the median is shown and the range"),
             };
-            write!(text, "- `{}`: {scale} scale, {rounds}; {machine}; ", run.name)?;
+            write!(text, "- `{}`: {scale} scale, {rounds}; {machine};\n  ", run.name)?;
             let versions = about.versions.iter().map(|(name, version)| format!("{name} {version}"));
             writeln!(text, "{}.", versions.collect::<Vec<_>>().join(", "))?;
         }
         writeln!(
             text,
-            "\n*To the floor* is how often the time of the floor goes into the time shown: the floor is the \
-             least that the machine has to do. *To Ramus* is how often the time of Ramus with the same \
-             durability goes into that of the peer: more than 1 where Ramus is faster. In the plots of peers \
-             a bar to the right says the same."
+            "\n*To the floor* is how often the time of the floor goes into the time shown: the floor is the least\n\
+             that the machine has to do. *To Ramus* is how often the time of Ramus with the same durability goes\n\
+             into that of the peer: more than 1 where Ramus is faster. In the plots of peers a bar to the right\n\
+             says the same, and a red one to the left that the peer is faster. In `memory` sizes are compared:\n\
+             there the column of bytes is what is asked."
         )?;
         Ok(())
     }

@@ -10,7 +10,7 @@ pub(super) fn is_peer(subject: &str) -> bool {
 /// Returns how often the time of the floor goes into that of a line, if there is a floor.
 pub(super) fn to_floor(line: &Line, step: &[&Line]) -> Option<f64> {
     let floor = find(step, Subject::Floor.name())?;
-    (line.subject != floor.subject).then(|| line.ns_per_op / floor.ns_per_op)
+    (line.subject != floor.subject).then(|| cost(line) / cost(floor))
 }
 
 /// Returns how often the time of Ramus with the same durability goes into that of a peer; less than one
@@ -22,6 +22,16 @@ pub(super) fn to_ramus(line: &Line, step: &[&Line]) -> Option<f64> {
     let is_synced = !line.subject.ends_with("-os");
     let ramus = if is_synced { Subject::RamusPack } else { Subject::RamusPackOs };
     Some(line.ns_per_op / find(step, ramus.name())?.ns_per_op)
+}
+
+/// Returns the time of an operation; in `memory`, where time is not the question, its size.
+fn cost(line: &Line) -> f64 {
+    if line.workload != "memory" {
+        return line.ns_per_op;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a ratio does not need 53 bits")]
+    let [bytes, count] = [line.bytes_written, line.n].map(|number| number as f64);
+    bytes / count
 }
 
 fn find<'a>(step: &[&'a Line], subject: &str) -> Option<&'a Line> {

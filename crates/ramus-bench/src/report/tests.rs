@@ -66,6 +66,17 @@ fn the_page_of_ramus_alone_shows_how_far_the_floor_is() {
 }
 
 #[test]
+fn in_memory_sizes_are_compared() {
+    let sized = |subject: &str, bytes: u64| {
+        let line = line("memory", "a watcher", subject, 1.0);
+        line.replace("\"bytes_written\":4000", &format!("\"bytes_written\":{bytes}"))
+    };
+    let page = Page::of(&[run(&[sized("ramus-mem", 6000), sized("floor", 2000)])], &options(None));
+    let page = page.expect("a page").text;
+    assert!(page.contains("| 1 | 3.00 | 600 | 1.0 |"), "{page}");
+}
+
+#[test]
 fn what_is_no_file_of_figures_is_refused_with_the_line() {
     let refused = |text: &str| {
         let refused = Run::parse("some.json".to_owned(), text).expect_err("it is refused");
