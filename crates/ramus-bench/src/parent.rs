@@ -181,6 +181,21 @@ impl Workload {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Recorder;
+
+    #[test]
+    fn what_another_process_printed_is_taken_as_it_is() {
+        let mut recorder = Recorder::new("wide");
+        recorder.add(Subject::Floor, "update", 10, Duration::from_nanos(70), 400);
+        recorder.used(Duration::from_nanos(50));
+        recorder.result(&"abc");
+        recorder.records[0].memory = Some(Memory { bare: 1, held: 2, caches: 3 });
+        let printed = serde_json::to_string(&recorder.records[0]).expect("it is written");
+        let taken = parse(&printed, "wide", &[Subject::RamusMem, Subject::Floor]);
+        let taken = serde_json::to_string(&taken.expect("it is taken")).expect("it is written");
+        assert_eq!(taken, printed);
+        assert!(parse(&printed, "wide", &[Subject::RamusMem]).is_err(), "nobody asked the floor");
+    }
 
     #[test]
     fn an_unknown_subject_is_refused_with_those_that_there_are() {
