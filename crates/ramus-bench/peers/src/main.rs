@@ -16,8 +16,6 @@ mod git2;
 mod gix;
 #[cfg(any(feature = "fjall", feature = "redb", feature = "sqlite"))]
 mod keeps;
-#[cfg(feature = "prollytree")]
-mod prollytree;
 #[cfg(feature = "redb")]
 mod redb;
 #[cfg(feature = "sqlite")]
@@ -71,8 +69,6 @@ const PEERS: &[&dyn Peer] = &[
     &git2::Git2 { synced: false },
     #[cfg(feature = "gix")]
     &gix::Gix,
-    #[cfg(feature = "prollytree")]
-    &prollytree::Prollytree,
     #[cfg(feature = "vsdb")]
     &vsdb::Vsdb,
 ];
