@@ -24,7 +24,7 @@ async fn worked_on() -> (SimDisk, History) {
     let disk = SimDisk::default();
     let mut history = History::new();
     let pack = open(&disk, Durability::Sync).expect("open");
-    history.work(&pack, &disk, 150, &mut Random::new(5)).await.expect("work");
+    history.work(&pack, &disk, 250, &mut Random::new(5)).await.expect("work");
     pack.close().await.expect("close");
     (disk, history)
 }
@@ -41,7 +41,7 @@ fn a_sound_directory_is_counted_and_has_no_problem() {
             assert!(report.blocks >= history.live() as u64, "{report:?}");
             let (refs, _) = history.states.last().expect("a state");
             assert_eq!(report.refs, refs.len());
-            assert!(report.changes >= 40 && report.segments > 3, "{report:?}");
+            assert!(report.changes >= 40 && report.segments > 1, "{report:?}");
             assert!((1..=4).contains(&report.runs), "{report:?}");
         }
         assert_eq!(disk.files(), before, "nothing was written");

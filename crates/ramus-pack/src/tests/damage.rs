@@ -2,10 +2,12 @@
 //! a typed error; never anything else.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use futures::FutureExt as _;
 use ramus_core::{
-    ContentAddressable as _, ErrorKind, Hash as _, ReadOnly as _, Sha1, Storage as _,
+    AtomicWriteExt as _, ContentAddressable as _, Error, ErrorKind, Hash as _, ReadOnly as _,
+    RefName, Sha1, Storage as _,
 };
 use ramus_testkit::{Campaign, run};
 
@@ -13,7 +15,7 @@ use super::sim::{Random, SimDisk};
 use super::work::{History, open, settings};
 use crate::format::manifest::{FileKind, Manifest};
 use crate::writer::files::MANIFEST;
-use crate::{Damaged, Durability, Pack};
+use crate::{Compression, Damaged, Durability, Mode, Pack};
 
 /// Trials per unit of scale.
 const TRIALS: usize = 500;
@@ -29,10 +31,13 @@ fn whatever_is_damaged_what_is_read_is_right_or_an_error() {
             let seed = random.next();
             let (files, history) = some_files(seed).await;
             for _ in 0..100 {
-                let mut files = files.clone();
-                let what = damage(&mut files, &mut random);
-                let context = format!("seed {seed}: {what}");
-                refused += usize::from(look(files, &history, &context).await);
+                let mut damaged = files.clone();
+                let times = 1 + random.below(2) * random.below(3);
+                let what: Vec<_> = (0..times).map(|_| damage(&mut damaged, &mut random)).collect();
+                let way = Way::ALL[random.below(Way::ALL.len())];
+                let context = format!("seed {seed}, {way:?}: {what:?}");
+                let trial = Trial { names: names(&files), history: &history, context };
+                refused += usize::from(trial.look(damaged, way).await);
                 done += 1;
             }
         });
@@ -47,7 +52,9 @@ pub(super) async fn some_files(seed: u64) -> (Files, History) {
     let mut random = Random::new(seed);
     let disk = SimDisk::default();
     let mut history = History::new();
-    let pack = open(&disk, Durability::Sync).expect("open");
+    let mut settings = settings(Durability::Sync);
+    settings.options.compression = random.once_in(2).then_some(Compression::Zstd);
+    let pack = Pack::open_disk(Arc::new(disk.clone()), settings).expect("open");
     let things = 20 + random.below(100);
     history.work(&pack, &disk, things, &mut random).await.expect("work");
     if random.once_in(2) {
@@ -93,26 +100,82 @@ pub(super) fn damage(files: &mut Files, random: &mut Random) -> String {
     }
 }
 
-/// Opens and reads everything; returns whether an error was met.
-async fn look(files: Files, history: &History, context: &str) -> bool {
-    let disk = SimDisk::of_files(files);
-    let pack = match open(&disk, Durability::Sync) {
-        Ok(pack) => pack,
-        Err(error) => {
-            let kinds = [ErrorKind::Corrupt, ErrorKind::InvalidInput];
-            assert!(kinds.contains(&error.kind()), "{context}: {error:?}");
-            return true;
+/// How damaged files are opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    ToWrite,
+    ToRead,
+    /// As they were before the damage.
+    AsTheyWere,
+}
+
+impl Way {
+    const ALL: [Self; 3] = [Self::ToWrite, Self::ToRead, Self::AsTheyWere];
+
+    fn open(self, disk: &SimDisk) -> ramus_core::Result<Pack> {
+        let mut settings = settings(Durability::Sync);
+        match self {
+            Self::ToWrite => {}
+            Self::ToRead => settings.options.mode = Mode::Read,
+            Self::AsTheyWere => settings.options.damaged = Damaged::Read,
         }
-    };
-    let checked = AssertUnwindSafe(history.check(&pack, usize::MAX)).catch_unwind().await;
-    match checked.unwrap_or_else(|_| panic!("{context}")) {
-        Ok(()) => {
-            pack.close().await.unwrap_or_else(|error| panic!("{context}: {error:?}"));
-            false
+        Pack::open_disk(Arc::new(disk.clone()), settings)
+    }
+}
+
+fn names(files: &Files) -> Vec<String> {
+    files.iter().map(|(name, _)| name.clone()).collect()
+}
+
+/// Damaged files, and what they were.
+struct Trial<'a> {
+    names: Vec<String>,
+    history: &'a History,
+    context: String,
+}
+
+impl Trial<'_> {
+    /// Opens and reads everything; returns whether an error was met.
+    async fn look(&self, files: Files, way: Way) -> bool {
+        let context = &self.context;
+        let disk = SimDisk::of_files(files);
+        let pack = match way.open(&disk) {
+            Ok(pack) => pack,
+            Err(error) => {
+                self.is_told(&error);
+                return true;
+            }
+        };
+        let checked = async {
+            match way {
+                Way::ToWrite => self.history.check(&pack, usize::MAX).await,
+                Way::ToRead | Way::AsTheyWere => self.history.check_some_moment(&pack).await,
+            }
+        };
+        let checked = AssertUnwindSafe(checked).catch_unwind().await;
+        match checked.unwrap_or_else(|_| panic!("{context}")) {
+            Ok(()) => {
+                pack.close().await.unwrap_or_else(|error| panic!("{context}: {error:?}"));
+                false
+            }
+            Err(error) => {
+                self.is_told(&error);
+                true
+            }
         }
-        Err(error) => {
-            assert_eq!(error.kind(), ErrorKind::Corrupt, "{context}: {error:?}");
-            true
+    }
+
+    /// Checks that an error is one of damage, and names the file, and the place if there is one.
+    fn is_told(&self, error: &Error) {
+        let context = &self.context;
+        let shown = format!("{error:?}");
+        // Without a manifest nothing tells that it is a repository; a reader says so.
+        let kinds = [ErrorKind::Corrupt, ErrorKind::InvalidInput];
+        assert!(kinds.contains(&error.kind()), "{context}: {shown}");
+        let is_named = self.names.iter().any(|name| shown.contains(name));
+        assert!(is_named, "{context}: it names no file: {shown}");
+        if shown.contains("is damaged") && !shown.contains("the log of") {
+            assert!(shown.contains("damaged at byte"), "{context}: it names no place: {shown}");
         }
     }
 }
@@ -150,8 +213,7 @@ fn a_damaged_log_is_refused_with_its_place_and_can_be_read_as_it_was() {
         let mut settings = settings(Durability::Sync);
         settings.options.damaged = Damaged::Read;
         let before = disk.files();
-        let pack: Pack =
-            Pack::open_disk(std::sync::Arc::new(disk.clone()), settings).expect("open");
+        let pack: Pack = Pack::open_disk(Arc::new(disk.clone()), settings).expect("open");
         let refs = ramus_core::AtomicWrite::snapshot(pack.refs(), b"").await.expect("snapshot");
         let refs: std::collections::BTreeMap<_, _> =
             refs.collect().await.expect("refs").into_iter().collect();
@@ -160,6 +222,37 @@ fn a_damaged_log_is_refused_with_its_place_and_can_be_read_as_it_was() {
         assert_eq!(added.expect_err("nothing is written").kind(), ErrorKind::Corrupt);
         pack.close().await.expect("close");
         assert_eq!(disk.files(), before, "nothing was written");
+    });
+}
+
+#[test]
+fn swapped_files_of_changes_are_told_by_their_names() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Sync).expect("open");
+        for number in 0..60 {
+            let block = pack.blocks().add(format!("{number:0300}").into()).await.expect("add");
+            let main = RefName::branch("main").expect("a name");
+            pack.refs().set(main, block).await.expect("set");
+        }
+        pack.close().await.expect("close");
+        let mut files = disk.files();
+        // The lengths are in the manifest, so two of one length.
+        let is_of_changes = |at: &usize| files[*at].0.ends_with(".changes");
+        let found: Vec<_> = (0..files.len()).filter(is_of_changes).collect();
+        let first = found[1];
+        let is_as_long = |at: &&usize| **at > first && files[**at].1.len() == files[first].1.len();
+        let second = *found.iter().find(is_as_long).expect("each holds as many");
+        let bytes = std::mem::take(&mut files[first].1);
+        files[first].1 = std::mem::replace(&mut files[second].1, bytes);
+        let names = [files[first].0.clone(), files[second].0.clone()];
+        let disk = SimDisk::of_files(files);
+        for way in Way::ALL {
+            let error = way.open(&disk).expect_err("they are swapped");
+            assert_eq!(error.kind(), ErrorKind::Corrupt);
+            let shown = format!("{error:?}");
+            assert!(names.iter().any(|name| shown.contains(name)), "{shown}");
+        }
     });
 }
 

@@ -411,7 +411,9 @@ impl History {
         } else {
             let length = if random.once_in(10) { random.below(3000) } else { random.below(200) };
             let mut random = Random::new(random.next());
-            (0..length).map(|_| random.byte()).collect()
+            // Some can be compressed.
+            let mask = if random.once_in(2) { 3 } else { u8::MAX };
+            (0..length).map(|_| random.byte() & mask).collect()
         };
         let name = Sha1::of(&bytes);
         let known = Known { bytes: bytes.clone(), durable: None, removed: None };
@@ -469,6 +471,22 @@ impl History {
         };
         let split: Vec<_> = removals.iter().filter(is_split).collect();
         assert!(split.is_empty(), "removals of which a part is there: {split:?}");
+        self.check_log(pack, at).await
+    }
+
+    /// Checks that a pack shows the refs of some moment, and of the blocks what was added or nothing. What the
+    /// refs named then may have been collected since.
+    pub(super) async fn check_some_moment(&self, pack: &Pack) -> ramus_core::Result<()> {
+        let snapshot = pack.refs().snapshot(b"").await?;
+        let at = snapshot.cursor();
+        let refs: BTreeMap<_, _> = snapshot.collect().await?.into_iter().collect();
+        let moment = usize::try_from(at.sequence).ok().and_then(|at| self.states.get(at));
+        let (expected, _) = moment.expect("it is a moment that was");
+        assert_eq!(&refs, expected, "the refs after change {}", at.sequence);
+        for (hash, Known { bytes, .. }) in &self.blocks {
+            let found = pack.blocks().find(hash).await?;
+            assert!(found.is_none_or(|found| found == *bytes), "block {hash}");
+        }
         self.check_log(pack, at).await
     }
 
