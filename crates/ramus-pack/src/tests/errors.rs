@@ -137,14 +137,17 @@ fn a_directory_that_cannot_be_read_is_not_taken_for_an_empty_one() {
         let block = pack.blocks().add("block".into()).await.expect("add");
         pack.refs().set(main(), block).await.expect("set");
         let disk = disk.kill();
-        disk.unlink("manifest").expect("it is there");
         let names = |disk: &SimDisk| disk.files().into_iter().map(|(name, _)| name);
-        let before: Vec<_> = names(&disk).collect();
-        for at in 1..20 {
-            disk.fail_reads(Some(Failure { at, kind: io::ErrorKind::Other, lasts: at % 2 == 0 }));
-            open(&disk, Durability::Sync).expect_err("the manifest is lost");
-            disk.fail_reads(None);
-            assert_eq!(names(&disk).collect::<Vec<_>>(), before, "read {at} failed");
+        for lost in ["manifest", "head"] {
+            disk.unlink(lost).expect("it is there");
+            let before: Vec<_> = names(&disk).collect();
+            for at in 1..20 {
+                let kind = io::ErrorKind::Other;
+                disk.fail_reads(Some(Failure { at, kind, lasts: at % 2 == 0 }));
+                open(&disk, Durability::Sync).expect_err("the manifest is lost");
+                disk.fail_reads(None);
+                assert_eq!(names(&disk).collect::<Vec<_>>(), before, "read {at} failed");
+            }
         }
     });
 }

@@ -547,6 +547,44 @@ fn a_log_of_which_nothing_is_lost_goes_on_after_a_repair() {
 }
 
 #[test]
+fn with_durability_os_the_log_of_a_directory_that_was_not_closed_begins_anew_in_a_repair() {
+    run(async {
+        for is_closed in [true, false] {
+            let disk = SimDisk::default();
+            let pack = open(&disk, Durability::Os).expect("open");
+            let filler = "x".repeat(400);
+            for number in 0..60 {
+                let block = pack.blocks().add(format!("{number}{filler}").into()).await;
+                pack.refs().set(main(), block.expect("add")).await.expect("set");
+            }
+            let (end, changes) = log(&pack).await;
+            let disk = if is_closed {
+                pack.close().await.expect("close");
+                disk
+            } else {
+                disk.kill()
+            };
+            drop(pack);
+            let files = disk.files();
+            let index = files.into_iter().find(|(name, _)| name.ends_with(".index"));
+            let (name, mut bytes) = index.expect("there is one");
+            bytes[64 + 40] ^= 1;
+            disk.put(&name, bytes);
+            let report = repair(&disk).expect("repair");
+            // A file has some that the log has forgotten.
+            let forgotten = report.changes_forgotten >= changes.len() as u64;
+            assert_eq!(forgotten, !is_closed, "{report}");
+            assert!(!is_closed || report.changes_forgotten == 0, "{report}");
+            let pack = open(&disk, Durability::Os).expect("open");
+            let (now, kept) = log(&pack).await;
+            assert_eq!(now == end, is_closed, "{now}, and it was {end}");
+            assert_eq!(kept.len(), if is_closed { changes.len() } else { 0 });
+            pack.close().await.expect("close");
+        }
+    });
+}
+
+#[test]
 fn changes_before_a_damaged_file_of_them_are_said_to_be_forgotten() {
     run(async {
         let (disk, end, changes, _) = with_changes().await;
