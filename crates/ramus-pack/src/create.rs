@@ -1,16 +1,14 @@
-use std::io;
-
 use ramus_core::{Cursor, Error, Hash, Incarnation, Result};
 
 use crate::compression::Coding;
 use crate::derived::DERIVED_NEW;
-use crate::disk::{Access, Disk, read_exact_at};
+use crate::disk::{Access, Disk};
 use crate::error::{PackError, PackResult};
 use crate::format::derived;
 use crate::format::files::{Table, encode_refs};
-use crate::format::head::Head;
 use crate::format::manifest::{FileKind, Manifest};
 use crate::options::Settings;
+use crate::recover::find_head;
 use crate::repair;
 use crate::scan::scan;
 use crate::writer::active::Active;
@@ -96,13 +94,7 @@ fn remove_begun(disk: &dyn Disk, names: &[String]) -> PackResult<()> {
 
 /// Returns whether `head` tells of nothing.
 fn is_unused(disk: &dyn Disk) -> PackResult<bool> {
-    let mut bytes = [0; Head::LENGTH];
-    let read = disk.open(HEAD, Access::Read).and_then(|file| read_exact_at(&*file, &mut bytes, 0));
-    match read {
-        Ok(()) => Ok(Head::decode(&bytes).is_err()),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(true),
-        Err(error) => Err(PackError::io(format!("read {HEAD}"))(error)),
-    }
+    find_head(disk).map(|head| head.is_none())
 }
 
 /// Returns whether a segment has no batch. The others are made once it is synced; as long as there are
@@ -110,15 +102,8 @@ fn is_unused(disk: &dyn Disk) -> PackResult<bool> {
 fn is_blank<H: Hash>(disk: &dyn Disk, name: &str, names: &[String]) -> PackResult<bool> {
     let file = disk.open(name, Access::Read).map_err(PackError::io(format!("read {name}")))?;
     let alone = names.iter().all(|other| other == name || other == LOCK);
-    match scan::<H>(&*file, 1) {
-        Ok(scan) => {
-            let batches = scan.next_batch > 1 || scan.evidence > 0;
-            Ok(!batches && (scan.zeros_follow || alone))
-        }
-        // What cannot be read now may hold anything.
-        Err(error) if error.io_kind().is_some_and(|kind| kind != io::ErrorKind::UnexpectedEof) => {
-            Err(error)
-        }
-        Err(_) => Ok(true),
-    }
+    Ok(scan::<H>(&*file, 1).map_or(true, |scan| {
+        let batches = scan.next_batch > 1 || scan.evidence > 0;
+        !batches && (scan.zeros_follow || alone)
+    }))
 }

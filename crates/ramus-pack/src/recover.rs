@@ -167,7 +167,7 @@ impl<H: Hash> Recovery<H> {
             let fault = Fault::Damaged("it does not go on where the refs end");
             return Err(PackError::fault(&name, 0)(fault));
         }
-        let head = read_head(&*disk, &scan.header);
+        let head = read_head(&*disk, &scan.header)?;
         let durable_end = scan.evidence.max(manifest.durable_end).max(head);
         segments.insert(manifest.active, disk.opened(name, Arc::clone(&active)));
         Ok(Self { disk, manifest, runs, segments, table, at, changes, active, scan, durable_end })
@@ -353,10 +353,25 @@ pub(crate) fn read_small<T>(
 }
 
 /// Returns how far `head` says that the segment is durable; 0 if it does not say.
-pub(crate) fn read_head(disk: &dyn Disk, segment: &SegmentHeader) -> u64 {
+pub(crate) fn read_head(disk: &dyn Disk, segment: &SegmentHeader) -> PackResult<u64> {
+    let ours = (segment.number, segment.salt);
+    let head = find_head(disk)?.filter(|head| (head.segment, head.salt) == ours);
+    Ok(head.map_or(0, |head| head.durable_end))
+}
+
+/// Returns what `head` says, if it is there and sound.
+///
+/// One that cannot be read now is no lost one: it may be all that tells of data that were acknowledged.
+pub(crate) fn find_head(disk: &dyn Disk) -> PackResult<Option<Head>> {
     let mut bytes = [0; Head::LENGTH];
     let read = disk.open(HEAD, Access::Read).and_then(|file| read_exact_at(&*file, &mut bytes, 0));
-    let head = read.ok().and_then(|()| Head::decode(&bytes).ok());
-    let ours = (segment.number, segment.salt);
-    head.filter(|head| (head.segment, head.salt) == ours).map_or(0, |head| head.durable_end)
+    match read {
+        Ok(()) => Ok(Head::decode(&bytes).ok()),
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(PackError::io(format!("read {HEAD}"))(error)),
+    }
 }

@@ -127,7 +127,7 @@ fn of_manifest<H: Hash>(disk: &dyn Disk, manifest: &Manifest) -> PackResult<Stat
     let name = FileKind::Segment.file_name(manifest.active);
     let active = disk.open(&name, Access::Read).map_err(PackError::io(format!("open {name}")))?;
     let mut scan = Scan::<H>::begin(&*active, manifest.active)?;
-    let durable_end = manifest.durable_end.max(read_head(disk, &scan.header));
+    let durable_end = manifest.durable_end.max(read_head(disk, &scan.header)?);
     scan.advance(&*active, u64::MAX)?;
     let mut table = Table::<H>::new_sync();
     if let Some(refs) = manifest.files(FileKind::Refs).next_back() {

@@ -202,7 +202,7 @@ impl<H: Hash> Generation<H> {
 
     /// Reads the active segment on, as far as it may be shown.
     fn read_on(&mut self, state: State) -> Result<()> {
-        let head = read_head(&*self.disk, &self.scan.header);
+        let head = read_head(&*self.disk, &self.scan.header)?;
         self.durable_end = self.durable_end.max(head);
         let limit = match state {
             State::InUseOs => u64::MAX,

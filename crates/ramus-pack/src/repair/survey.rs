@@ -9,18 +9,19 @@ use ramus_core::{Cursor, Error, Hash, Incarnation, Result};
 use super::refs::{History, Newest};
 use super::report::{Damage, Repaired};
 use super::salvage::{Promise, Salvaged, salvage};
-use crate::disk::{Access, Disk, Pool, read_exact_at};
+use crate::disk::{Access, Disk, Pool};
 use crate::error::{PackError, PackResult};
 use crate::format::Fault;
 use crate::format::change::RefChange;
 use crate::format::files::{Table, decode_changes, decode_refs};
-use crate::format::head::Head;
 use crate::format::manifest::{FileEntry, FileKind, Manifest, State};
 use crate::index::run::{Entry, Lookup, Run};
 use crate::index::{Place, Read};
 use crate::options::PackOptions;
-use crate::recover::{Recovery, UNLISTED_FILE_MAX, check_hash, read_manifest, read_small};
-use crate::writer::files::{HEAD, MANIFEST};
+use crate::recover::{
+    Recovery, UNLISTED_FILE_MAX, check_hash, find_head, read_manifest, read_small,
+};
+use crate::writer::files::MANIFEST;
 
 /// What a directory holds that is sound.
 #[derive(Debug)]
@@ -205,10 +206,7 @@ impl<H: Hash> Look<'_, H> {
     }
 
     fn segments(&mut self) -> PackResult<BTreeMap<u32, Found<H>>> {
-        let mut bytes = [0; Head::LENGTH];
-        let head = self.disk.open(HEAD, Access::Read);
-        let head = head.and_then(|file| read_exact_at(&*file, &mut bytes, 0)).ok();
-        let head = head.and_then(|()| Head::decode(&bytes).ok());
+        let head = find_head(self.disk)?;
         let incarnation = self.manifest.as_ref().map(|manifest| manifest.incarnation);
         let incarnation = incarnation.unwrap_or_else(Incarnation::random);
         let active = self.manifest.as_ref().map(|manifest| manifest.active);

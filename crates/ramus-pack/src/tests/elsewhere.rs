@@ -1,15 +1,16 @@
 //! What takes long is done where blocking is allowed, and not by whoever polls.
 
 use std::pin::pin;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::task::Poll;
 
 use ramus_core::{ContentAddressable as _, ReadOnly as _, Result, Storage as _, Sweep as _};
 
 use super::sim::SimDisk;
 use super::work::open;
-use crate::Durability;
+use crate::options::Settings;
 use crate::read::BLOCK_NOW_MAX;
+use crate::{Durability, Pack, PackOptions};
 
 /// Calls `work` on a runtime that has one thread where blocking is allowed.
 fn run_with_one_thread(work: impl Future<Output = ()>) {
@@ -35,14 +36,15 @@ async fn is_done_here<T>(future: impl Future<Output = Result<T>>) -> (bool, T) {
 #[test]
 fn a_large_block_is_neither_encoded_nor_read_by_whoever_polls() {
     run_with_one_thread(async {
-        let pack = open(&SimDisk::default(), Durability::Sync).expect("open");
-        // With the first one the second lies where this disk reads on the spot.
+        // With room for both, so that nothing else is waited for.
+        let options = PackOptions::default().with_cache_bytes(0);
+        let disk = Arc::new(SimDisk::default());
+        let pack: Pack = Pack::open_disk(disk, Settings::new(options)).expect("open");
         for (length, expected) in [(92, true), (BLOCK_NOW_MAX + 1, false)] {
             let block = bytes::Bytes::from(vec![7; length]);
             let blocks = pack.blocks();
             let (added_here, key) = is_done_here(blocks.add(block.clone())).await;
             assert_eq!(added_here, expected, "a block of {length} bytes is added");
-            // The larger one makes the writer work, and is read from its file then.
             let (found_here, found) = is_done_here(blocks.find(&key)).await;
             assert_eq!(found_here, expected, "a block of {length} bytes is found");
             assert_eq!(found, Some(block));

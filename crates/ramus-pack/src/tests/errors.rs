@@ -12,9 +12,10 @@ use ramus_testkit::{Campaign, run};
 use super::sim::{Failure, Random, SimDisk};
 use super::work::{History, open, settings};
 use crate::check::check_disk;
-use crate::disk::Disk as _;
+use crate::disk::Disk;
 use crate::options::Settings;
-use crate::{Depth, Durability, Mode, Pack};
+use crate::repair::repair_disk;
+use crate::{Damaged, Depth, Durability, Mode, Pack, RepairOptions};
 
 /// Runs per unit of scale, each with a failure at every call.
 const RUNS: usize = 1;
@@ -129,24 +130,38 @@ async fn fail_at(seed: u64, durability: Durability, calls: Calls, failure: Failu
     reached
 }
 
+/// What `head` alone tells of is not cut off because it could not be read at some time.
 #[test]
-fn a_directory_that_cannot_be_read_is_not_taken_for_an_empty_one() {
+fn a_head_that_cannot_be_read_now_is_no_lost_one() {
     run(async {
         let disk = SimDisk::default();
         let pack = open(&disk, Durability::Sync).expect("open");
-        let block = pack.blocks().add("block".into()).await.expect("add");
-        pack.refs().set(main(), block).await.expect("set");
+        for number in 0..3 {
+            let block = pack.blocks().add(format!("block {number}").into()).await.expect("add");
+            pack.refs().set(main(), block).await.expect("set");
+        }
         let disk = disk.kill();
-        let names = |disk: &SimDisk| disk.files().into_iter().map(|(name, _)| name);
-        for lost in ["manifest", "head"] {
-            disk.unlink(lost).expect("it is there");
-            let before: Vec<_> = names(&disk).collect();
-            for at in 1..20 {
-                let kind = io::ErrorKind::Other;
-                disk.fail_reads(Some(Failure { at, kind, lasts: at % 2 == 0 }));
-                open(&disk, Durability::Sync).expect_err("the manifest is lost");
+        drop(pack);
+        // The last batch is damaged, and no later one tells of it.
+        disk.flip(b"block 2");
+        let files = disk.files();
+        for damaged in [Damaged::Refuse, Damaged::Read] {
+            for at in 1..40 {
+                let disk = SimDisk::of_files(files.clone());
+                disk.fail_reads(Some(Failure { at, kind: io::ErrorKind::Other, lasts: false }));
+                let mut settings = settings(Durability::Sync);
+                settings.options.damaged = damaged;
+                let opened = Pack::<Sha1>::open_disk(Arc::new(disk.clone()), settings);
+                let dry_run = RepairOptions::default().with_dry_run(true);
+                drop(opened);
+                disk.fail_reads(Some(Failure { at, kind: io::ErrorKind::Other, lasts: false }));
+                let disk_to_repair = Arc::new(disk.clone()) as Arc<dyn Disk>;
+                let report = repair_disk::<Sha1>(&disk_to_repair, &dry_run);
+                assert!(report.is_err() || report.is_ok_and(|it| !it.is_sound()), "read {at}");
                 disk.fail_reads(None);
-                assert_eq!(names(&disk).collect::<Vec<_>>(), before, "read {at} failed");
+                let refused = open(&disk, Durability::Sync).map_err(|error| error.kind());
+                let kind = refused.map(drop).expect_err("it is damaged");
+                assert_eq!(kind, ErrorKind::Corrupt, "read {at} failed");
             }
         }
     });
