@@ -14,7 +14,10 @@ use ramus_testkit::{Campaign, run};
 use super::sim::{Random, SimDisk};
 use super::work::{History, open, settings};
 use crate::format::manifest::{FileKind, Manifest};
+use crate::format::record::{Kind, RecordHeader};
+use crate::format::segment::SegmentHeader;
 use crate::writer::files::MANIFEST;
+use crate::writer::tail::{Link, Tail};
 use crate::{Compression, Damaged, Durability, Mode, Pack};
 
 /// Trials per unit of scale.
@@ -254,6 +257,58 @@ fn swapped_files_of_changes_are_told_by_their_names() {
             assert!(names.iter().any(|name| shown.contains(name)), "{shown}");
         }
     });
+}
+
+/// Returns the name and the bytes of the active segment.
+fn active_segment(disk: &SimDisk) -> (String, Vec<u8>) {
+    let files = disk.files();
+    let manifest = files.iter().find(|(name, _)| name == MANIFEST).expect("a manifest");
+    let active = Manifest::decode(&manifest.1).expect("it is sound").active;
+    let name = FileKind::Segment.file_name(active);
+    files.into_iter().find(|(file, _)| *file == name).expect("it is there")
+}
+
+#[test]
+fn sound_records_that_are_not_those_of_the_batch_are_refused() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Sync).expect("open");
+        pack.blocks().add("a".repeat(100).into()).await.expect("add");
+        pack.blocks().add("b".repeat(100).into()).await.expect("add");
+        pack.blocks().flush().await.expect("flush");
+        pack.close().await.expect("close");
+        let (name, mut bytes) = active_segment(&disk);
+        // The two records change places; each is as sound as it was.
+        let length = RecordHeader::LENGTH + Sha1::LENGTH + 100;
+        let (first, second) = bytes[64 + 64..].split_at_mut(length);
+        first.swap_with_slice(&mut second[..length]);
+        disk.put(&name, bytes);
+        let error = open(&disk, Durability::Sync).expect_err("it is damaged");
+        let shown = format!("{error:?}");
+        assert!(shown.contains(&name) && shown.contains("the records of a batch"), "{shown}");
+    });
+}
+
+#[test]
+fn a_sound_record_that_cannot_be_is_refused() {
+    let disk = SimDisk::default();
+    drop(open(&disk, Durability::Sync).expect("open"));
+    let (name, mut bytes) = active_segment(&disk);
+    let segment = SegmentHeader::decode(bytes.first_chunk().expect("a header")).expect("sound");
+    let start = SegmentHeader::LENGTH;
+    let mut tail = Tail::new(segment.number, start as u64, segment.first_batch);
+    // There is no change 0.
+    let change = [0; 64];
+    tail.push(&RecordHeader::of(Kind::Change, &change).encode(&[]), &[], &change);
+    let link = Link { salt: segment.salt, chain: segment.chain(), durable_end: start as u64 };
+    let batch = tail.take(link).bytes;
+    bytes.resize(bytes.len().max(start + batch.len()), 0);
+    bytes[start..start + batch.len()].copy_from_slice(&batch);
+    disk.put(&name, bytes);
+    let error = open(&disk, Durability::Sync).expect_err("it is damaged");
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    let shown = format!("{error:?}");
+    assert!(shown.contains(&name) && shown.contains("has sequence 0"), "{shown}");
 }
 
 /// Spoils the pages of an index that has these bytes.
