@@ -56,7 +56,9 @@ fn with_entries(disk: &SimDisk, mut other: impl FnMut(&mut Vec<u8>, &mut Place))
         let run = Run::open(disk, number, Sha1::LENGTH).expect("it is sound");
         let pages = (0..run.pages()).flat_map(|page| run.page(page).expect("it is sound"));
         let mut entries: Vec<_> = pages.map(|entry| (entry.key, entry.place)).collect();
-        entries.iter_mut().for_each(|(key, place)| other(key, place));
+        for (key, place) in &mut entries {
+            other(key, place);
+        }
         entries.sort_unstable();
         let (count, entries) = (entries.len(), entries.into_iter().map(Ok));
         write(disk, number, Sha1::LENGTH, count, entries).expect("write");

@@ -246,7 +246,7 @@ fn files_of_others_are_left_alone() {
     let names: Vec<_> = disk.files().into_iter().map(|(name, _)| name).collect();
     let is_left = |name: &&str| names.iter().any(|left| left == name);
     assert!(theirs.iter().all(is_left), "{names:?}");
-    assert!(!ours.iter().any(|name| is_left(&name)), "{names:?}");
+    assert!(!ours.iter().any(|name| is_left(name)), "{names:?}");
 
     let foreign = SimDisk::of_files([("notes.repair".to_owned(), vec![1])]);
     let error = open(&foreign, Durability::Sync).expect_err("it is refused");
@@ -269,7 +269,9 @@ fn many_refs_are_there_again() {
             assert!(pack.refs().update(update).await.expect("update").is_applied());
         }
         pack.close().await.expect("close");
-        let size = disk.files().into_iter().filter(|(name, _)| name.ends_with(".refs"));
+        let is_of_refs =
+            |name: &str| matches!(FileKind::of_file_name(name), Some((FileKind::Refs, _)));
+        let size = disk.files().into_iter().filter(|(name, _)| is_of_refs(name));
         let size: usize = size.map(|(_, bytes)| bytes.len()).sum();
         assert!(size as u64 > UNLISTED_FILE_MAX, "the refs have {size} bytes");
         let pack = open(&disk, Durability::Sync).expect("open again");

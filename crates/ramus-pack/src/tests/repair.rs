@@ -566,7 +566,9 @@ fn with_durability_os_the_log_of_a_directory_that_was_not_closed_begins_anew_in_
             };
             drop(pack);
             let files = disk.files();
-            let index = files.into_iter().find(|(name, _)| name.ends_with(".index"));
+            let is_index =
+                |name: &str| matches!(FileKind::of_file_name(name), Some((FileKind::Index, _)));
+            let index = files.into_iter().find(|(name, _)| is_index(name));
             let (name, mut bytes) = index.expect("there is one");
             bytes[64 + 40] ^= 1;
             disk.put(&name, bytes);

@@ -49,6 +49,9 @@ const AT_ONCE_MAX: usize = 4;
 /// After this operation something is durable that is not yet. Whoever looks without a crash looks then.
 const NOT_YET: usize = usize::MAX;
 
+/// An update, and the blocks that it brings.
+type Write = (Vec<(Sha1, Bytes)>, Update<RefName, Sha1>);
+
 /// What was done, and when it was answered.
 #[derive(Clone, Debug, Default)]
 pub(super) struct History {
@@ -255,11 +258,7 @@ impl History {
         self.apply_all(pack, disk, updates).await
     }
 
-    async fn some_update(
-        &mut self,
-        pack: &Pack,
-        random: &mut Random,
-    ) -> ramus_core::Result<(Vec<(Sha1, Bytes)>, Update<RefName, Sha1>)> {
+    async fn some_update(&mut self, pack: &Pack, random: &mut Random) -> ramus_core::Result<Write> {
         let mut update = Update::new(pack.refs().position().await?).with_note("note");
         let mut blocks = Vec::new();
         for _ in 0..=random.below(3) {
@@ -291,7 +290,7 @@ impl History {
         &mut self,
         pack: &Pack,
         disk: &SimDisk,
-        updates: Vec<(Vec<(Sha1, Bytes)>, Update<RefName, Sha1>)>,
+        updates: Vec<Write>,
     ) -> ramus_core::Result<()> {
         let sent = updates.into_iter().map(async |(blocks, update)| {
             let id = update.id;
@@ -316,15 +315,13 @@ impl History {
                 self.applied(Arc::clone(change), answered);
             }
         }
-        match failed {
-            Some(error) => Err(error),
-            None => {
-                if self.durability == Durability::Sync {
-                    self.all_durable(disk.recorded());
-                }
-                Ok(())
-            }
+        if let Some(error) = failed {
+            return Err(error);
         }
+        if self.durability == Durability::Sync {
+            self.all_durable(disk.recorded());
+        }
+        Ok(())
     }
 
     /// Notes the next change, and after which operation it was answered.
