@@ -246,7 +246,7 @@ fn files_of_others_are_left_alone() {
     let names: Vec<_> = disk.files().into_iter().map(|(name, _)| name).collect();
     let is_left = |name: &&str| names.iter().any(|left| left == name);
     assert!(theirs.iter().all(is_left), "{names:?}");
-    assert!(!ours.iter().any(|name| is_left(name)), "{names:?}");
+    assert!(!ours.iter().any(is_left), "{names:?}");
 
     let foreign = SimDisk::of_files([("notes.repair".to_owned(), vec![1])]);
     let error = open(&foreign, Durability::Sync).expect_err("it is refused");
