@@ -68,6 +68,7 @@ mod random;
 
 mod path;
 mod ref_name;
+mod short_bytes;
 mod step;
 
 mod change;

@@ -3,6 +3,7 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 
+use crate::short_bytes::ShortBytes;
 use crate::step::Excerpt;
 use crate::{Error, Result, Step};
 
@@ -20,16 +21,16 @@ use crate::{Error, Result, Step};
 /// assert_eq!(path.join(&"x/y".parse()?).to_string(), "users/ada/x/y");
 /// # Ok::<(), ramus_core::Error>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Path(
     /// Checked steps with a `/` between any two.
-    Bytes,
+    ShortBytes,
 );
 
 impl Path {
     /// Returns the root: the path of no steps.
     pub const fn root() -> Self {
-        Self(Bytes::new())
+        Self(ShortBytes::empty())
     }
 
     /// Returns the path that is written like this; nothing is the root.
@@ -40,16 +41,18 @@ impl Path {
     /// `a/`), too long, or holds NUL; the message names the step.
     pub fn new(bytes: impl Into<Bytes>) -> Result<Self> {
         let bytes = bytes.into();
-        let path = Self(bytes);
-        for (index, step) in path.iter().enumerate() {
-            if let Err(fault) = Step::check(step) {
-                let (number, text) = (index + 1, Excerpt(&path.0));
-                return Err(Error::invalid_input(format!(
-                    "step {number} of path `{text}` {fault}"
-                )));
-            }
-        }
-        Ok(path)
+        check(&bytes)?;
+        Ok(Self(bytes.into()))
+    }
+
+    /// Returns the path that is written like this, which is copied. Nothing is allocated for a short one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`new`](Path::new).
+    pub fn copy_from_slice(bytes: &[u8]) -> Result<Self> {
+        check(bytes)?;
+        Ok(Self(ShortBytes::copy_from_slice(bytes)))
     }
 
     /// Returns whether this is the root.
@@ -79,9 +82,7 @@ impl Path {
 
     /// Returns the bytes of each step, first to last.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &[u8]> + Clone {
-        // Splitting nothing would give one empty piece; the root has no steps.
-        let written = (!self.is_root()).then_some(&self.0[..]);
-        written.into_iter().flat_map(|bytes| bytes.split(|byte| *byte == b'/'))
+        pieces(&self.0)
     }
 
     /// Returns each step, first to last.
@@ -107,14 +108,14 @@ impl Path {
         match (self.is_root(), below.is_root()) {
             (true, _) => below.clone(),
             (_, true) => self.clone(),
-            (false, false) => Self([&self.0, &b"/"[..], &below.0].concat().into()),
+            (false, false) => Self::of_parts(&self.0, &below.0),
         }
     }
 
     /// Returns this path, then one step.
     #[must_use]
     pub fn child(&self, step: &Step) -> Self {
-        self.join(&Self(Bytes::copy_from_slice(step.as_bytes())))
+        if self.is_root() { step.into() } else { Self::of_parts(&self.0, step.as_bytes()) }
     }
 
     /// Returns what is left of this path below `base`, or nothing if it does not lie there.
@@ -136,6 +137,38 @@ impl Path {
     pub fn starts_with(&self, base: &Self) -> bool {
         self.strip_prefix(base).is_some()
     }
+
+    /// Returns a path of two parts that are checked, of which neither is empty.
+    fn of_parts(above: &[u8], below: &[u8]) -> Self {
+        Self(ShortBytes::concat(&[above, b"/", below]))
+    }
+}
+
+/// Refuses what is no path.
+fn check(path: &[u8]) -> Result<()> {
+    for (index, step) in pieces(path).enumerate() {
+        if let Err(fault) = Step::check(step) {
+            let (number, text) = (index + 1, Excerpt(path));
+            return Err(Error::invalid_input(format!("step {number} of path `{text}` {fault}")));
+        }
+    }
+    Ok(())
+}
+
+/// Returns what stands between the slashes of a path.
+fn pieces(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> + Clone {
+    let mut pieces = path.split(|byte| *byte == b'/');
+    if path.is_empty() {
+        // Splitting nothing gives one empty piece; the root has no steps.
+        pieces.next();
+    }
+    pieces
+}
+
+impl Default for Path {
+    fn default() -> Self {
+        Self::root()
+    }
 }
 
 impl Ord for Path {
@@ -154,13 +187,19 @@ impl FromStr for Path {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        Self::new(text.to_owned())
+        Self::copy_from_slice(text.as_bytes())
     }
 }
 
 impl From<Step> for Path {
     fn from(step: Step) -> Self {
-        Self(Bytes::copy_from_slice(step.as_bytes()))
+        Self(step.into_bytes())
+    }
+}
+
+impl From<&Step> for Path {
+    fn from(step: &Step) -> Self {
+        step.clone().into()
     }
 }
 
@@ -168,7 +207,7 @@ impl FromIterator<Step> for Path {
     fn from_iter<I: IntoIterator<Item = Step>>(steps: I) -> Self {
         let steps: Vec<Step> = steps.into_iter().collect();
         let bytes: Vec<&[u8]> = steps.iter().map(Step::as_bytes).collect();
-        Self(bytes.join(&b'/').into())
+        Self(Bytes::from(bytes.join(&b'/')).into())
     }
 }
 
@@ -214,7 +253,7 @@ impl IntoPath for Step {
 
 impl IntoPath for &Step {
     fn into_path(self) -> Result<Path> {
-        Ok(self.clone().into())
+        Ok(self.into())
     }
 }
 
@@ -226,7 +265,8 @@ impl IntoPath for &str {
 
 impl IntoPath for String {
     fn into_path(self) -> Result<Path> {
-        Path::new(self)
+        // A short one is copied, and no buffer has to be made one that is shared.
+        Path::copy_from_slice(self.as_bytes())
     }
 }
 
@@ -238,7 +278,7 @@ impl IntoPath for &String {
 
 impl IntoPath for &[u8] {
     fn into_path(self) -> Result<Path> {
-        Path::new(Bytes::copy_from_slice(self))
+        Path::copy_from_slice(self)
     }
 }
 

@@ -3,6 +3,7 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 
+use crate::short_bytes::ShortBytes;
 use crate::{Error, Result};
 
 /// One name in a directory: 1 to 1024 bytes without `/` and NUL.
@@ -20,7 +21,7 @@ use crate::{Error, Result};
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Step(
     /// `Step::check` holds.
-    Bytes,
+    ShortBytes,
 );
 
 impl Step {
@@ -35,16 +36,22 @@ impl Step {
     /// that no step may hold.
     pub fn new(bytes: impl Into<Bytes>) -> Result<Self> {
         let bytes = bytes.into();
-        match Self::check(&bytes) {
-            Ok(()) => Ok(Self(bytes)),
-            Err(fault) => {
-                let text = Excerpt(&bytes);
-                Err(Error::invalid_input(format!("step `{text}` {fault}")))
-            }
-        }
+        check_new(&bytes)?;
+        Ok(Self(bytes.into()))
+    }
+
+    /// Returns the step that has these bytes, which are copied. Nothing is allocated for a short one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`new`](Step::new).
+    pub fn copy_from_slice(bytes: &[u8]) -> Result<Self> {
+        check_new(bytes)?;
+        Ok(Self(ShortBytes::copy_from_slice(bytes)))
     }
 
     /// Returns the bytes.
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -78,11 +85,23 @@ impl Step {
         }
     }
 
+    pub(crate) fn into_bytes(self) -> ShortBytes {
+        self.0
+    }
+
     /// Wraps bytes for which `check` is known to hold.
-    pub(crate) fn from_checked(bytes: Bytes) -> Self {
+    pub(crate) fn from_checked(bytes: ShortBytes) -> Self {
         debug_assert!(Self::check(&bytes).is_ok(), "an unchecked step");
         Self(bytes)
     }
+}
+
+/// Refuses bytes that no step has.
+fn check_new(bytes: &[u8]) -> Result<()> {
+    Step::check(bytes).map_err(|fault| {
+        let text = Excerpt(bytes);
+        Error::invalid_input(format!("step `{text}` {fault}"))
+    })
 }
 
 /// What is wrong with a step.
@@ -120,7 +139,7 @@ impl FromStr for Step {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        Self::new(text.to_owned())
+        Self::copy_from_slice(text.as_bytes())
     }
 }
 
@@ -131,6 +150,7 @@ impl AsRef<[u8]> for Step {
 }
 
 impl std::borrow::Borrow<[u8]> for Step {
+    #[inline]
     fn borrow(&self) -> &[u8] {
         &self.0
     }

@@ -174,7 +174,7 @@ impl<H: Hash> DirBlock<H> {
         }
     }
 
-    /// Returns all items. Where a step stands in the block as a whole, it shares the block's bytes.
+    /// Returns all items.
     pub(crate) fn items(&self) -> Result<Vec<Item<H>>> {
         self.items_from(start_of(self.level), self.len)
     }
@@ -189,11 +189,12 @@ impl<H: Hash> DirBlock<H> {
 
     fn items_from(&self, position: usize, count: usize) -> Result<Vec<Item<H>>> {
         let mut items: Vec<Item<H>> = Vec::with_capacity(count);
-        let mut reader = self.reader(position);
+        let (mut reader, mut last) = (self.reader(position), Vec::<u8>::new());
         while items.len() < count {
             let (shared, rest) = (reader.varint()?, reader.bytes()?);
-            let last = items.last().map_or(&[][..], |item| item.step.as_bytes());
-            let step = self.step(last, shared, rest)?;
+            last.truncate(usize::try_from(shared).unwrap_or(usize::MAX));
+            last.extend_from_slice(rest);
+            let step = Step::copy_from_slice(&last).map_err(no_step)?;
             let body = reader.body(self.level)?.into_body(&self.block);
             items.push(Item { step, body });
         }
@@ -221,14 +222,6 @@ impl<H: Hash> DirBlock<H> {
 
     pub(super) fn body_at(&self, position: usize) -> Result<Body<H>> {
         Ok(self.reader(position).body(self.level)?.into_body(&self.block))
-    }
-
-    fn step(&self, last: &[u8], shared: u64, rest: &[u8]) -> Result<Step> {
-        if shared == 0 {
-            return Step::new(self.block.slice_ref(rest)).map_err(no_step);
-        }
-        let shared = usize::try_from(shared).ok().and_then(|shared| last.get(..shared));
-        Step::new([shared.unwrap_or(last), rest].concat()).map_err(no_step)
     }
 }
 

@@ -1,4 +1,3 @@
-use bytes::Bytes;
 use ramus_core::{Error, Hash, Result, Step};
 
 use super::RESTART_EVERY;
@@ -57,7 +56,7 @@ impl<'a, H: Hash> Walk<'a, H> {
 
     /// Returns the item that was come to.
     pub(super) fn item(&self) -> Result<Item<H>> {
-        let step = Step::new(Bytes::copy_from_slice(&self.step)).map_err(no_step)?;
+        let step = Step::copy_from_slice(&self.step).map_err(no_step)?;
         Ok(Item { step, body: self.body()? })
     }
 

@@ -1,4 +1,3 @@
-use bytes::Bytes;
 use ramus_core::{Result, Step};
 
 use super::ListOptions;
@@ -69,7 +68,7 @@ fn edge(prefix: &[u8], direction: Direction) -> Result<Option<Step>> {
     if prefix.is_empty() {
         return Ok(None);
     }
-    let first = Step::new(Bytes::copy_from_slice(prefix))
+    let first = Step::copy_from_slice(prefix)
         .map_err(|fault| fault.context("no step has the prefix of the listing"))?;
     if direction == Direction::Forwards {
         return Ok(Some(first));
