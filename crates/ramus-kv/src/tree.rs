@@ -4,6 +4,7 @@ mod concrete;
 mod diff;
 pub(crate) mod dir;
 mod edit;
+mod edit_map;
 mod entries;
 mod entry;
 mod found;

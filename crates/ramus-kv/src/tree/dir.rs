@@ -3,12 +3,12 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, btree_map};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use ramus_core::{Error, ErrorKind, Hash as _, Result, Step};
 
+use super::edit_map::EditMap;
 use crate::directory::{DirBlock, Entry, Held};
 use crate::large::Unsaved;
 use crate::{Format as _, Schema};
@@ -28,7 +28,7 @@ pub(crate) enum Dir<S: Schema> {
 pub(crate) struct Edited<S: Schema> {
     base: Option<Base<S>>,
     /// None of them says what the base says already.
-    edits: BTreeMap<Step, Edit<S>>,
+    edits: EditMap<S>,
     /// How many entries there are with the edits.
     len: u64,
     /// How many edited directories lie in one another from here on, or less.
@@ -48,7 +48,7 @@ pub(crate) struct Edit<S: Schema> {
     /// What it leads to now; nothing if it was removed.
     pub(crate) node: Option<Node<S>>,
     /// What it leads to in the base.
-    was: Option<Entry<S::Hash>>,
+    pub(super) was: Option<Entry<S::Hash>>,
 }
 
 /// What a step leads to.
@@ -144,14 +144,14 @@ impl<S: Schema> Dir<S> {
 impl<S: Schema> Edited<S> {
     pub(crate) fn new(base: Option<Base<S>>) -> Self {
         let len = base.as_ref().map_or(0, |base| base.root.count());
-        Self { base, edits: BTreeMap::new(), len, height_max: 1 }
+        Self { base, edits: EditMap::new(), len, height_max: 1 }
     }
 
     pub(crate) const fn base(&self) -> Option<&Base<S>> {
         self.base.as_ref()
     }
 
-    pub(crate) const fn edits(&self) -> &BTreeMap<Step, Edit<S>> {
+    pub(crate) const fn edits(&self) -> &EditMap<S> {
         &self.edits
     }
 
@@ -187,40 +187,31 @@ impl<S: Schema> Edited<S> {
     pub(crate) fn set(&mut self, step: Step, node: Option<Node<S>>, was: Option<Entry<S::Hash>>) {
         // A directory that was emptied and made anew has no base any more.
         let was = was.filter(|_| self.base.is_some());
-        let says_something =
-            node.as_ref().and_then(Node::known_entry) != was || is_unknown(node.as_ref());
+        let says_something = match (&node, &was) {
+            (Some(node), Some(was)) => !node.is_known_as(was),
+            (node, was) => node.is_some() || was.is_some(),
+        };
         if let Some(Node::Directory(Dir::Edited(child))) = &node {
             self.height_max = self.height_max.max(child.height_max + 1);
         }
         let (has, was_there) = (node.is_some(), was.is_some());
-        let had = match self.edits.entry(step) {
-            btree_map::Entry::Occupied(mut edit) if says_something => {
-                edit.insert(Edit { node, was }).node.is_some()
-            }
-            btree_map::Entry::Occupied(edit) => edit.remove().node.is_some(),
-            btree_map::Entry::Vacant(place) => {
-                if says_something {
-                    place.insert(Edit { node, was });
-                }
-                was_there
-            }
+        let before = if says_something {
+            self.edits.insert(step, Edit { node, was })
+        } else {
+            self.edits.remove(&step)
         };
+        let had = before.map_or(was_there, |before| before.node.is_some());
         self.len = self.len + u64::from(has) - u64::from(had);
     }
 
     /// Returns how many edited directories lie in one another from here on.
     fn height(&self) -> usize {
-        let below = self.edits.values().map(|edit| match &edit.node {
+        let below = self.edits.iter().map(|(_, edit)| match &edit.node {
             Some(Node::Directory(Dir::Edited(child))) => child.height(),
             _ => 0,
         });
         1 + below.max().unwrap_or(0)
     }
-}
-
-/// Returns whether a node is a directory whose name is not known.
-fn is_unknown<S: Schema>(node: Option<&Node<S>>) -> bool {
-    node.is_some_and(|node| node.known_entry().is_none())
 }
 
 impl<S: Schema> Edit<S> {
@@ -246,6 +237,18 @@ impl<S: Schema> Node<S> {
             Self::Contents(_) => "contents",
             Self::Directory(_) => "a directory",
             Self::Conflict(_) => "a conflict",
+        }
+    }
+
+    /// Returns whether this is known to be what an entry stands for, without hashing a directory.
+    fn is_known_as(&self, entry: &Entry<S::Hash>) -> bool {
+        match (self, entry) {
+            (Self::Contents(leaf), Entry::Contents { held, metadata }) => {
+                (&leaf.held, &leaf.metadata) == (held, metadata)
+            }
+            (Self::Directory(dir), Entry::Directory { hash }) => dir.known_hash() == Some(*hash),
+            (Self::Conflict(is), Entry::Conflict { hash }) => is == hash,
+            _ => false,
         }
     }
 

@@ -133,7 +133,7 @@ impl<S: Schema> Tree<S> {
         let mut node = Node::Directory(self.root.clone());
         // Where the directory is named that was come to, so that its block is found from there.
         let mut spot: Option<Spot<S::Hash>> = None;
-        for (depth, step) in path.iter().enumerate() {
+        for (depth, step) in path.steps().enumerate() {
             let dir = match &node {
                 Node::Directory(dir) => dir,
                 Node::Contents(_) => return Ok(At::Nothing),
@@ -142,15 +142,15 @@ impl<S: Schema> Tree<S> {
             let found = match dir {
                 Dir::Stored(hash) | Dir::Unchecked(hash) => {
                     let root = view.root(hash, spot.take()).await?;
-                    find_spot(&view, &root, step).await?
+                    find_spot(&view, &root, step.as_bytes()).await?
                 }
-                Dir::Edited(edited) => match (edited.edits().get(step), edited.base()) {
+                Dir::Edited(edited) => match (edited.edits().get(&step), edited.base()) {
                     (Some(edit), _) => {
                         let Some(child) = edit.node.clone() else { return Ok(At::Nothing) };
                         (node, spot) = (child, None);
                         continue;
                     }
-                    (None, Some(base)) => find_spot(&view, &base.root, step).await?,
+                    (None, Some(base)) => find_spot(&view, &base.root, step.as_bytes()).await?,
                     (None, None) => None,
                 },
             };

@@ -1,6 +1,6 @@
 //! From edits to blocks, bottom-up: each edited directory once.
 
-use std::collections::{HashSet, btree_map};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,6 +9,7 @@ use ramus_core::{Error, Result, Step};
 
 use super::Tree;
 use super::dir::{Dir, Edit, Edited, Node, check_depth};
+use super::edit_map;
 use super::pending::{Pending, PendingBlock, View};
 use crate::block::Link;
 use crate::crew::WORTH_BYTES;
@@ -131,7 +132,7 @@ struct Freezer<'t, S: Schema> {
 struct Open<'t, S: Schema> {
     directory: &'t Edited<S>,
     /// The edits that are still to come.
-    left: btree_map::Iter<'t, Step, Edit<S>>,
+    left: edit_map::Iter<'t, S>,
     /// What became of those before; nothing for a directory that has no name yet.
     edits: Edits<S::Hash>,
     /// About how many bytes they are.

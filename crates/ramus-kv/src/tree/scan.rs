@@ -116,10 +116,10 @@ impl<S: Schema> DirScan<S> {
         if is_passed(start, end) {
             return None;
         }
-        let mut left = edits.range::<Step, _>((start.as_ref(), end.as_ref()));
+        let left = (start.as_ref(), end.as_ref());
         let (step, edit) = match self.direction {
-            Direction::Forwards => left.next(),
-            Direction::Backwards => left.next_back(),
+            Direction::Forwards => edits.first_in(left),
+            Direction::Backwards => edits.last_in(left),
         }?;
         Some((step.clone(), edit.node.clone()))
     }
