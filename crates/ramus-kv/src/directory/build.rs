@@ -72,7 +72,7 @@ const RUN: usize = 512;
 
 impl<H: Hash> Built<H> {
     /// Returns the directory of a root block, and of new blocks below it.
-    pub(super) fn of_root(root: Arc<DirBlock<H>>, below: Vec<(H, Arc<DirBlock<H>>)>) -> Self {
+    pub(crate) fn of_root(root: Arc<DirBlock<H>>, below: Vec<(H, Arc<DirBlock<H>>)>) -> Self {
         Self { hash: H::of(root.block()), root, below }
     }
 }

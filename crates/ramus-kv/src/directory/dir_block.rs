@@ -8,13 +8,16 @@ use bytes::Bytes;
 use ramus_core::{Error, Hash, Result, Step};
 
 use super::check::Sum;
-use super::encode::encode;
-use super::item::{Body, Child, Entry, Item};
+use super::encode::{Encoder, encode};
+use super::item::{Body, Child, Entry, Held, Item, step_weight};
 use super::links::Links;
 use super::reader::Reader;
 use super::rule::{LEVEL_MAX, WEIGHT_MAX};
 use super::walk::{Walk, no_step};
 use super::{INDEX_TAG, LEAF_TAG, RESTART_EVERY};
+
+/// About how many bytes an entry of contents takes: room for so many is made beforehand.
+const CONTENTS_BYTES: usize = 16;
 
 /// A block of a directory: a leaf of entries, or an index of blocks one level down.
 ///
@@ -43,6 +46,30 @@ impl<H: Hash> DirBlock<H> {
             sum.has_links |= item.body.is_link();
         }
         Self::of_parts(encode(level, items), level, items.len(), &sum)
+    }
+
+    /// Returns the leaf of these contents and metadata, whose steps ascend strictly; nothing if one of them is
+    /// missing, or if they are too heavy for one block.
+    pub(crate) fn of_contents<'a>(
+        entries: impl ExactSizeIterator<Item = (&'a Step, Option<(&'a Held<H>, &'a Bytes)>)>,
+    ) -> Option<Self> {
+        let len = entries.len();
+        let mut encoder = Encoder::new(0, len, len * CONTENTS_BYTES);
+        let mut sum = Sum { count: len as u64, ..Sum::default() };
+        let mut last: &[u8] = &[];
+        for (step, contents) in entries {
+            let (held, metadata) = contents?;
+            let step = step.as_bytes();
+            encoder.step(last, step);
+            let start = encoder.position();
+            encoder.contents(held, metadata);
+            sum.weight += step_weight(step.len()) + (encoder.position() - start) as u64;
+            if sum.weight > WEIGHT_MAX {
+                return None;
+            }
+            last = step;
+        }
+        Some(Self::of_parts(encoder.finish(), 0, len, &sum))
     }
 
     /// Returns the block of these bytes, which were encoded just now, of as many items.

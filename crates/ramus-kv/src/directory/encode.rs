@@ -52,6 +52,16 @@ impl Encoder {
         put_body(&mut self.out, body);
     }
 
+    /// Puts the body of an entry of contents.
+    pub(super) fn contents<H: Hash>(&mut self, held: &Held<H>, metadata: &[u8]) {
+        put_contents(&mut self.out, held, metadata);
+    }
+
+    /// Returns how many bytes were put.
+    pub(super) fn position(&self) -> usize {
+        self.out.len()
+    }
+
     /// Puts bytes of a block that are what should be written here: the step of an item, its body, or
     /// both. Only what begins an item counts as one.
     pub(super) fn raw(&mut self, bytes: &[u8], begins_an_item: bool) {
@@ -121,16 +131,7 @@ fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 
 fn put_body<H: Hash>(out: &mut Vec<u8>, body: &Body<H>) {
     match body {
-        Body::Entry(Entry::Contents { held: Held::Block(hash), metadata }) => {
-            out.push(kind::BLOCK);
-            put_bytes(out, metadata);
-            out.extend_from_slice(hash.as_bytes());
-        }
-        Body::Entry(Entry::Contents { held: Held::Inline(value), metadata }) => {
-            out.push(kind::INLINE);
-            put_bytes(out, metadata);
-            put_bytes(out, value);
-        }
+        Body::Entry(Entry::Contents { held, metadata }) => put_contents(out, held, metadata),
         Body::Entry(Entry::Directory { hash }) => {
             out.push(kind::DIRECTORY);
             out.extend_from_slice(hash.as_bytes());
@@ -143,6 +144,21 @@ fn put_body<H: Hash>(out: &mut Vec<u8>, body: &Body<H>) {
             out.extend_from_slice(hash.as_bytes());
             varint::put(out, *count);
             varint::put(out, *weight);
+        }
+    }
+}
+
+fn put_contents<H: Hash>(out: &mut Vec<u8>, held: &Held<H>, metadata: &[u8]) {
+    match held {
+        Held::Block(hash) => {
+            out.push(kind::BLOCK);
+            put_bytes(out, metadata);
+            out.extend_from_slice(hash.as_bytes());
+        }
+        Held::Inline(value) => {
+            out.push(kind::INLINE);
+            put_bytes(out, metadata);
+            put_bytes(out, value);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A directory of a tree: as it is stored, or with edits over it.
 
+mod put;
 #[cfg(test)]
 mod tests;
 

@@ -143,6 +143,9 @@ impl<S: Schema> Tree<S> {
     ) -> Result<()> {
         refuse_root(path)?;
         let encoded = value.encode()?;
+        if metadata.is_none() && self.root.put_at_hand(path, &encoded) {
+            return Ok(());
+        }
         self.put_encoded(path, encoded, metadata).await
     }
 

@@ -8,7 +8,7 @@ use ramus_core::hash::DigestHash;
 use ramus_core::{Error, Result, Step};
 
 use super::Tree;
-use super::dir::{Dir, Edit, Edited, Node, check_depth};
+use super::dir::{Dir, Edit, Edited, Leaf, Node, check_depth};
 use super::edit_map;
 use super::pending::{Pending, PendingBlock, View};
 use crate::block::Link;
@@ -146,9 +146,16 @@ struct Ready<H> {
     /// Which open directory it lies in, and which edit there puts it.
     parent: usize,
     index: usize,
-    base: Option<Arc<DirBlock<H>>>,
-    edits: Edits<H>,
+    /// What it is worth.
     bytes: usize,
+    unmade: Unmade<H>,
+}
+
+enum Unmade<H> {
+    /// Edits of a leaf, or of nothing.
+    Edits(Option<Arc<DirBlock<H>>>, Edits<H>),
+    /// A block that has to be hashed.
+    Block(DirBlock<H>),
 }
 
 impl<'t, S: Schema> Freezer<'t, S> {
@@ -168,6 +175,7 @@ impl<'t, S: Schema> Freezer<'t, S> {
             };
             if let Some((step, edit)) = open.left.next() {
                 self.take(step, edit)?;
+                self.make_many_ready().await?;
             } else if let Some(root) = self.close().await? {
                 return Ok(root);
             }
@@ -179,12 +187,7 @@ impl<'t, S: Schema> Freezer<'t, S> {
         let entry = match &edit.node {
             None => None,
             Some(Node::Contents(leaf)) => {
-                if let (Some(unsaved), Held::Block(hash)) = (&leaf.unsaved, &leaf.held) {
-                    self.made.add_contents(*hash, unsaved.root().clone());
-                    for (hash, block) in unsaved.below() {
-                        self.made.add_contents(*hash, block.clone());
-                    }
-                }
+                self.add_blocks(leaf);
                 Some(leaf.to_entry())
             }
             // It has a name, or was opened and gets one.
@@ -198,7 +201,17 @@ impl<'t, S: Schema> Freezer<'t, S> {
         Ok(())
     }
 
-    /// Opens a directory, unless its name is known already.
+    /// Adds the blocks of contents that were not saved yet.
+    fn add_blocks(&mut self, leaf: &Leaf<S>) {
+        if let (Some(unsaved), Held::Block(hash)) = (&leaf.unsaved, &leaf.held) {
+            self.made.add_contents(*hash, unsaved.root().clone());
+            for (hash, block) in unsaved.below() {
+                self.made.add_contents(*hash, block.clone());
+            }
+        }
+    }
+
+    /// Opens a directory, unless its name is known already or it is made of what is at hand.
     fn enter(&mut self, dir: &'t Dir<S>) -> Result<Option<S::Hash>> {
         check_depth(self.open.len())?;
         if let Dir::Unchecked(hash) = dir {
@@ -207,6 +220,9 @@ impl<'t, S: Schema> Freezer<'t, S> {
         match (dir.known_hash(), dir) {
             (Some(hash), _) => Ok(Some(hash)),
             (None, Dir::Edited(directory)) => {
+                if self.encode(directory) {
+                    return Ok(None);
+                }
                 let left = directory.edits().iter();
                 let edits = Edits::with_capacity(left.len());
                 self.open.push(Open { directory, left, edits, bytes: 0, waits: false });
@@ -214,6 +230,34 @@ impl<'t, S: Schema> Freezer<'t, S> {
             }
             (None, Dir::Stored(hash) | Dir::Unchecked(hash)) => Ok(Some(*hash)),
         }
+    }
+
+    /// Encodes a new directory of contents alone that is one block, and notes that it can be hashed; returns
+    /// whether it is such a directory. The root is opened all the same.
+    fn encode(&mut self, directory: &'t Edited<S>) -> bool {
+        let Some(parent) = self.open.len().checked_sub(1) else { return false };
+        if directory.base().is_some() {
+            return false;
+        }
+        let entries = directory.edits().iter().map(|(step, edit)| match &edit.node {
+            Some(Node::Contents(leaf)) => (step, Some((&leaf.held, &leaf.metadata))),
+            Some(Node::Directory(_) | Node::Conflict(_)) | None => (step, None),
+        });
+        let Some(block) = DirBlock::of_contents(entries) else { return false };
+        for (_, edit) in directory.edits() {
+            if let Some(Node::Contents(leaf)) = &edit.node {
+                self.add_blocks(leaf);
+            }
+        }
+        let (index, bytes) = (self.open[parent].edits.len(), block.block().len());
+        self.note_ready(Ready { parent, index, bytes, unmade: Unmade::Block(block) });
+        true
+    }
+
+    fn note_ready(&mut self, ready: Ready<S::Hash>) {
+        self.open[ready.parent].waits = true;
+        self.ready_bytes += ready.bytes;
+        self.ready.push(ready);
     }
 
     /// Makes the innermost directory, all of whose edits were taken, or notes that it can be made;
@@ -228,12 +272,8 @@ impl<'t, S: Schema> Freezer<'t, S> {
         if let (true, Some(parent)) = (is_small, self.open.len().checked_sub(1)) {
             let bytes = bytes + base.map_or(0, |base| base.block().len());
             let (base, index) = (base.cloned(), self.open[parent].edits.len() - 1);
-            self.ready.push(Ready { parent, index, base, edits, bytes });
-            self.ready_bytes += bytes;
-            self.open[parent].waits = true;
-            if self.ready_bytes >= READY_BYTES_MAX {
-                self.make_ready().await?;
-            }
+            self.note_ready(Ready { parent, index, bytes, unmade: Unmade::Edits(base, edits) });
+            self.make_many_ready().await?;
             return Ok(None);
         }
         let view = self.tree.view();
@@ -245,6 +285,11 @@ impl<'t, S: Schema> Freezer<'t, S> {
         let Some(above) = self.open.last_mut() else { return Ok(Some(hash)) };
         above.name_last(hash);
         Ok(None)
+    }
+
+    /// Makes the directories that can be made, if they are many.
+    async fn make_many_ready(&mut self) -> Result<()> {
+        if self.ready_bytes >= READY_BYTES_MAX { self.make_ready().await } else { Ok(()) }
     }
 
     /// Makes the directories that can be made, and tells those that they lie in.
@@ -295,8 +340,12 @@ impl<S: Schema> Open<'_, S> {
 
 impl<H: ramus_core::Hash> Ready<H> {
     fn make(self) -> (usize, usize, Result<Built<H>>) {
-        let Self { parent, index, base, edits, bytes: _ } = self;
-        (parent, index, edit_leaf(base.as_deref(), edits))
+        let Self { parent, index, bytes: _, unmade } = self;
+        let built = match unmade {
+            Unmade::Edits(base, edits) => edit_leaf(base.as_deref(), edits),
+            Unmade::Block(block) => Ok(Built::of_root(Arc::new(block), Vec::new())),
+        };
+        (parent, index, built)
     }
 }
 
