@@ -146,6 +146,28 @@ impl Path {
 
 /// Refuses what is no path.
 fn check(path: &[u8]) -> Result<()> {
+    if is_valid(path) { Ok(()) } else { check_steps(path) }
+}
+
+/// Returns whether this is a path; each byte is looked at once.
+fn is_valid(path: &[u8]) -> bool {
+    let mut length = 0;
+    for byte in path {
+        match byte {
+            b'/' if length == 0 => return false,
+            b'/' => length = 0,
+            0 => return false,
+            _ => length += 1,
+        }
+        if length > Step::LENGTH_MAX {
+            return false;
+        }
+    }
+    length > 0 || path.is_empty()
+}
+
+/// Says which step of something that is no path is wrong, and why.
+fn check_steps(path: &[u8]) -> Result<()> {
     for (index, step) in pieces(path).enumerate() {
         if let Err(fault) = Step::check(step) {
             let (number, text) = (index + 1, Excerpt(path));
@@ -302,6 +324,17 @@ mod tests {
         assert_eq!(message("/"), format!("step 1 of path `/` {empty}"));
         assert!(message("a/b\0").starts_with("step 2 of path `a/b\\0` holds a NUL"));
         assert!(message(&format!("a/{}", "x".repeat(1025))).contains("has 1025 bytes"));
+    }
+
+    #[test]
+    fn a_path_is_valid_if_each_of_its_steps_is() {
+        let long = "x".repeat(Step::LENGTH_MAX);
+        let pieces = ["", "a", "bc", "/", "\0", "//", &long, "a/b"];
+        for number in 0..pieces.len().pow(3) {
+            let piece = |place| pieces[number / pieces.len().pow(place) % pieces.len()];
+            let path = [piece(0), piece(1), piece(2)].concat();
+            assert_eq!(is_valid(path.as_bytes()), check_steps(path.as_bytes()).is_ok(), "{path}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod diff;
 mod dir_block;
 mod edit;
 mod encode;
+mod fences;
 mod find;
 mod fit;
 mod item;
@@ -27,6 +28,7 @@ use ramus_core::{Hash, Result};
 
 use crate::crew::Crew;
 
+pub(crate) use self::blocks::check_child;
 pub(crate) use self::build::{Built, build, build_by};
 pub(crate) use self::diff::{EntryDiff, EntryPair};
 pub(crate) use self::dir_block::DirBlock;

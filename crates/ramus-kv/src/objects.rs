@@ -99,13 +99,19 @@ impl<S: Schema> Objects<S> {
 
     /// Returns a directory that something names.
     pub(crate) async fn directory(&self, hash: &S::Hash) -> Result<Arc<DirBlock<S::Hash>>> {
-        if let Some(directory) = self.directories.get(hash) {
-            self.note_directory(hash, &directory);
+        if let Some(directory) = self.kept_directory(hash) {
             return Ok(directory);
         }
         let directory = self.read_directory(hash).await?;
         self.keep_directory(*hash, Arc::clone(&directory));
         Ok(directory)
+    }
+
+    /// Returns a directory that something names, if it is kept.
+    pub(crate) fn kept_directory(&self, hash: &S::Hash) -> Option<Arc<DirBlock<S::Hash>>> {
+        let directory = self.directories.get(hash)?;
+        self.note_directory(hash, &directory);
+        Some(directory)
     }
 
     /// Notes in a proof, if one is made, that a block was read that was at hand.

@@ -1,5 +1,6 @@
 //! Trees: immutable values that are read when they are needed and saved when they are committed.
 
+mod at_hand;
 mod concrete;
 mod diff;
 pub(crate) mod dir;
@@ -90,8 +91,10 @@ use pending::{Pending, View};
 pub struct Tree<S: Schema> {
     pub(crate) objects: Arc<Objects<S>>,
     pub(crate) root: Dir<S>,
-    /// What the tree was read from. Grafts bring their own.
-    pins: Vec<Arc<Pin>>,
+    /// What keeps it from being collected that the tree was read from.
+    pin: Option<Arc<Pin>>,
+    /// The same for what was put into it.
+    grafted: Vec<Arc<Pin>>,
     /// What was hashed and not stored yet, of this tree and of those that were put into it.
     pub(crate) pending: Vec<Arc<Pending<S>>>,
     /// Directories in it that nobody has seen yet, besides those that its root says.
@@ -100,14 +103,11 @@ pub struct Tree<S: Schema> {
 
 impl<S: Schema> Tree<S> {
     pub(crate) fn empty(objects: Arc<Objects<S>>) -> Self {
-        let root = Dir::empty();
-        Self { objects, root, pins: Vec::new(), pending: Vec::new(), unchecked: Vec::new() }
+        Self::of(objects, Dir::empty(), None)
     }
 
     pub(crate) fn stored(objects: Arc<Objects<S>>, root: S::Hash, pin: Option<Arc<Pin>>) -> Self {
-        let pins = pin.into_iter().collect();
-        let root = Dir::Stored(root);
-        Self { objects, root, pins, pending: Vec::new(), unchecked: Vec::new() }
+        Self::of(objects, Dir::Stored(root), pin)
     }
 
     /// Returns the tree of a directory that need not be there.
@@ -116,15 +116,20 @@ impl<S: Schema> Tree<S> {
         root: S::Hash,
         pin: Option<Arc<Pin>>,
     ) -> Self {
-        Self { root: Dir::Unchecked(root), ..Self::stored(objects, root, pin) }
+        Self::of(objects, Dir::Unchecked(root), pin)
+    }
+
+    fn of(objects: Arc<Objects<S>>, root: Dir<S>, pin: Option<Arc<Pin>>) -> Self {
+        let (grafted, pending, unchecked) = (Vec::new(), Vec::new(), Vec::new());
+        Self { objects, root, pin, grafted, pending, unchecked }
     }
 
     /// Returns the tree of the same root, read through other objects of the same storage.
     ///
     /// What waits to be stored is left behind.
     pub(crate) fn read_through(&self, objects: Arc<Objects<S>>, root: S::Hash) -> Self {
-        let pins = self.pins.clone();
-        Self { pins, ..Self::stored(objects, root, None) }
+        let grafted = self.grafted.clone();
+        Self { grafted, ..Self::stored(objects, root, self.pin.clone()) }
     }
 
     /// Moves a tree without edits to another root, which is among blocks that are not stored yet.
@@ -144,11 +149,12 @@ impl<S: Schema> Tree<S> {
 
     /// Returns a tree of another directory that was found in this one.
     fn below(&self, root: Dir<S>) -> Self {
-        let Self { objects, root: _, pins, pending, unchecked } = self;
+        let Self { objects, root: _, pin, grafted, pending, unchecked } = self;
         Self {
             objects: Arc::clone(objects),
             root,
-            pins: pins.clone(),
+            pin: pin.clone(),
+            grafted: grafted.clone(),
             pending: pending.clone(),
             unchecked: unchecked.clone(),
         }
@@ -156,19 +162,19 @@ impl<S: Schema> Tree<S> {
 
     /// Keeps what a pin protects.
     fn keep(&mut self, pin: &Arc<Pin>) {
-        add_new(&mut self.pins, std::slice::from_ref(pin));
+        add_new(&mut self.grafted, [pin]);
     }
 
     /// Takes over what another tree needs: what keeps it from being collected, and what waits to be
     /// stored.
     fn share(&mut self, other: &Self) {
-        add_new(&mut self.pins, &other.pins);
+        add_new(&mut self.grafted, other.pin.iter().chain(&other.grafted));
         add_new(&mut self.pending, &other.pending);
         self.unchecked.extend(&other.unchecked);
     }
 }
 
-fn add_new<T>(known: &mut Vec<Arc<T>>, others: &[Arc<T>]) {
+fn add_new<'a, T: 'a>(known: &mut Vec<Arc<T>>, others: impl IntoIterator<Item = &'a Arc<T>>) {
     for other in others {
         if !known.iter().any(|one| Arc::ptr_eq(one, other)) {
             known.push(Arc::clone(other));

@@ -29,7 +29,7 @@ impl<H: Hash> DirBlock<H> {
             if is_restart && self.restart(index / RESTART_EVERY) != reader.position() {
                 return Err(Error::corrupt("a restart of the block leads elsewhere"));
             }
-            let (shared, rest) = (reader.varint()?, reader.bytes()?);
+            let (shared, rest) = reader.step()?;
             follow(&mut step, shared, rest, is_restart)?;
             let body = reader.position();
             let raw = reader.body::<H>(self.level())?;

@@ -9,6 +9,7 @@ use ramus_core::{Error, Hash, Result, Step};
 
 use super::check::Sum;
 use super::encode::{Encoder, encode};
+use super::fences::Fences;
 use super::item::{Body, Child, Entry, Held, Item, step_weight};
 use super::links::Links;
 use super::reader::Reader;
@@ -26,6 +27,8 @@ const CONTENTS_BYTES: usize = 16;
 #[derive(Clone, Debug)]
 pub(crate) struct DirBlock<H> {
     block: Bytes,
+    /// Where the items end.
+    end: usize,
     level: u8,
     len: usize,
     count: u64,
@@ -33,6 +36,7 @@ pub(crate) struct DirBlock<H> {
     /// Whether an item may name a block of a directory.
     has_links: bool,
     links: Links<H>,
+    fences: Fences,
     hash: PhantomData<fn() -> H>,
 }
 
@@ -79,8 +83,11 @@ impl<H: Hash> DirBlock<H> {
 
     fn new(block: Bytes, level: u8, len: usize, sum: &Sum) -> Self {
         let Sum { count, weight, has_links } = *sum;
-        let (links, hash) = (Links::new(), PhantomData);
-        Self { block, level, len, count, weight, has_links, links, hash }
+        let (links, fences, hash) = (Links::new(), Fences::default(), PhantomData);
+        // The number may be wrong before the block is checked.
+        let behind_items = len.div_ceil(RESTART_EVERY).saturating_mul(4).saturating_add(4);
+        let end = block.len().saturating_sub(behind_items);
+        Self { block, end, level, len, count, weight, has_links, links, fences, hash }
     }
 
     /// Returns the node that this block is.
@@ -127,10 +134,15 @@ impl<H: Hash> DirBlock<H> {
         self.weight
     }
 
-    /// Returns how many bytes the block takes in memory, with all the links that it may get.
+    /// Returns how many bytes the block takes in memory, with all the links and fences that it may get.
     pub(crate) fn memory(&self) -> usize {
         let links = if self.has_links { self.len * Links::<H>::BYTES } else { 0 };
-        self.block.len() + size_of::<Self>() + links
+        let fences = Fences::bytes(self.len.div_ceil(RESTART_EVERY));
+        self.block.len() + size_of::<Self>() + links + fences
+    }
+
+    pub(super) fn fences(&self) -> &Fences {
+        &self.fences
     }
 
     pub(super) fn has_links(&self) -> bool {
@@ -218,7 +230,7 @@ impl<H: Hash> DirBlock<H> {
         let mut items: Vec<Item<H>> = Vec::with_capacity(count);
         let (mut reader, mut last) = (self.reader(position), Vec::<u8>::new());
         while items.len() < count {
-            let (shared, rest) = (reader.varint()?, reader.bytes()?);
+            let (shared, rest) = reader.step()?;
             last.truncate(usize::try_from(shared).unwrap_or(usize::MAX));
             last.extend_from_slice(rest);
             let step = Step::copy_from_slice(&last).map_err(no_step)?;
@@ -239,10 +251,12 @@ impl<H: Hash> DirBlock<H> {
         offset.map_or(usize::MAX, |offset| u32::from_be_bytes(*offset) as usize)
     }
 
+    #[inline]
     pub(super) fn end_of_items(&self) -> usize {
-        self.block.len() - 4 - 4 * self.len.div_ceil(RESTART_EVERY)
+        self.end
     }
 
+    #[inline]
     pub(super) fn reader(&self, position: usize) -> Reader<'_> {
         Reader::new(&self.block[..self.end_of_items()], position)
     }

@@ -38,8 +38,9 @@ impl<H> Links<H> {
 
     /// Returns the block that an item names, unless it is not kept, or it is time to ask the cache.
     pub(super) fn follow(&self, index: usize) -> Option<Arc<DirBlock<H>>> {
-        // The count is a hint, and orders nothing.
-        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+        // The count is a hint, and orders nothing; of two questions at once one may not be counted.
+        let asked = self.asked.load(Ordering::Relaxed);
+        self.asked.store(asked.wrapping_add(1), Ordering::Relaxed);
         let slot = self.slots.get()?.get(index)?;
         if asked.is_multiple_of(ONE_IN) { None } else { slot.lock().upgrade() }
     }

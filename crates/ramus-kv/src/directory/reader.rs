@@ -12,10 +12,14 @@ pub(super) mod kind {
     pub(in crate::directory) const CONFLICT: u8 = 0x04;
 }
 
+/// This bit of a byte says that the number goes on.
+const LONG: u8 = 0x80;
+
 /// Takes parts of a block; what is missing or malformed is an error.
 pub(super) struct Reader<'a> {
-    bytes: &'a [u8],
-    position: usize,
+    rest: &'a [u8],
+    /// Where that ends.
+    end: usize,
 }
 
 /// The body of an item, as it lies in its block.
@@ -29,14 +33,33 @@ pub(super) enum RawBody<'a, H> {
 
 // None of these is generic, so those that are called for each item say that they may be inlined elsewhere.
 impl<'a> Reader<'a> {
+    /// Returns a reader of these bytes from a position on; behind their end there is nothing.
     #[inline]
     pub(super) fn new(bytes: &'a [u8], position: usize) -> Self {
-        Self { bytes, position }
+        Self { rest: bytes.get(position..).unwrap_or_default(), end: bytes.len() }
     }
 
     #[inline]
     pub(super) fn position(&self) -> usize {
-        self.position
+        self.end - self.rest.len()
+    }
+
+    /// Takes the beginning of an item: how many bytes its step shares with the one before, and the others.
+    #[inline]
+    pub(super) fn step(&mut self) -> Result<(u64, &'a [u8])> {
+        // Both lengths are below 128 as a rule.
+        if let Some((&[shared, length], rest)) = self.rest.split_first_chunk()
+            && (shared | length) & LONG == 0
+            && let Some((suffix, rest)) = rest.split_at_checked(usize::from(length))
+        {
+            self.rest = rest;
+            return Ok((u64::from(shared), suffix));
+        }
+        self.long_step()
+    }
+
+    fn long_step(&mut self) -> Result<(u64, &'a [u8])> {
+        Ok((self.varint()?, self.bytes()?))
     }
 
     /// Takes the body of an item of a level.
@@ -64,32 +87,51 @@ impl<'a> Reader<'a> {
     }
 
     /// Goes on behind a body, without a look at what was checked when the block was decoded.
+    #[inline]
     pub(super) fn skip_body<H: Hash>(&mut self, level: u8) -> Result<()> {
+        let behind = match self.rest {
+            _ if level > 0 => None,
+            [kind::DIRECTORY | kind::CONFLICT, rest @ ..] => rest.get(H::LENGTH..),
+            [kind::INLINE, rest @ ..] => behind_short(rest).and_then(behind_short),
+            _ => None,
+        };
+        match behind {
+            Some(rest) => {
+                self.rest = rest;
+                Ok(())
+            }
+            None => self.skip_any_body::<H>(level),
+        }
+    }
+
+    fn skip_any_body<H: Hash>(&mut self, level: u8) -> Result<()> {
         if level > 0 {
             self.take(H::LENGTH)?;
             self.varint()?;
             return self.varint().map(drop);
         }
-        match self.byte()? {
-            kind::DIRECTORY | kind::CONFLICT => self.take(H::LENGTH).map(drop),
-            kind::INLINE => {
-                self.bytes()?;
-                self.bytes().map(drop)
-            }
-            _ => {
-                self.bytes()?;
-                self.take(H::LENGTH).map(drop)
-            }
+        let kind = self.byte()?;
+        if kind == kind::INLINE {
+            self.bytes()?;
+            return self.bytes().map(drop);
         }
+        if kind == kind::BLOCK {
+            self.bytes()?;
+        }
+        self.take(H::LENGTH).map(drop)
     }
 
     #[inline]
     pub(super) fn varint(&mut self) -> Result<u64> {
-        // Most numbers are lengths below 128.
-        match self.bytes.get(self.position) {
-            Some(byte) if byte & 0x80 == 0 => {
-                self.position += 1;
+        // Most numbers are lengths below 128, and the weight of a block has two bytes.
+        match self.rest {
+            [byte, rest @ ..] if byte & LONG == 0 => {
+                self.rest = rest;
                 Ok(u64::from(*byte))
+            }
+            [low, high @ 1..LONG, rest @ ..] => {
+                self.rest = rest;
+                Ok(u64::from(low & !LONG) | u64::from(*high) << 7)
             }
             _ => self.long_varint(),
         }
@@ -99,7 +141,7 @@ impl<'a> Reader<'a> {
         let mut number = 0;
         for shift in (0..u64::BITS).step_by(7) {
             let byte = self.byte()?;
-            let group = u64::from(byte & 0x7f);
+            let group = u64::from(byte & !LONG);
             if group << shift >> shift != group {
                 return Err(too_large());
             }
@@ -107,7 +149,7 @@ impl<'a> Reader<'a> {
                 return Err(Error::corrupt("a number of the block is not in its shortest form"));
             }
             number |= group << shift;
-            if byte & 0x80 == 0 {
+            if byte & LONG == 0 {
                 return Ok(number);
             }
         }
@@ -135,16 +177,15 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn byte(&mut self) -> Result<u8> {
-        let byte = self.bytes.get(self.position).ok_or_else(too_short)?;
-        self.position += 1;
+        let (byte, rest) = self.rest.split_first().ok_or_else(too_short)?;
+        self.rest = rest;
         Ok(*byte)
     }
 
     #[inline]
     fn take(&mut self, length: usize) -> Result<&'a [u8]> {
-        let rest = self.bytes.get(self.position..).ok_or_else(too_short)?;
-        let taken = rest.get(..length).ok_or_else(too_short)?;
-        self.position += length;
+        let (taken, rest) = self.rest.split_at_checked(length).ok_or_else(too_short)?;
+        self.rest = rest;
         Ok(taken)
     }
 }
@@ -183,6 +224,13 @@ impl<H> RawBody<'_, H> {
             Self::Child(child) => Body::Child(child),
         }
     }
+}
+
+/// Returns what lies behind a length below 128 and as many bytes.
+#[inline]
+fn behind_short(bytes: &[u8]) -> Option<&[u8]> {
+    let (length, rest) = bytes.split_first()?;
+    if length & LONG == 0 { rest.get(usize::from(*length)..) } else { None }
 }
 
 fn too_short() -> Error {

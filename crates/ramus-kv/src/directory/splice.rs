@@ -91,8 +91,7 @@ impl<H: Hash> DirBlock<H> {
         };
         let mut reader = self.reader(position);
         for _ in first..index {
-            reader.varint()?;
-            reader.bytes()?;
+            reader.step()?;
             reader.skip_body::<H>(self.level())?;
         }
         Ok(reader.position())

@@ -129,6 +129,9 @@ impl<S: Schema> Tree<S> {
 
     /// Returns what is at a path; the root is a node, too.
     pub(super) async fn at(&self, path: &Path) -> Result<At<S>> {
+        if let Some(at) = self.at_hand(path)? {
+            return Ok(at);
+        }
         let view = self.view();
         let mut node = Node::Directory(self.root.clone());
         // Where the directory is named that was come to, so that its block is found from there.
