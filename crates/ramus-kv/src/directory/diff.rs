@@ -1,7 +1,6 @@
 //! What differs between two directories: two ordered walks that skip the blocks they share.
 
 use std::cmp::Ordering;
-use std::ops::Range;
 use std::sync::Arc;
 
 use ramus_core::{Error, Hash, Result, Step};
@@ -10,7 +9,7 @@ use super::Nodes;
 use super::blocks::check_child;
 use super::dir_block::DirBlock;
 use super::item::{Body, Child, Entry, Item};
-use super::shared::beside_shared;
+use super::shared::differing;
 
 /// The steps at which two directories differ, in order, with the entry of each side.
 ///
@@ -39,8 +38,8 @@ impl<H: Hash> EntryDiff<H> {
         let mut diff = Self { old: Row { open: Vec::new() }, new: Row { open: Vec::new() } };
         match (old, new) {
             (Some(old), Some(new)) => diff.push_both(old, new)?,
-            (Some(old), None) => diff.old.push(old, 0..old.len())?,
-            (None, Some(new)) => diff.new.push(new, 0..new.len())?,
+            (Some(old), None) => diff.old.push(old)?,
+            (None, Some(new)) => diff.new.push(new)?,
             (None, None) => {}
         }
         Ok(diff)
@@ -95,16 +94,17 @@ impl<H: Hash> EntryDiff<H> {
         }
     }
 
-    /// Puts the items of two blocks in front that come next on both sides, without those that are the
-    /// same at their beginnings and ends: both sides would skip them.
+    /// Puts the items of two blocks in front that come next on both sides, without those that both have: both
+    /// sides would skip them.
     fn push_both(&mut self, old: &DirBlock<H>, new: &DirBlock<H>) -> Result<()> {
-        let (of_old, of_new) = if old.level() == new.level() {
-            beside_shared(old, new)
-        } else {
-            (0..old.len(), 0..new.len())
-        };
-        self.old.push(old, of_old)?;
-        self.new.push(new, of_new)
+        if old.level() == new.level() {
+            let (of_old, of_new) = differing(old, new)?;
+            self.old.push_items(old.level(), of_old);
+            self.new.push_items(new.level(), of_new);
+            return Ok(());
+        }
+        self.old.push(old)?;
+        self.new.push(new)
     }
 
     /// Takes the next entry of the side that comes first, or of both.
@@ -151,7 +151,7 @@ impl<H: Hash> Row<H> {
     /// Puts the items of the next block in its place.
     async fn open(&mut self, nodes: &impl Nodes<H>) -> Result<()> {
         let block = self.load(nodes).await?;
-        self.push(&block, 0..block.len())
+        self.push(&block)
     }
 
     /// Takes the next block, and returns it.
@@ -167,13 +167,16 @@ impl<H: Hash> Row<H> {
         Ok(block)
     }
 
-    fn push(&mut self, block: &DirBlock<H>, range: Range<usize>) -> Result<()> {
-        let mut items = block.items_in(range)?;
+    fn push(&mut self, block: &DirBlock<H>) -> Result<()> {
+        self.push_items(block.level(), block.items()?);
+        Ok(())
+    }
+
+    fn push_items(&mut self, level: u8, mut items: Vec<Item<H>>) {
         items.reverse();
         if !items.is_empty() {
-            self.open.push((block.level(), items));
+            self.open.push((level, items));
         }
-        Ok(())
     }
 
     fn close(&mut self) {

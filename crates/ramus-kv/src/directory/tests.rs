@@ -10,11 +10,10 @@ use proptest::prelude::*;
 use ramus_core::{Hash as _, Sha1, Step};
 
 use self::support::{items, now};
-use super::RESTART_EVERY;
 use super::build::Built;
 use super::item::{Body, Entry, Held, Item};
 use super::rule::{End, Gap, WEIGHT_MAX, cut};
-use super::shared::beside_shared;
+use super::shared::differing;
 use super::{
     DirBlock, Direction, Edits, EntryDiff, EntryPair, From, INLINE_MAX, Nodes, Scan, build,
     build_by, edit, find,
@@ -174,32 +173,16 @@ proptest! {
     }
 }
 
-/// What is left out of a comparison is the same on both sides, and but for a group at either end what is
-/// left is what differs.
-fn check_shared(old: &Map, new: &Map) -> Result<(), TestCaseError> {
+/// What is left of a comparison are the items that the other side does not have.
+fn check_differing(old: &Map, new: &Map) -> Result<(), TestCaseError> {
     let (old, new) = (items(old), items(new));
     let block = |items: &[Item<Sha1>]| DirBlock::encode(0, items);
-    let (of_old, of_new) = beside_shared(&block(&old), &block(&new));
-    prop_assert_eq!(of_old.start, of_new.start);
-    prop_assert_eq!(&old[..of_old.start], &new[..of_new.start]);
-    prop_assert_eq!(&old[of_old.end..], &new[of_new.end..]);
-    for (block, range) in [(block(&old), of_old.clone()), (block(&new), of_new)] {
-        let all = block.items().unwrap();
-        prop_assert_eq!(block.items_in(range.clone()).unwrap(), &all[range]);
-    }
-    let same = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
-    prop_assert!(
-        of_old.start + 2 * RESTART_EVERY > same,
-        "{} of {} are left out",
-        of_old.start,
-        same
-    );
-    if old.len() == new.len() {
-        let pairs = old.iter().rev().zip(new.iter().rev());
-        let same = pairs.take_while(|(old, new)| old == new).count();
-        let left_out = old.len() - of_old.end;
-        prop_assert!(left_out + 2 * RESTART_EVERY > same, "{} of {} are left out", left_out, same);
-    }
+    let (of_old, of_new) = differing(&block(&old), &block(&new)).unwrap();
+    let without = |items: &[Item<Sha1>], others: &[Item<Sha1>]| {
+        items.iter().filter(|item| !others.contains(item)).cloned().collect::<Vec<_>>()
+    };
+    prop_assert_eq!(of_old, without(&old, &new));
+    prop_assert_eq!(of_new, without(&new, &old));
     Ok(())
 }
 
@@ -207,10 +190,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn what_two_blocks_share_is_left_out_on_both_sides(
+    fn of_two_blocks_what_the_other_does_not_have_is_left(
         values in prop::collection::vec((0..4_usize, any::<u8>()), 1..200),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
-        removed in prop::option::of(any::<prop::sample::Index>()),
+        removed in prop::collection::vec(any::<prop::sample::Index>(), 0..3),
+        added in prop::collection::vec((any::<prop::sample::Index>(), "[0-9]{0,2}"), 0..3),
     ) {
         let step = |number: usize| -> Step { format!("{number:03}").parse().unwrap() };
         // Changes mostly keep the length, so that what lies behind keeps its place.
@@ -225,12 +209,15 @@ proptest! {
             let number = index.index(values.len());
             new.insert(step(number), entry(values[number].0, byte));
         }
-        if let Some(index) = removed {
+        for index in removed {
             new.remove(&step(index.index(values.len())));
         }
-        prop_assume!(old != new);
-        check_shared(&old, &new)?;
-        check_shared(&new, &old)?;
+        for (index, behind) in added {
+            let added = format!("{:03}{behind}", index.index(values.len() + 1));
+            new.entry(added.parse().unwrap()).or_insert_with(|| entry(1, 7));
+        }
+        check_differing(&old, &new)?;
+        check_differing(&new, &old)?;
     }
 }
 

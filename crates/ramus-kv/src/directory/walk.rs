@@ -44,14 +44,54 @@ impl<'a, H: Hash> Walk<'a, H> {
             return Ok(false);
         }
         let mut reader = self.node.reader(self.position);
-        let shared = usize::try_from(reader.varint()?).unwrap_or(usize::MAX);
-        self.step.truncate(shared);
-        self.step.extend_from_slice(reader.bytes()?);
+        let (shared, rest) = reader.step()?;
+        self.step.truncate(usize::try_from(shared).unwrap_or(usize::MAX));
+        self.step.extend_from_slice(rest);
         self.body = reader.position();
         reader.skip_body::<H>(self.node.level())?;
         self.position = reader.position();
         self.index += 1;
         Ok(true)
+    }
+
+    /// Passes the items of two walks that lie within the same bytes. Both have come to the same step, or begin.
+    pub(super) fn pass_same(&mut self, other: &mut Self) -> Result<()> {
+        let (position, index) = (self.position, self.index);
+        let same = same_at_start(self.bytes_left(), other.bytes_left());
+        let end = position + same;
+        if index == other.index {
+            // What begins within the same bytes begins at the same place in both.
+            let restarts = self.node.len().min(other.node.len()).div_ceil(RESTART_EVERY);
+            let behind = (index.div_ceil(RESTART_EVERY)..restarts)
+                .map(|restart| (restart, self.node.restart(restart)));
+            let behind = behind.take_while(|(_, start)| (position..=end).contains(start));
+            if let Some((restart, start)) = behind.last() {
+                (self.index, self.position) = (restart * RESTART_EVERY, start);
+            }
+        }
+        while self.end_of_next()?.is_some_and(|next| next <= end) {
+            self.advance()?;
+        }
+        other.index += self.index - index;
+        other.position += self.position - position;
+        other.step.clone_from(&self.step);
+        Ok(())
+    }
+
+    /// Returns the bytes of the items that were not come to.
+    fn bytes_left(&self) -> &'a [u8] {
+        self.node.block().get(self.position..self.node.end_of_items()).unwrap_or_default()
+    }
+
+    /// Returns where the next item ends, if there is one.
+    fn end_of_next(&self) -> Result<Option<usize>> {
+        if self.index >= self.node.len() {
+            return Ok(None);
+        }
+        let mut reader = self.node.reader(self.position);
+        reader.step()?;
+        reader.skip_body::<H>(self.node.level())?;
+        Ok(Some(reader.position()))
     }
 
     /// Returns the item that was come to.
@@ -78,6 +118,11 @@ impl<'a, H: Hash> Walk<'a, H> {
     /// Returns where the body of the item begins that was come to; it ends where the next item begins.
     pub(super) fn body_position(&self) -> usize {
         self.body
+    }
+
+    /// Returns the bytes of the body of the item that was come to.
+    pub(super) fn raw_body(&self) -> &'a [u8] {
+        self.node.block().get(self.body..self.position).unwrap_or_default()
     }
 
     /// Returns the block that the item names, of whatever kind, if it names one.
@@ -111,4 +156,15 @@ impl<'a, H: Hash> Walk<'a, H> {
 /// Returns the error for an item without a step.
 pub(super) fn no_step(fault: Error) -> Error {
     Error::corrupt("an item has no valid step").with_source(fault)
+}
+
+/// Bytes are compared so many at a time.
+const AT_ONCE: [usize; 3] = [1024, 64, 1];
+
+/// Returns how many bytes are the same.
+fn same_at_start(one: &[u8], other: &[u8]) -> usize {
+    AT_ONCE.iter().fold(0, |same, size| {
+        let chunks = one[same..].chunks_exact(*size).zip(other[same..].chunks_exact(*size));
+        same + size * chunks.take_while(|(one, other)| one == other).count()
+    })
 }
