@@ -292,12 +292,14 @@ impl History {
         disk: &SimDisk,
         updates: Vec<Write>,
     ) -> ramus_core::Result<()> {
-        let sent = updates.into_iter().map(async |(blocks, update)| {
+        let (begun, sent) = (pack.refs().position().await?, updates.len());
+        let mut changes = 0;
+        let updates = updates.into_iter().map(async |(blocks, update)| {
             let id = update.id;
             (pack.write(blocks, update).await, id, disk.recorded())
         });
         let (mut applied, mut failed) = (Vec::new(), None);
-        for (answer, id, answered) in join_all(sent).await {
+        for (answer, id, answered) in join_all(updates).await {
             match answer {
                 Ok(Outcome::Applied(at)) => applied.push((at, id, answered)),
                 Ok(Outcome::Refused(_)) => panic!("nothing is tested, so nothing is refused"),
@@ -305,20 +307,23 @@ impl History {
             }
         }
         applied.sort_unstable_by_key(|(at, _, answered)| (at.sequence, *answered));
-        for (at, id, answered) in applied {
+        // What answers with where the log ended has changed nothing; there need not be a change before it.
+        for (at, id, answered) in applied.into_iter().filter(|(at, ..)| *at != begun) {
             let before = Cursor { sequence: at.sequence.saturating_sub(1), ..at };
             let Changes::Page(page) = pack.refs().changes(before, 1).await? else {
                 panic!("the newest changes are kept")
             };
             // Otherwise it changed nothing.
             if let Some(change) = page.changes.first().filter(|change| change.id == id) {
+                changes += 1;
                 self.applied(Arc::clone(change), answered);
             }
         }
         if let Some(error) = failed {
             return Err(error);
         }
-        if self.durability == Durability::Sync {
+        // One that changed nothing does not wait for the blocks that it brought.
+        if self.durability == Durability::Sync && changes == sent {
             self.all_durable(disk.recorded());
         }
         Ok(())
