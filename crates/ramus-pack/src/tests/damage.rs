@@ -39,7 +39,10 @@ fn whatever_is_damaged_what_is_read_is_right_or_an_error() {
                 let what: Vec<_> = (0..times).map(|_| damage(&mut damaged, &mut random)).collect();
                 let way = Way::ALL[random.below(Way::ALL.len())];
                 let context = format!("seed {seed}, {way:?}: {what:?}");
-                let trial = Trial { names: names(&files), history: &history, context };
+                // Without it nothing may tell of what was in a last batch that is damaged, too.
+                let head_is_lost = what.len() > 1 && what.iter().any(|what| what.contains("head"));
+                let names = names(&files);
+                let trial = Trial { names, history: &history, head_is_lost, context };
                 refused += usize::from(trial.look(damaged, way).await);
                 done += 1;
             }
@@ -134,6 +137,8 @@ fn names(files: &Files) -> Vec<String> {
 struct Trial<'a> {
     names: Vec<String>,
     history: &'a History,
+    /// What tells of the end of the log is damaged beside something else.
+    head_is_lost: bool,
     context: String,
 }
 
@@ -151,8 +156,8 @@ impl Trial<'_> {
         };
         let checked = async {
             match way {
-                Way::ToWrite => self.history.check(&pack, usize::MAX).await,
-                Way::ToRead | Way::AsTheyWere => self.history.check_some_moment(&pack).await,
+                Way::ToWrite if !self.head_is_lost => self.history.check(&pack, usize::MAX).await,
+                _ => self.history.check_some_moment(&pack).await,
             }
         };
         let checked = AssertUnwindSafe(checked).catch_unwind().await;

@@ -296,14 +296,18 @@ impl History {
         let mut changes = 0;
         let updates = updates.into_iter().map(async |(blocks, update)| {
             let id = update.id;
-            (pack.write(blocks, update).await, id, disk.recorded())
+            let brought: Vec<_> = blocks.iter().map(|(name, _)| *name).collect();
+            (pack.write(blocks, update).await, id, disk.recorded(), brought)
         });
         let (mut applied, mut failed) = (Vec::new(), None);
-        for (answer, id, answered) in join_all(updates).await {
+        for (answer, id, answered, brought) in join_all(updates).await {
             match answer {
                 Ok(Outcome::Applied(at)) => applied.push((at, id, answered)),
                 Ok(Outcome::Refused(_)) => panic!("nothing is tested, so nothing is refused"),
-                Err(error) => failed = Some(error),
+                Err(error) => {
+                    self.forget_absent(pack, &brought).await;
+                    failed = Some(error);
+                }
             }
         }
         applied.sort_unstable_by_key(|(at, _, answered)| (at.sequence, *answered));
@@ -327,6 +331,20 @@ impl History {
             self.all_durable(disk.recorded());
         }
         Ok(())
+    }
+
+    /// Forgets blocks that an update brought in vain, if they are not there: it need not have come so far.
+    async fn forget_absent(&mut self, pack: &Pack, brought: &[Sha1]) {
+        for name in brought {
+            let known = self.blocks.get(name).is_some_and(|known| known.durable.is_none());
+            if known && matches!(pack.blocks().mem(name).await, Ok(false)) {
+                self.blocks.remove(name);
+                if let Some(collection) = &mut self.collection {
+                    collection.names.retain(|other| other != name);
+                    collection.since.remove(name);
+                }
+            }
+        }
     }
 
     /// Notes the next change, and after which operation it was answered.
