@@ -129,7 +129,7 @@ async fn check<T>(bed: Bed, write: impl AsyncFn(Scene) -> Result<T>) {
     scene(&untouched).await;
     let before = seen(&untouched).await;
     let whole = bed.another().await;
-    write(scene(&whole).await).await.unwrap();
+    Box::pin(write(scene(&whole).await)).await.unwrap();
     let after = seen(&whole).await;
     assert_ne!(before, after, "a write that does nothing shows nothing");
     let (mut nothing, mut everything) = (0, 0);
@@ -138,7 +138,7 @@ async fn check<T>(bed: Bed, write: impl AsyncFn(Scene) -> Result<T>) {
         let scene = scene(&bed).await;
         let (repo, main) = (scene.repo.clone(), scene.main.clone());
         bed.rig().be_slow();
-        let answer = poll_times(write(scene), polls).await;
+        let answer = poll_times(Box::pin(write(scene)), polls).await;
         settle(&bed).await;
         let left = seen(&bed).await;
         if left == before {
