@@ -108,6 +108,12 @@ impl<H: Hash> Shared<H> {
         keys.iter().map(there).collect()
     }
 
+    /// Returns whether a block is found without waiting.
+    #[cfg(test)]
+    pub(crate) fn is_found_now(&self, key: &H) -> bool {
+        matches!(self.find_now(key), Ok(Sought::Known(Some(_))))
+    }
+
     /// Looks for a block where that needs no waiting.
     fn find_now(&self, key: &H) -> Result<Sought> {
         if let Some(block) = self.cache.get(key) {

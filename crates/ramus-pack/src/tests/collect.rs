@@ -11,6 +11,7 @@ use ramus_core::{
     ReadOnly as _, RefName, Sha1, Storage as _, Sweep as _, Update,
 };
 use ramus_testkit::run;
+use tokio::sync::oneshot;
 
 use super::sim::{Failure, Random, SimDisk};
 use super::work::settings;
@@ -22,6 +23,7 @@ use crate::index::run::Lookup;
 use crate::options::Settings;
 use crate::protection::DROPPED_MAX;
 use crate::scan::scan;
+use crate::writer::core::Job;
 use crate::{Depth, Durability, Pack, Report};
 
 fn open_with(disk: &SimDisk, change: impl FnOnce(&mut Settings)) -> Pack {
@@ -604,7 +606,10 @@ fn a_collection_that_did_not_begin_is_over() {
         let pack = open(&disk);
         add(&pack, 0..10).await;
         let sweep = pack.sweep().expect("a sweep");
-        drop(sweep.begin().boxed().now_or_never());
+        // As of a future that was dropped when it had asked.
+        let (answer, answered) = oneshot::channel();
+        drop(answered);
+        sweep.0.shared.core.lock().jobs.push_back(Job::Begin(answer));
         // It comes after what was asked for before.
         sweep.finish(Epoch::new(0)).await.expect("it is over");
         assert_eq!(sweep.0.shared.since(), 0, "nobody knows of it");

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-#[cfg(feature = "zstd")]
-use futures::FutureExt as _;
 use ramus_core::{
     ContentAddressable as _, ErrorKind, Hash as _, ReadOnly as _, Sha1, Storage as _,
 };
@@ -201,8 +199,8 @@ fn what_becomes_large_is_decompressed_where_blocking_is_allowed() {
             let block = Bytes::from(vec![7; length]);
             let name = pack.blocks().add(block.clone()).await.expect("add");
             for place in ["memory", "the file"] {
-                let now = pack.blocks().find(&name).now_or_never();
-                assert_eq!(now.is_some(), is_now, "{length} bytes from {place}");
+                let now = pack.blocks().0.shared.is_found_now(&name);
+                assert_eq!(now, is_now, "{length} bytes from {place}");
                 assert_eq!(pack.blocks().find(&name).await.expect("find").as_ref(), Some(&block));
                 pack.blocks().flush().await.expect("flush");
             }
