@@ -98,6 +98,7 @@ pub(crate) struct PhaseOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Phase {
     Build,
+    Stall,
     Open,
     Write,
     Reopen,
@@ -109,6 +110,7 @@ impl Phase {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Build => "build",
+            Self::Stall => "stall",
             Self::Open => "open",
             Self::Write => "write",
             Self::Reopen => "reopen",

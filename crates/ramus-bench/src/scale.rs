@@ -9,7 +9,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ramus_core::erased::Backend;
@@ -34,6 +34,8 @@ const SUBJECT: Subject = Subject::RamusPack;
 const READS: u64 = 100_000;
 /// How many blocks are added at once.
 const BATCH: u64 = 10_000;
+/// With so many blocks it is measured how long a commit waits at the most.
+const STALL_BLOCKS: u64 = 2_000_000;
 /// How many entries are set in one commit.
 const COMMIT: u64 = 10_000;
 const DATA_BYTES_MAX: u64 = 256 << 20;
@@ -49,6 +51,8 @@ pub(crate) fn run(options: &ScaleOptions) -> Result<()> {
     records.extend(phase(Phase::Open, &directory, options.blocks)?);
     kill_a_writer(&directory, options.blocks)?;
     records.extend(phase(Phase::Reopen, &directory, options.blocks)?);
+    std::fs::remove_dir_all(&directory)?;
+    records.extend(phase(Phase::Stall, &directory, options.blocks.min(STALL_BLOCKS))?);
     std::fs::remove_dir_all(&directory)?;
     let directory = place.path().join("entries");
     records.extend(phase(Phase::Fill, &directory, options.entries)?);
@@ -91,6 +95,7 @@ pub(crate) fn measure(options: &PhaseOptions) -> Result<()> {
     runtime.block_on(async {
         match options.phase {
             Phase::Build => build(&mut recorder, directory, count).await,
+            Phase::Stall => stall(&mut recorder, directory, count).await,
             Phase::Open => {
                 open(&mut recorder, directory, "open after a clean close").await?;
                 read_blocks(&mut recorder, directory, count).await
@@ -123,6 +128,28 @@ async fn build(recorder: &mut Recorder, directory: &Path, count: u64) -> Result<
     pack.refs().set(RefName::branch("main")?, block(0).0).await?;
     pack.blocks().close().await?;
     recorder.done(SUBJECT, "add blocks of 200 bytes", count, start);
+    Ok(())
+}
+
+/// Adds a thousand blocks and sets a ref, time and again, and measures how long each of these takes: while segments
+/// are sealed and runs of the index merged, too.
+async fn stall(recorder: &mut Recorder, directory: &Path, count: u64) -> Result<()> {
+    const BLOCKS: u64 = 1000;
+    let pack: Pack = Pack::open(directory, &PackOptions::default()).await?;
+    let mut times = Vec::new();
+    for first in (0..count).step_by(usize::try_from(BLOCKS)?) {
+        let blocks: Vec<_> = (first..count.min(first + BLOCKS)).map(block).collect();
+        let name = blocks[0].0;
+        let start = Instant::now();
+        pack.blocks().unsafe_add_many(blocks).await?;
+        pack.refs().set(RefName::branch("main")?, name).await?;
+        times.push(start.elapsed());
+    }
+    pack.blocks().close().await?;
+    times.sort_unstable();
+    let (median, longest) = (times[times.len() / 2], times[times.len() - 1]);
+    recorder.add(SUBJECT, "a commit of a thousand blocks: median", 1, median, 0);
+    recorder.add(SUBJECT, "a commit of a thousand blocks: longest", 1, longest, 0);
     Ok(())
 }
 
