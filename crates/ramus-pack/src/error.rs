@@ -24,6 +24,9 @@ pub(crate) enum PackError {
         "the directory has used up the numbers of its files; copy what it holds into a new one"
     )]
     NoNumbers,
+    /// Whoever merges runs is not to go on.
+    #[error("the merge of indexes was given up")]
+    GivenUp,
 }
 
 pub(crate) type PackResult<T> = Result<T, PackError>;
@@ -61,7 +64,7 @@ impl PackError {
             Self::Io { source, .. } | Self::Read { source, .. } | Self::Sync { source, .. } => {
                 Some(source.kind())
             }
-            Self::Damaged { .. } | Self::Later { .. } | Self::NoNumbers => None,
+            Self::Damaged { .. } | Self::Later { .. } | Self::NoNumbers | Self::GivenUp => None,
         }
     }
 
@@ -103,6 +106,7 @@ impl From<PackError> for Error {
                 Self::new(ErrorKind::Unsupported, message).with_source(source)
             }
             PackError::NoNumbers => Self::new(ErrorKind::Limit, message),
+            PackError::GivenUp => Self::new(ErrorKind::Unavailable, message),
             PackError::Io { source, .. } | PackError::Read { source, .. } => {
                 let advice =
                     advice(&source).map_or_else(String::new, |advice| format!(": {advice}"));

@@ -114,6 +114,11 @@ impl<H: Hash> Index<H> {
         state.segments = segments;
     }
 
+    /// Puts other runs in place, at once, that hold the same blocks.
+    pub(crate) fn merged(&self, runs: Vec<Arc<Run>>) {
+        self.state.write().runs = runs.into();
+    }
+
     /// Returns the names of the blocks that are not in a run.
     pub(crate) fn keys_in_memory(&self) -> Vec<H> {
         let state = self.state.read();

@@ -12,6 +12,7 @@ use crate::read::blocking;
 use crate::reader;
 use crate::recover;
 use crate::shared::Shared;
+use crate::writer::merge;
 use crate::{PackBlocks, PackRefs, PackSweep};
 
 /// Blocks and refs in a directory. Clones are one storage.
@@ -75,8 +76,10 @@ impl<H: Hash> Pack<H> {
             reader::open(disk, settings)?
         } else {
             let recover::Opened { shared, files } = recover::open(disk, settings)?;
+            let (shared, disk) = (Arc::new(shared), Arc::clone(&files.disk));
             shared.core.lock().idle = Some(Box::new(files));
-            Arc::new(shared)
+            merge::begin_if_due(&shared, &disk);
+            shared
         };
         let handle = Arc::new(Handle { shared });
         let (blocks, refs) = (PackBlocks(Arc::clone(&handle)), PackRefs(handle));

@@ -42,7 +42,7 @@ use std::vec::IntoIter;
 
 use ramus_core::{Cursor, Epoch, Error, ErrorKind, Hash, Result};
 
-pub(crate) use self::building::{Building, Frozen};
+pub(crate) use self::building::{Building, Frozen, Merging};
 use self::copies::Copies;
 use self::loss::Count;
 pub(crate) use self::loss::are_many_small;

@@ -16,6 +16,7 @@ mod golden;
 mod kill;
 mod laws;
 mod lies;
+mod merge;
 #[cfg(target_os = "linux")]
 mod notify;
 mod places;

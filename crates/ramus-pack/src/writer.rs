@@ -34,5 +34,6 @@ pub(crate) mod copied;
 pub(crate) mod core;
 pub(crate) mod files;
 pub(crate) mod forget;
+pub(crate) mod merge;
 pub(crate) mod pump;
 pub(crate) mod tail;

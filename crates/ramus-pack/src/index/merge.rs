@@ -1,5 +1,7 @@
 //! Keeps the runs few: at most [`RUNS_MAX`], each at least twice as large as all newer ones together
 //! where that number allows it. So a key is rewritten about as often as the logarithm of their number.
+//!
+//! It is done beside the writer; see [`crate::writer::merge`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,21 +12,26 @@ use super::write::write;
 use crate::disk::Disk;
 use crate::error::PackResult;
 
-/// The most runs that are kept, and that a look-up asks.
-pub(crate) const RUNS_MAX: usize = 4;
+/// With more runs than these some are merged.
+const RUNS_MAX: usize = 4;
 
-/// Makes one run of the newest ones, which come first, if that is due, and says of how many.
+/// So many keys are merged before it is asked whether that is still wanted.
+const TURN: u64 = 256;
+
+/// Makes one run of so many of the newest ones, which come first, and says of how many. `ensure_wanted` is asked
+/// now and then, and ends it.
 ///
 /// A run that is damaged, or that the disk cannot read, is left as it is, and so are older ones: its blocks cannot be read, and those of
 /// the others, and what is written, do not depend on it.
-pub(crate) fn merge_due(
+pub(crate) fn merge_newest(
     disk: &dyn Disk,
-    numbers: &mut impl FnMut() -> u32,
+    number: u32,
     key_length: usize,
     runs: &[Arc<Run>],
+    ensure_wanted: &dyn Fn() -> PackResult<()>,
 ) -> PackResult<Option<(usize, Merged)>> {
-    for due in (2..=due(runs)).rev() {
-        match merge(disk, numbers(), key_length, &runs[..due]) {
+    for due in (2..=runs.len()).rev() {
+        match merge(disk, number, key_length, &runs[..due], ensure_wanted) {
             Ok(merged) => return Ok(Some((due, merged))),
             Err(error) if error.is_unreadable() => {
                 tracing::warn!(%error, "runs of the index are not merged");
@@ -36,7 +43,7 @@ pub(crate) fn merge_due(
 }
 
 /// Returns how many of the newest runs, which come first, have to become one; 0 if none have to.
-fn due(runs: &[Arc<Run>]) -> usize {
+pub(crate) fn due(runs: &[Arc<Run>]) -> usize {
     let mut due = 1;
     let mut newer = 0;
     for (older, pair) in runs.windows(2).enumerate() {
@@ -60,12 +67,23 @@ pub(crate) struct Merged {
 ///
 /// What was removed stays in it, and stays removed: only a collection that is finished leaves it out,
 /// all of it at once.
-fn merge(disk: &dyn Disk, number: u32, key_length: usize, runs: &[Arc<Run>]) -> PackResult<Merged> {
+fn merge(
+    disk: &dyn Disk,
+    number: u32,
+    key_length: usize,
+    runs: &[Arc<Run>],
+    ensure_wanted: &dyn Fn() -> PackResult<()>,
+) -> PackResult<Merged> {
     let count = runs.iter().map(|run| run.entries()).sum::<u64>();
     let count = usize::try_from(count).unwrap_or(usize::MAX);
-    let (mut groups, mut dead, mut ordinal) = (Groups::new(runs), Vec::new(), 0);
+    let (mut groups, mut dead, mut ordinal) = (Groups::new(runs), Vec::new(), 0_u64);
     let mut left_out = BTreeMap::new();
     let entries = std::iter::from_fn(|| {
+        if ordinal.is_multiple_of(TURN)
+            && let Err(given_up) = ensure_wanted()
+        {
+            return Some(Err(given_up));
+        }
         let group = groups.next().transpose()?;
         Some(group.map(|group| {
             for Entry { place, .. } in &group[1..] {

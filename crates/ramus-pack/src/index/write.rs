@@ -6,6 +6,10 @@ use crate::error::{PackError, PackResult};
 use crate::format::checksum;
 use crate::format::manifest::FileKind;
 
+/// A long run is synced each time that so many bytes were written: whoever else syncs something waits behind what
+/// the system writes at once.
+const SYNC_BYTES: u64 = 16 << 20;
+
 /// Writes the entries, which come in key order, as a run, and makes it durable.
 ///
 /// There are at least one of them and at most `entries_max`.
@@ -19,9 +23,14 @@ pub(crate) fn write<K: AsRef<[u8]>>(
     let name = FileKind::Index.file_name(number);
     let file = disk.create(&name).map_err(PackError::io(format!("make {name}")))?;
     let mut writer = Writer::new(&*file, number, key_length, entries_max);
+    let mut synced = 0;
     for entry in entries {
         let (key, place) = entry?;
         writer.add(key.as_ref(), place).map_err(PackError::io(format!("write {name}")))?;
+        if writer.end - synced >= SYNC_BYTES {
+            file.sync().map_err(PackError::sync(format!("sync {name}")))?;
+            synced = writer.end;
+        }
     }
     writer.finish().map_err(PackError::io(format!("write {name}")))?;
     file.sync().map_err(PackError::sync(format!("sync {name}")))?;

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-use ramus_core::{Error, Result};
+use ramus_core::{Error, Hash, Result};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use crate::error::{PackError, PackResult};
 use crate::format::manifest::FileKind;
+use crate::index::run::Run;
 
-/// What the writer has to leave alone while room is given back.
+/// What the writer has to leave alone while room is given back, or runs are merged.
 #[derive(Debug, Default)]
 pub(crate) struct Building {
     state: Mutex<BuildingState>,
@@ -18,7 +20,7 @@ pub(crate) struct Building {
     idle: Condvar,
     /// Told when the store is closing.
     closed: Notify,
-    /// Told when the runs may be merged again, and when the store is closing.
+    /// Told when runs may be taken again that were kept or merged, and when the store is closing.
     thawed: Notify,
 }
 
@@ -28,33 +30,110 @@ struct BuildingState {
     frozen: usize,
     /// Files that no manifest lists yet, and that are needed.
     files: HashSet<(FileKind, u32)>,
-    /// How many write them: the next one may begin before the one before has quite ended.
+    /// The merge that goes on beside the writer.
+    merge: Option<Merge>,
+    /// How many write files: the next one may begin before the one before has quite ended.
     workers: usize,
     /// The store is closing.
     closing: bool,
+}
+
+/// A merge of runs.
+#[derive(Debug)]
+struct Merge {
+    /// The number of the newest run that becomes part of the new one.
+    newest: u32,
+    /// The number of the new one.
+    number: u32,
+    /// The names of blocks that were removed meanwhile, one after the other.
+    removed: Vec<u8>,
+    is_given_up: bool,
 }
 
 /// Keeps runs from being merged, and new files from being removed, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Frozen(Arc<Building>);
 
+/// The right to merge runs beside the writer, until it is dropped; there is one at a time.
+#[derive(Debug)]
+pub(crate) struct Merging(Arc<Building>);
+
 impl Building {
-    /// Keeps so many of the oldest runs; nothing if some are kept already.
+    /// So many bytes of names are kept that are removed while runs are merged; with more the merge is given up.
+    #[cfg(not(test))]
+    const REMOVED_BYTES_MAX: usize = 16 << 20;
+    #[cfg(test)]
+    pub(crate) const REMOVED_BYTES_MAX: usize = 2000;
+
+    /// Keeps so many of the oldest runs. Nothing if some are kept already, or if runs are being merged: that is
+    /// given up then.
     pub(crate) fn freeze(self: &Arc<Self>, runs: usize) -> Option<Frozen> {
         let mut state = self.state.lock();
         if state.frozen > 0 || runs == 0 {
+            return None;
+        }
+        if let Some(merge) = &mut state.merge {
+            merge.is_given_up = true;
             return None;
         }
         state.frozen = runs;
         Some(Frozen(Arc::clone(self)))
     }
 
-    pub(crate) fn frozen(&self) -> usize {
-        self.state.lock().frozen
+    /// Lets runs be merged, the newest of which has this number; nothing if others are, or the store is closing,
+    /// or there is no number for the new one.
+    pub(crate) fn begin_merge(
+        self: &Arc<Self>,
+        newest: u32,
+        number: impl FnOnce() -> Option<u32>,
+    ) -> Option<(Merging, u32)> {
+        let mut state = self.state.lock();
+        if state.merge.is_some() || state.closing {
+            return None;
+        }
+        let number = number()?;
+        state.merge = Some(Merge { newest, number, removed: Vec::new(), is_given_up: false });
+        Some((Merging(Arc::clone(self)), number))
+    }
+
+    /// Returns whether runs are being merged, or a merged one waits to be put in place.
+    #[cfg(test)]
+    pub(crate) fn is_merging(&self) -> bool {
+        self.state.lock().merge.is_some()
+    }
+
+    /// Returns whether a merge that was begun is not wanted any more.
+    #[cfg(test)]
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.state.lock().merge.as_ref().is_some_and(|merge| merge.is_given_up)
+    }
+
+    /// Returns how many of the newest runs are neither kept nor merged by others.
+    pub(crate) fn free(&self, runs: &[Arc<Run>]) -> usize {
+        let state = self.state.lock();
+        let kept = runs.len() - state.frozen.min(runs.len());
+        let newest = state.merge.as_ref().map(|merge| merge.newest);
+        let merged = runs.iter().position(|run| Some(run.number) == newest);
+        merged.map_or(kept, |merged| merged.min(kept))
+    }
+
+    /// Tells a merge, if there is one, which blocks were removed.
+    pub(crate) fn removed<H: Hash>(&self, names: &[H]) {
+        let mut state = self.state.lock();
+        let Some(merge) = &mut state.merge else { return };
+        if merge.removed.len() + names.len() * H::LENGTH > Self::REMOVED_BYTES_MAX {
+            merge.is_given_up = true;
+            return;
+        }
+        for name in names {
+            merge.removed.extend_from_slice(name.as_bytes());
+        }
     }
 
     pub(crate) fn has(&self, file: (FileKind, u32)) -> bool {
-        self.state.lock().files.contains(&file)
+        let state = self.state.lock();
+        let merged = state.merge.as_ref().map(|merge| (FileKind::Index, merge.number));
+        Some(file) == merged || state.files.contains(&file)
     }
 
     /// Returns the files that no manifest lists yet.
@@ -77,7 +156,7 @@ impl Building {
         }
     }
 
-    pub(super) fn begin_work(self: &Arc<Self>) -> Result<Working> {
+    pub(crate) fn begin_work(self: &Arc<Self>) -> Result<Working> {
         let mut state = self.state.lock();
         if state.closing {
             return Err(Error::closed());
@@ -99,21 +178,44 @@ impl Building {
         }
     }
 
-    /// Waits until no runs are kept, or the store is closing.
+    /// Waits until no runs are kept or merged, or the store is closing.
     pub(crate) async fn thawed(&self) {
         let mut thawed = pin!(self.thawed.notified());
         thawed.as_mut().enable();
         let waits = {
             let state = self.state.lock();
-            state.frozen > 0 && !state.closing
+            (state.frozen > 0 || state.merge.is_some()) && !state.closing
         };
         if waits {
             thawed.await;
         }
     }
 
-    pub(super) fn is_closing(&self) -> bool {
+    pub(crate) fn is_closing(&self) -> bool {
         self.state.lock().closing
+    }
+}
+
+impl Merging {
+    /// Refuses to go on once nobody wants the merge any more.
+    pub(crate) fn ensure_wanted(&self) -> PackResult<()> {
+        let state = self.0.state.lock();
+        let given_up = state.merge.as_ref().is_none_or(|merge| merge.is_given_up);
+        if given_up || state.closing { Err(PackError::GivenUp) } else { Ok(()) }
+    }
+
+    /// Takes out the names of the blocks that were removed since the beginning, or since the last time; they
+    /// lie one after the other.
+    pub(crate) fn take_removed(&self) -> Vec<u8> {
+        let mut state = self.0.state.lock();
+        state.merge.as_mut().map_or_else(Vec::new, |merge| std::mem::take(&mut merge.removed))
+    }
+}
+
+impl Drop for Merging {
+    fn drop(&mut self) {
+        self.0.state.lock().merge = None;
+        self.0.thawed.notify_waiters();
     }
 }
 
@@ -129,7 +231,7 @@ impl Drop for Frozen {
 }
 
 /// Somebody writes new files; the directory is not let go meanwhile.
-pub(super) struct Working(Arc<Building>);
+pub(crate) struct Working(Arc<Building>);
 
 impl Drop for Working {
     fn drop(&mut self) {

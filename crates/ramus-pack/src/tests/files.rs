@@ -37,6 +37,8 @@ fn name(number: u64) -> Sha1 {
 fn open(disk: &SimDisk, open_files_max: usize) -> ramus_core::Result<Pack> {
     let mut settings = settings(Durability::Sync);
     settings.options = settings.options.with_open_files_max(open_files_max);
+    // The writer merges runs itself, so that never more than four are open.
+    settings.runs_behind_max = 0;
     Pack::open_disk(Arc::new(disk.clone()), settings)
 }
 

@@ -25,6 +25,7 @@ pub(super) fn settings(durability: Durability) -> Settings {
         ahead_bytes: 1024,
         write_bytes: 1500,
         buffer_bytes: 4000,
+        runs_behind_max: 6,
         ..Settings::new(options)
     }
 }

@@ -1,4 +1,4 @@
-//! What a collection asks of the writer. It comes between two batches, so nothing is sealed or merged
+//! What a collection asks of the writer, and others do. It comes between two batches, so nothing is sealed or merged
 //! meanwhile, and no other collection does anything.
 
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use ramus_core::{Epoch, Error, Hash, Result};
 use super::begun::Begun;
 use super::core::Job;
 use super::files::{Files, index_entry};
+use super::merge;
 use super::pump::Pump;
 use crate::disk::Disk as _;
 use crate::error::{PackError, PackResult};
@@ -19,8 +20,13 @@ use crate::reclaim::{Plan, Planned, Reclaimed, are_many_small};
 impl<H: Hash> Pump<H> {
     /// Does it and tells of it; a failure to write is one of the writer, too. That nobody waits any more
     /// is fine.
-    pub(super) fn work_for_collection(&mut self, job: Job<H>) {
+    pub(super) fn do_job(&mut self, job: Job<H>) {
         match job {
+            Job::Merged(merged) => {
+                if let Err(error) = self.put_merged(*merged) {
+                    drop(self.fail(error));
+                }
+            }
             Job::Begin(answer) => drop(answer.send(self.begin())),
             // It only reads: what cannot be read is no failure of the writer.
             Job::Remove(epoch, keys, answer) => {
@@ -93,6 +99,7 @@ impl<H: Hash> Pump<H> {
         if !removed.is_empty() {
             shared.has_dead.store(true, Ordering::SeqCst);
             shared.forget(&removed);
+            shared.building.removed(&removed);
         }
         done.map(|()| removed.len())
     }
@@ -180,6 +187,7 @@ impl<H: Hash> Pump<H> {
         shared.has_dead.store(false, Ordering::SeqCst);
         drop(frozen);
         self.files.remove_strays(&shared.building);
+        merge::begin_if_due(&shared, &self.files.disk);
         Ok(())
     }
 }

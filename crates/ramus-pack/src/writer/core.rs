@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::begun::Begun;
 use super::files::Files;
+use super::merge::MergedRun;
 use super::tail::Tail;
 use crate::format::change::{self, RefChange};
 use crate::format::files::Table;
@@ -50,7 +51,7 @@ pub(crate) struct Core<H: Hash> {
     /// Their sequences, by the ids of their updates.
     ids: HashMap<UpdateId, u64, IdHash>,
     pub(crate) waiting: Vec<Waiter>,
-    /// What a collection asks the writer to do.
+    /// What others ask the writer to do.
     pub(crate) jobs: VecDeque<Job<H>>,
     /// The number of the last batch that is in the file, and of the last that is durable.
     pub(crate) written: u64,
@@ -77,7 +78,7 @@ pub(crate) struct Pending<H: Hash> {
     change: Arc<RefChange<H>>,
 }
 
-/// What a collection asks the writer to do between two batches.
+/// What a collection, or a merge of runs, asks the writer to do between two batches.
 #[derive(Debug)]
 pub(crate) enum Job<H: Hash> {
     /// Begin a collection, and with it a new segment.
@@ -87,6 +88,8 @@ pub(crate) enum Job<H: Hash> {
     Plan(Epoch, Answer<Planned>),
     /// Put what was reclaimed in place.
     Switch(Box<Reclaimed>, Answer<()>),
+    /// Put a merged run in place.
+    Merged(Box<MergedRun>),
 }
 
 pub(crate) type Answer<T> = oneshot::Sender<Result<T>>;
@@ -279,6 +282,7 @@ impl<H: Hash> Job<H> {
             Self::Remove(_, _, answer) => drop(answer.send(Err(error))),
             Self::Plan(_, answer) => drop(answer.send(Err(error))),
             Self::Switch(_, answer) => drop(answer.send(Err(error))),
+            Self::Merged(merged) => drop(merged),
         }
     }
 }

@@ -4,7 +4,8 @@
 //!
 //! 1. The segment is synced.
 //! 2. Its index run, its changes, the refs as they are after it, and the next segment (a header and
-//!    nothing else) are written to files of their own, and each is synced.
+//!    nothing else) are written to files of their own, and each is synced. (Runs are [merged](super::merge)
+//!    beside that; here only if too many have come since one of these merges began.)
 //! 3. The directory is synced, then a manifest that lists them is written as `manifest.new`, synced and
 //!    renamed, and the directory is synced again.
 //! 4. What no longer counts is removed: the refs before, changes that the log no longer keeps, runs that
@@ -13,7 +14,7 @@
 //! A crash before the rename is durable leaves the old manifest and files that do not count. Nothing is
 //! written to the new segment before.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use ramus_core::{Cursor, Hash};
@@ -171,7 +172,7 @@ impl<H: Hash> Files<H> {
         let disk = Arc::clone(&self.disk);
         let mut files = self.manifest.files.clone();
         self.list_sealed(&mut files);
-        let runs = write_runs(&*disk, seal, numbers, &mut files)?;
+        let runs = write_runs(&*disk, seal, numbers, settings.runs_behind_max, &mut files)?;
         files.retain(|file| file.kind != FileKind::Index);
         files.extend(runs.iter().map(|run| index_entry(run)));
         let log_after = self.write_changes(&mut files, seal, settings)?;
@@ -208,10 +209,22 @@ impl<H: Hash> Files<H> {
 
     /// Puts a manifest in place of the one before.
     pub(crate) fn write_manifest(&mut self, manifest: Manifest) -> PackResult<()> {
+        let manifest = self.prepare_manifest(manifest)?;
+        self.place_manifest(manifest)
+    }
+
+    /// Writes a manifest beside the one before, which stays in place.
+    pub(super) fn prepare_manifest(&self, manifest: Manifest) -> PackResult<Manifest> {
         let generation = self.manifest.generation + 1;
         let manifest = Manifest { generation, ..manifest };
-        write_manifest(&*self.disk, &manifest)?;
-        self.manifest = manifest;
+        prepare_manifest(&*self.disk, &manifest)?;
+        Ok(manifest)
+    }
+
+    /// Puts the manifest in place that was prepared. After an error it is not known which one is.
+    pub(super) fn place_manifest(&mut self, prepared: Manifest) -> PackResult<()> {
+        place_manifest(&*self.disk)?;
+        self.manifest = prepared;
         Ok(())
     }
 
@@ -290,10 +303,18 @@ pub(crate) const fn state(settings: &Settings) -> State {
 
 /// Puts a manifest in place, durably.
 pub(crate) fn write_manifest(disk: &dyn Disk, manifest: &Manifest) -> PackResult<()> {
+    prepare_manifest(disk, manifest)?;
+    place_manifest(disk)
+}
+
+fn prepare_manifest(disk: &dyn Disk, manifest: &Manifest) -> PackResult<()> {
     let failed = || PackError::io(format!("write {MANIFEST_NEW}"));
     let file = disk.create(MANIFEST_NEW).map_err(failed())?;
     file.write_all_at(&manifest.encode(), 0).map_err(failed())?;
-    file.sync().map_err(PackError::sync(format!("sync {MANIFEST_NEW}")))?;
+    file.sync().map_err(PackError::sync(format!("sync {MANIFEST_NEW}")))
+}
+
+fn place_manifest(disk: &dyn Disk) -> PackResult<()> {
     disk.rename(MANIFEST_NEW, MANIFEST)
         .map_err(PackError::io(format!("rename {MANIFEST_NEW} to {MANIFEST}")))?;
     disk.sync().map_err(PackError::sync(format!("sync {}", disk.place())))
@@ -316,6 +337,7 @@ fn write_runs<H: Hash>(
     disk: &dyn Disk,
     seal: &Seal<'_, H>,
     numbers: &mut impl FnMut() -> u32,
+    runs_behind_max: usize,
     files: &mut [FileEntry],
 ) -> PackResult<Vec<Arc<Run>>> {
     let mut runs = seal.runs.to_vec();
@@ -323,16 +345,23 @@ fn write_runs<H: Hash>(
         let mut places: Vec<_> = seal.places.iter().map(|(key, place)| (*key, *place)).collect();
         runs.insert(0, Arc::new(write_places(disk, numbers(), &mut places)?));
     }
-    let free = runs.len() - seal.building.frozen().min(runs.len());
-    if let Some((merged, Merged { run, left_out })) =
-        merge::merge_due(disk, numbers, H::LENGTH, &runs[..free])?
+    let free = seal.building.free(&runs);
+    let due = if free > runs_behind_max { merge::due(&runs[..free]) } else { 0 };
+    if due > 0
+        && let Some((merged, Merged { run, left_out })) =
+            merge::merge_newest(disk, numbers(), H::LENGTH, &runs[..due], &|| Ok(()))?
     {
-        for file in files.iter_mut().filter(|file| file.kind == FileKind::Segment) {
-            file.dead += left_out.get(&file.number).copied().unwrap_or(0);
-        }
+        leave_out(files, &left_out);
         runs.splice(..merged, [Arc::new(run)]);
     }
     Ok(runs)
+}
+
+/// Counts blocks of segments that no run names any more.
+pub(super) fn leave_out(files: &mut [FileEntry], left_out: &BTreeMap<u32, u64>) {
+    for file in files.iter_mut().filter(|file| file.kind == FileKind::Segment) {
+        file.dead += left_out.get(&file.number).copied().unwrap_or(0);
+    }
 }
 
 pub(crate) fn index_entry(run: &Run) -> FileEntry {

@@ -4,6 +4,7 @@ use ramus_core::{Error, ErrorKind, Hash, Result};
 
 use super::core::{Core, Job, Need};
 use super::files::Files;
+use super::merge;
 use super::tail::Flight;
 use crate::error::{PackError, PackResult};
 use crate::shared::Shared;
@@ -149,7 +150,7 @@ impl<H: Hash> Pump<H> {
                 Work::Write(flight, sync) => self.write(flight, sync),
                 Work::Sync => self.sync(),
                 Work::Job(job) => {
-                    self.work_for_collection(job);
+                    self.do_job(job);
                     Ok(())
                 }
                 Work::Stop => break,
@@ -158,6 +159,7 @@ impl<H: Hash> Pump<H> {
         }
         // Nobody may write files once the directory is let go.
         self.shared.building.close();
+        self.drop_merged();
         let ended = self.end();
         let Self { shared, files } = self;
         shared.derived.close();
@@ -242,7 +244,9 @@ impl<H: Hash> Pump<H> {
     pub(super) fn rotate(&mut self, next: u32) -> PackResult<()> {
         // What was appended before has to be visible: it is what the refs are after the segment.
         self.sync()?;
-        self.files.begin_segment(&self.shared, next)
+        self.files.begin_segment(&self.shared, next)?;
+        merge::begin_if_due(&self.shared, &self.files.disk);
+        Ok(())
     }
 
     /// Makes visible what is durable now, and tells those who waited for it.
