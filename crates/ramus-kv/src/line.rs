@@ -231,17 +231,19 @@ impl<W: Clone, F: Clone, A, K> Line<W, F, A, K> {
         owner.waker.take()
     }
 
-    /// Lets a writer of the round wait for a turn. One that has just had one comes first.
-    pub(crate) fn defer(&mut self, ticket: Ticket) {
+    /// Lets a writer of the round wait for a turn; returns whether it is still there. One that has just
+    /// had one comes first.
+    pub(crate) fn defer(&mut self, ticket: Ticket) -> bool {
         self.leave_round(ticket);
         if !self.owners.contains_key(&ticket) {
-            return;
+            return false;
         }
         if self.is_leader(ticket) {
             self.turns.push_front(ticket);
         } else {
             self.turns.push_back(ticket);
         }
+        true
     }
 
     /// Ends a writer's lead, if it leads; returns what wakes the next one.

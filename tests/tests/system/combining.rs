@@ -6,12 +6,15 @@
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
 use futures::future::BoxFuture;
 use ramus_core::{AtomicWrite as _, Changes, Cursor, Error, ErrorKind, Result, Sha1, Storage as _};
 use ramus_kv::{
-    Commit, Contents, Counter, Kv, Made, MergeOptions, Note, OnRace, Store, TransactionOptions,
+    Commit, Contents, Counter, Kv, Made, MergeOptions, Note, OnRace, PickOptions, Store,
+    Transaction, TransactionOptions,
 };
 
 use crate::bed::{Bed, Text, head, log, long_text, messages, put, read, refused, steps};
@@ -34,6 +37,7 @@ on_every_backend!(
     an_ambiguous_answer_is_resolved_by_reading,
     a_lost_answer_is_recognised_also_when_others_wrote_since,
     blocks_that_are_stored_are_not_sent_again_after_a_lost_race,
+    what_is_prepared_anew_after_a_lost_race_is_not_sent_again,
     whoever_is_dropped_at_any_poll_disturbs_nobody,
     a_round_is_bounded_in_bytes,
     writers_of_a_detached_handle_are_combined,
@@ -396,20 +400,82 @@ async fn blocks_that_are_stored_are_not_sent_again_after_a_lost_race(bed: Bed) {
         for i in 0..20 {
             edit.set(format!("dir{round}/{i}"), long_text(&format!("{round}/{i}"))).await.unwrap();
         }
-        let other = bed.main().await;
-        bed.rig().before_next_write(async move {
-            drop(put(&other, "others", &format!("{round}")).await);
-        });
-        bed.rig().take_added();
+        others_come_first(&bed, &format!("{round}")).await;
         main.commit(edit, "many").await.unwrap().unwrap();
-        let mut counts: BTreeMap<_, usize> = BTreeMap::new();
-        for hash in bed.rig().take_added() {
-            *counts.entry(hash).or_default() += 1;
-        }
-        assert!(counts.len() > 20, "{} blocks", counts.len());
-        assert!(counts.values().all(|count| *count == 1), "{counts:?}");
+        sent_once(&bed);
     }
     assert_eq!(log(&main).await.len(), 7);
+}
+
+/// Lets another process write before the next write is judged, and forgets what was sent so far.
+async fn others_come_first(bed: &Bed, value: &str) {
+    let (other, value) = (bed.main().await, value.to_owned());
+    bed.rig().before_next_write(async move { drop(put(&other, "others", &value).await) });
+    bed.rig().take_added();
+}
+
+/// Checks that many blocks were sent since, and each once.
+#[track_caller]
+fn sent_once(bed: &Bed) {
+    let mut counts: BTreeMap<_, usize> = BTreeMap::new();
+    for hash in bed.rig().take_added() {
+        *counts.entry(hash).or_default() += 1;
+    }
+    assert!(counts.len() > 20, "{} blocks", counts.len());
+    assert!(counts.values().all(|count| *count == 1), "{counts:?}");
+}
+
+async fn what_is_prepared_anew_after_a_lost_race_is_not_sent_again(bed: Bed) {
+    tokio::time::pause();
+    let main = bed.main().await;
+    many(&main, "base").await;
+    let fork = main.fork("fork").await.unwrap();
+    let theirs = many(&fork, "theirs").await;
+    put(&main, "ours", "1").await;
+    let runs = Arc::new(AtomicUsize::new(0));
+
+    others_come_first(&bed, "again").await;
+    let (run, count) = (main.clone(), Arc::clone(&runs));
+    run.transact_again("again", async |edit| {
+        count.fetch_add(1, Ordering::SeqCst);
+        write_many(edit, "again").await
+    })
+    .await
+    .unwrap();
+    assert_eq!(runs.load(Ordering::SeqCst), 2, "the first one lost the race");
+    sent_once(&bed);
+
+    others_come_first(&bed, "merge").await;
+    let no_ff = MergeOptions::default().no_ff();
+    main.merge_with(&theirs, no_ff, "merge").await.unwrap().clean().unwrap();
+    sent_once(&bed);
+
+    let picked = many(&fork, "picked").await;
+    others_come_first(&bed, "pick").await;
+    main.cherry_pick(&picked, PickOptions::default()).await.unwrap().clean().unwrap();
+    sent_once(&bed);
+
+    others_come_first(&bed, "revert").await;
+    main.revert(&theirs, PickOptions::default()).await.unwrap().clean().unwrap();
+    sent_once(&bed);
+
+    assert_eq!(read(&main, "others").await, "revert");
+    assert_eq!(read(&main, "dir7/again").await, long_text("7again"));
+    assert_eq!(main.find("dir7/theirs").await.unwrap(), None);
+    assert_eq!(read(&main, "dir7/picked").await, long_text("7picked"));
+}
+
+/// Writes a long value of its own to each of twenty directories.
+async fn write_many(edit: &mut Transaction<Text>, name: &str) -> Result<()> {
+    for i in 0..20 {
+        edit.set(format!("dir{i}/{name}"), long_text(&format!("{i}{name}"))).await?;
+    }
+    Ok(())
+}
+
+async fn many(store: &Store<Text>, name: &str) -> Commit<Text> {
+    store.transact(name, async |edit| write_many(edit, name).await).await.unwrap();
+    head(store).await
 }
 
 /// Returns a write of one value under its own name, of one of five kinds; a merge brings what was

@@ -5,6 +5,7 @@
 //! enough for that: if nobody waits, nobody is disturbed; and a writer whose alarm is not heard because
 //! it is not polled itself does not care.
 
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use parking_lot::Mutex;
 use ramus_core::Result;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::flight::Flight;
+use super::flight::{Flight, Stored};
 use super::work::{Answer, Work};
 use crate::Schema;
 use crate::line::{Line, Step, Ticket};
@@ -31,6 +32,8 @@ struct State<S: Schema> {
     line: Queue<S>,
     /// What can be taken away, and from when on.
     held: Option<Held>,
+    /// What is stored of those who prepare it anew.
+    stored: BTreeMap<Ticket, Stored<S>>,
 }
 
 #[derive(Clone, Copy)]
@@ -43,7 +46,8 @@ type Queue<S> = Line<Arc<Work<S>>, Arc<Flight<S>>, Result<Answer<S>>, Waker>;
 
 impl<S: Schema> Desk<S> {
     pub(crate) fn new(turn: Duration) -> Self {
-        Self { state: Mutex::new(State { line: Line::new(), held: None }), turn }
+        let state = State { line: Line::new(), held: None, stored: BTreeMap::new() };
+        Self { state: Mutex::new(state), turn }
     }
 
     /// Queues what a writer prepared.
@@ -134,8 +138,11 @@ impl<S: Schema> Seat<'_, S> {
     }
 
     /// Brings what was prepared in a turn, or after it was taken away.
-    pub(super) fn bring(&self, work: Work<S>) {
-        self.line(|line| line.bring(self.ticket, Arc::new(work)));
+    pub(super) fn bring(&self, mut work: Work<S>) {
+        self.desk.act(|state| {
+            work.stored = state.stored.remove(&self.ticket).unwrap_or_default();
+            state.line.bring(self.ticket, Arc::new(work));
+        });
     }
 
     pub(super) fn begin_round(&self, count_max: usize) -> Vec<(Ticket, Arc<Work<S>>)> {
@@ -173,9 +180,13 @@ impl<S: Schema> Seat<'_, S> {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Lets a writer of the round wait for a turn.
-    pub(super) fn defer(&self, ticket: Ticket) {
-        self.line(|line| line.defer(ticket));
+    /// Lets a writer of the round wait for a turn, of whose blocks these are stored.
+    pub(super) fn defer(&self, ticket: Ticket, stored: Stored<S>) {
+        let dropped = self.desk.act(|state| {
+            let is_there = state.line.defer(ticket);
+            if is_there { state.stored.insert(ticket, stored) } else { Some(stored) }
+        });
+        drop(dropped);
     }
 
     /// Lets the next one lead.
@@ -198,6 +209,12 @@ impl<S: Schema> Seat<'_, S> {
 
 impl<S: Schema> Drop for Seat<'_, S> {
     fn drop(&mut self) {
-        self.wake(|line| line.leave(self.ticket));
+        let (waker, stored) = self
+            .desk
+            .act(|state| (state.line.leave(self.ticket), state.stored.remove(&self.ticket)));
+        drop(stored);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 }

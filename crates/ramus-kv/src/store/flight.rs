@@ -25,8 +25,8 @@ pub(crate) struct Flight<S: Schema> {
     /// Where the head was, and where it will be.
     pub(super) head: Option<Commit<S>>,
     pub(super) last: Commit<S>,
-    /// Keep from being collected what earlier tries left in the store, and is not sent again.
-    pub(super) _pins: Vec<Arc<Pin>>,
+    /// What earlier tries left in the store, and is not sent again.
+    pub(super) _stored: Stored<S>,
     /// What is to be told when it has arrived.
     pub(super) answers: Mutex<Vec<(Ticket, Result<Answer<S>>)>>,
 }
@@ -40,26 +40,41 @@ pub(super) struct Finished<S: Schema> {
     pub(super) blocks: Blocks<S>,
 }
 
-/// Blocks that an earlier try left in the store, kept from being collected.
-pub(super) struct Stored<S: Schema> {
+/// Blocks that earlier tries left in the store, kept from being collected.
+#[derive(Debug)]
+pub(crate) struct Stored<S: Schema>(Vec<Arc<Left<S>>>);
+
+/// What one try left.
+#[derive(Debug)]
+struct Left<S: Schema> {
     hashes: HashSet<S::Hash, DigestHash>,
-    pins: Vec<Arc<Pin>>,
+    _pin: Option<Pin>,
 }
 
 impl<S: Schema> Stored<S> {
     pub(super) fn has(&self, hash: &S::Hash) -> bool {
-        self.hashes.contains(hash)
+        self.0.iter().any(|left| left.hashes.contains(hash))
     }
 
-    /// Returns what keeps them from being collected.
-    pub(super) fn pins(&self) -> Vec<Arc<Pin>> {
-        self.pins.clone()
+    /// Adds what others left, each once.
+    pub(super) fn add_all(&mut self, other: &Self) {
+        for left in &other.0 {
+            if !self.0.iter().any(|had| Arc::ptr_eq(had, left)) {
+                self.0.push(Arc::clone(left));
+            }
+        }
     }
 }
 
 impl<S: Schema> Default for Stored<S> {
     fn default() -> Self {
-        Self { hashes: HashSet::default(), pins: Vec::new() }
+        Self(Vec::new())
+    }
+}
+
+impl<S: Schema> Clone for Stored<S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
     }
 }
 
@@ -151,20 +166,19 @@ impl<S: Schema> Store<S> {
         }
     }
 
-    /// Notes which of the blocks the storage has although the update was refused, and keeps them from
-    /// being collected.
-    pub(super) async fn keep(&self, flight: &Flight<S>, stored: &mut Stored<S>) -> Result<()> {
+    /// Returns which of the blocks the storage has although the update was refused, kept from being
+    /// collected.
+    pub(super) async fn keep(&self, flight: &Flight<S>) -> Result<Stored<S>> {
         const AT_ONCE: usize = 16;
-        let objects = self.repo().objects();
         let hashes: Vec<_> = flight.blocks.iter().map(|(hash, _)| *hash).collect();
-        stored.pins.extend(objects.pin_all(hashes.clone()).await?.map(Arc::new));
+        let pin = self.repo().objects().pin_all(hashes.clone()).await?;
         let blocks = self.repo().backend().blocks();
         let looks = hashes.into_iter().map(|hash| {
             let blocks = blocks.clone();
             async move { blocks.mem(&hash).await.map(|has| has.then_some(hash)) }
         });
         let found: Vec<_> = stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
-        stored.hashes.extend(found.into_iter().flatten());
-        Ok(())
+        let hashes = found.into_iter().flatten().collect();
+        Ok(Stored(vec![Arc::new(Left { hashes, _pin: pin })]))
     }
 }

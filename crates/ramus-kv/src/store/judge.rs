@@ -58,7 +58,7 @@ impl<S: Schema> Store<S> {
         work: &Work<S>,
         more: bool,
     ) -> Result<Verdict<S>> {
-        let Work { task, info } = work;
+        let Work { task, info, stored: _ } = work;
         let made = match task {
             Task::Edit(edit) => match edit.save(chain.tree(self), chain.pending()).await? {
                 Some(saved) => Made { saved, allow_empty: false, parents: None },

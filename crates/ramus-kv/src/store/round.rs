@@ -126,7 +126,9 @@ impl<S: Schema> Store<S> {
         entries: &[Entry<S>],
         doubt: &mut Option<Error>,
     ) -> Result<()> {
-        let mut stored = Stored::default();
+        // What earlier rounds left of these, and what this one leaves of all.
+        let (mut before, mut left) = (Stored::default(), Stored::default());
+        entries.iter().for_each(|(_, work)| before.add_all(&work.stored));
         let mut doubtful: Vec<Arc<Flight<S>>> = Vec::new();
         let attempts_max = self.attempts_max();
         for attempt in 0..attempts_max {
@@ -139,12 +141,14 @@ impl<S: Schema> Store<S> {
                 }
             }
             let mut chain = Chain::on(head);
-            let answers = self.decide(seat, &mut chain, entries).await;
+            let answers = self.decide(seat, &mut chain, entries, &left).await;
             if chain.is_empty() {
                 seat.answer(answers);
                 return Ok(());
             }
-            let flight = Arc::new(self.prepare(chain, answers, &stored).await?);
+            let mut stored = before.clone();
+            stored.add_all(&left);
+            let flight = Arc::new(self.prepare(chain, answers, stored).await?);
             seat.launch(Arc::clone(&flight));
             match self.send(&flight, false).await {
                 Ok(true) => {
@@ -153,7 +157,7 @@ impl<S: Schema> Store<S> {
                 }
                 Ok(false) => {
                     seat.land();
-                    self.keep(&flight, &mut stored).await?;
+                    left.add_all(&self.keep(&flight).await?);
                 }
                 Err(error) if error.kind() == ErrorKind::Ambiguous => {
                     doubtful.push(flight);
@@ -166,12 +170,14 @@ impl<S: Schema> Store<S> {
         Err(self.contention(attempts_max, head.as_ref()))
     }
 
-    /// Decides on each in order; returns what is to be told to all who made no commit.
+    /// Decides on each in order; returns what is to be told to all who made no commit. Whoever has to
+    /// run again is left what there is of its own and of this round, not of all who were in it.
     async fn decide(
         &self,
         seat: &Seat<'_, S>,
         chain: &mut Chain<S>,
         entries: &[Entry<S>],
+        left: &Stored<S>,
     ) -> Vec<(Ticket, Result<Answer<S>>)> {
         let mut answers = Vec::new();
         for (index, (ticket, work)) in entries.iter().enumerate() {
@@ -186,7 +192,11 @@ impl<S: Schema> Store<S> {
             match self.judge(chain, *ticket, work, more).await {
                 Ok(Verdict::Committed) => {}
                 Ok(Verdict::Answer(answer)) => answers.push((*ticket, Ok(answer))),
-                Ok(Verdict::Again) => seat.defer(*ticket),
+                Ok(Verdict::Again) => {
+                    let mut stored = work.stored.clone();
+                    stored.add_all(left);
+                    seat.defer(*ticket, stored);
+                }
                 Err(error) => answers.push((*ticket, Err(error))),
             }
         }
@@ -198,7 +208,7 @@ impl<S: Schema> Store<S> {
         &self,
         chain: Chain<S>,
         mut answers: Vec<(Ticket, Result<Answer<S>>)>,
-        stored: &Stored<S>,
+        stored: Stored<S>,
     ) -> Result<Flight<S>> {
         let note = chain.note();
         let Finished { head, commits, mut blocks } = self.finish(chain).await?;
@@ -215,8 +225,8 @@ impl<S: Schema> Store<S> {
         };
         let told = commits.into_iter().map(|(ticket, commit)| (ticket, Ok(Answer::Commit(commit))));
         answers.extend(told);
-        let (pins, answers) = (stored.pins(), Mutex::new(answers));
-        Ok(Flight { update, blocks, head, last, _pins: pins, answers })
+        let answers = Mutex::new(answers);
+        Ok(Flight { update, blocks, head, last, _stored: stored, answers })
     }
 
     /// Tells everybody that it is done.

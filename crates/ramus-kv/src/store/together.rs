@@ -141,7 +141,7 @@ impl<S: Schema> Repo<S> {
         };
         let speaker = &parts[speaker].store;
         if !speaker.send(&flight, false).await? {
-            speaker.keep(&flight, stored).await?;
+            stored.add_all(&speaker.keep(&flight).await?);
             return Ok(None);
         }
         let commits = parts.iter().zip(all).map(|(part, finished)| {
@@ -193,7 +193,7 @@ fn flight<S: Schema>(
         blocks: new.cloned().collect(),
         head: all[index].head.clone(),
         last,
-        _pins: stored.pins(),
+        _stored: stored.clone(),
         answers: Mutex::default(),
     };
     Some((index, flight))

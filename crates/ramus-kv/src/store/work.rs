@@ -1,6 +1,7 @@
 use std::fmt;
 
 use super::edit::Edit;
+use super::flight::Stored;
 use crate::{Commit, Info, OnRace, Schema, Transaction, Tree};
 
 /// What a writer prepared for whoever leads the round: plain values, and nothing to call.
@@ -8,6 +9,8 @@ use crate::{Commit, Info, OnRace, Schema, Transaction, Tree};
 pub(crate) struct Work<S: Schema> {
     pub(super) task: Task<S>,
     pub(super) info: Info,
+    /// What was stored of it when it was prepared before, in vain.
+    pub(super) stored: Stored<S>,
 }
 
 #[derive(Debug)]
@@ -50,8 +53,12 @@ pub(crate) enum Answer<S: Schema> {
 }
 
 impl<S: Schema> Work<S> {
-    pub(super) const fn commit(prepared: Prepared<S>, info: Info) -> Self {
-        Self { task: Task::Commit(prepared), info }
+    pub(super) fn edit(edit: Edit<S>, info: Info) -> Self {
+        Self { task: Task::Edit(edit), info, stored: Stored::default() }
+    }
+
+    pub(super) fn commit(prepared: Prepared<S>, info: Info) -> Self {
+        Self { task: Task::Commit(prepared), info, stored: Stored::default() }
     }
 }
 

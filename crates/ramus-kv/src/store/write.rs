@@ -2,7 +2,7 @@ use ramus_core::{IntoPath, Result};
 
 use super::Store;
 use super::edit::Edit;
-use super::work::{Answer, Task, Work};
+use super::work::{Answer, Work};
 use crate::{Commit, Info, Schema, Tree};
 
 impl<S: Schema> Store<S> {
@@ -93,6 +93,6 @@ impl<S: Schema> Store<S> {
     }
 
     pub(super) async fn edit(&self, edit: Edit<S>, info: Info) -> Result<Answer<S>> {
-        self.submit(Work { task: Task::Edit(edit), info }).await
+        self.submit(Work::edit(edit, info)).await
     }
 }
