@@ -360,6 +360,14 @@ async fn parents_that_are_not_there_or_elsewhere_are_refused(bed: Bed) {
     bed.rig().lose(lost.hash());
     let edit = begun(&a, "y", "1").await.with_parents([lost.clone()]);
     refused(a.commit(edit, "y").await, ErrorKind::Missing, &lost.hash().to_string());
+    // A closure puts another transaction in the place of its own.
+    let replaced = async |edit: &mut Transaction<Text>| {
+        *edit = begun(&a, "y", "1").await.with_parents([lost.clone()]);
+        Ok(())
+    };
+    let name = lost.hash().to_string();
+    refused(a.transact("y", replaced).await, ErrorKind::Missing, &name);
+    refused(a.transact_again("y", replaced).await, ErrorKind::Missing, &name);
     assert_eq!(messages(&a).await, ["set x to 0"]);
 }
 

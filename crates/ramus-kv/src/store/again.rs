@@ -46,7 +46,7 @@ impl<S: Schema> Store<S> {
             self.back_off(run.saturating_sub(1)).await;
             let mut transaction = self.begin().await?;
             let answer = edits(&mut transaction).await?;
-            self.check(&transaction)?;
+            self.check(&transaction).await?;
             let prepared = Prepared { on_race: Race::Again, ..Prepared::of(transaction) };
             match self.offer(&mut seat, Work::commit(prepared, info.clone())).await? {
                 Offered::Done(_) => return Ok(answer),

@@ -106,8 +106,7 @@ impl<S: Schema> Repo<S> {
                            there is no ref to be moved";
             return Err(Error::invalid_input(message));
         };
-        store.check(&transaction)?;
-        store.check_parents(&transaction).await?;
+        store.check(&transaction).await?;
         Ok(Part { store, name, work: Work::commit(Prepared::of(transaction), info) })
     }
 

@@ -24,13 +24,12 @@ impl<S: Schema> Store<S> {
         info: impl Into<Info>,
     ) -> Result<Option<Commit<S>>> {
         let info = info.into();
-        self.check(&transaction)?;
-        self.check_parents(&transaction).await?;
+        self.check(&transaction).await?;
         Ok(self.submit(Work::commit(Prepared::of(transaction), info)).await?.into_commit())
     }
 
-    /// Refuses a transaction that cannot become a commit of this handle.
-    pub(crate) fn check(&self, transaction: &Transaction<S>) -> Result<()> {
+    /// Refuses a transaction that cannot become a commit of this handle, or whose parents are not there.
+    pub(crate) async fn check(&self, transaction: &Transaction<S>) -> Result<()> {
         if !self.is_same(&transaction.store) {
             let message =
                 format!("a transaction of {} cannot be committed to {self}", transaction.store);
@@ -42,13 +41,8 @@ impl<S: Schema> Store<S> {
                  are not in this one",
             ));
         }
-        let mut parents = transaction.parents.iter().flatten();
-        parents.try_for_each(|parent| self.repo().check_commit(parent))
-    }
-
-    /// Refuses parents that are not in the store.
-    pub(crate) async fn check_parents(&self, transaction: &Transaction<S>) -> Result<()> {
         for parent in transaction.parents.iter().flatten() {
+            self.repo().check_commit(parent)?;
             let hash = parent.hash();
             if !self.repo().backend().blocks().mem(&hash).await? {
                 return Err(Error::missing(hash));
