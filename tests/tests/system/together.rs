@@ -22,6 +22,7 @@ on_every_backend!(
     branches_that_nothing_changed_stay_and_are_tested,
     a_race_of_one_branch_is_met_as_its_options_say,
     an_update_of_branches_that_always_move_ends_in_contention,
+    the_branch_that_was_moved_is_the_one_that_is_named,
     blocks_of_several_branches_are_sent_once,
     a_lost_answer_of_several_branches_is_recognised,
     those_who_lock_the_same_branches_do_not_block_one_another,
@@ -141,6 +142,37 @@ async fn an_update_of_branches_that_always_move_ends_in_contention(bed: Bed) {
     let error = repo.commit_all([(edit, "a")]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Contention);
     assert!(format!("{error:?}").contains("before each of 1 attempts"), "{error:?}");
+}
+
+async fn the_branch_that_was_moved_is_the_one_that_is_named(bed: Bed) {
+    tokio::time::pause();
+    let options = RepoOptions::default().with_attempts_max(1);
+    let repo = Repo::<Text>::with_options(Backend::new(bed.rig().clone()), options);
+    let (a, b) = (repo.branch("a").await.unwrap(), repo.branch("b").await.unwrap());
+    let other = bed.repo().branch("b").await.unwrap();
+    put(&a, "x", "0").await;
+    // With something to write on the branch that stays, and on none.
+    for count in 0..2_usize {
+        let mut of_a = a.begin().await.unwrap();
+        if count == 1 {
+            of_a.set("x", "1").await.unwrap();
+        }
+        let of_b = b.begin().await.unwrap();
+        let (moves, value) = (other.clone(), format!("{count}"));
+        let moved = async move { drop(put(&moves, "y", &value).await) };
+        if count == 1 {
+            bed.rig().before_next_write(moved);
+        } else {
+            bed.rig().before_next_update(moved);
+        }
+        let error = repo.commit_all([(of_a, "a"), (of_b, "b")]).await;
+        let says = format!(
+            "branch `b` was moved by other writers before each of 1 attempts, at last to {}",
+            head(&other).await.hash()
+        );
+        refused(error, ErrorKind::Contention, &says);
+    }
+    assert_eq!(read(&a, "x").await, "0");
 }
 
 async fn blocks_of_several_branches_are_sent_once(bed: Bed) {

@@ -22,6 +22,13 @@ struct Part<S: Schema> {
     work: Work<S>,
 }
 
+/// What became of one attempt.
+enum Tried<S: Schema> {
+    Done(Vec<Option<Commit<S>>>),
+    /// The branch of this part was moved by others.
+    Moved(usize),
+}
+
 impl<S: Schema> Repo<S> {
     /// Commits transactions of several branches with one update: all of them, or none. Returns the
     /// commit of each, in their order, or nothing for one that changed nothing.
@@ -78,19 +85,21 @@ impl<S: Schema> Repo<S> {
             return Ok(Vec::new());
         }
         let mut stored = Stored::default();
-        let store = &parts[0].store;
+        let mut moved = 0;
         let mut seats = Vec::new();
-        for attempt in 0..store.attempts_max() {
-            store.back_off(attempt).await;
+        for attempt in 0..self.attempts_max() {
+            self.back_off(attempt).await;
             if !seats.iter().all(Seat::has_turn) || seats.is_empty() {
                 // Those it still has are given back first, so that no two wait for one another.
                 seats.clear();
                 seats = turns(&parts).await;
             }
-            if let Some(commits) = self.try_together(&parts, &seats, &mut stored).await? {
-                return Ok(commits);
+            match self.try_together(&parts, &seats, &mut stored).await? {
+                Tried::Done(commits) => return Ok(commits),
+                Tried::Moved(part) => moved = part,
             }
         }
+        let store = &parts[moved].store;
         let error = store.contention(store.attempts_max(), store.head().await?.as_ref());
         Err(error.context("the branches of one update were moved by others again and again"))
     }
@@ -110,19 +119,19 @@ impl<S: Schema> Repo<S> {
         Ok(Part { store, name, work: Work::commit(Prepared::of(transaction), info) })
     }
 
-    /// Commits on the heads as they are; nothing if one of them moved meanwhile.
+    /// Commits on the heads as they are.
     async fn try_together(
         &self,
         parts: &[Part<S>],
         seats: &[Seat<'_, S>],
         stored: &mut Stored<S>,
-    ) -> Result<Option<Vec<Option<Commit<S>>>>> {
+    ) -> Result<Tried<S>> {
         let mut chains = Vec::with_capacity(parts.len());
-        for (Part { store, work, .. }, seat) in parts.iter().zip(seats) {
+        for (index, (Part { store, work, .. }, seat)) in parts.iter().zip(seats).enumerate() {
             let mut chain = Chain::on(store.head().await?);
             match store.judge(&mut chain, seat.ticket(), work, false).await? {
                 Verdict::Committed | Verdict::Answer(_) => chains.push(chain),
-                Verdict::Again => return Ok(None),
+                Verdict::Again => return Ok(Tried::Moved(index)),
             }
         }
         let mut update = self.update_noted(note_of(&chains)).await?;
@@ -136,12 +145,15 @@ impl<S: Schema> Repo<S> {
         }
         let Some((speaker, flight)) = flight(&all, &update, stored) else {
             let outcome = self.refs().update(update).await?;
-            return Ok(outcome.is_applied().then(|| vec![None; parts.len()]));
+            if outcome.is_applied() {
+                return Ok(Tried::Done(vec![None; parts.len()]));
+            }
+            return first_moved(parts, &all).await;
         };
         let speaker = &parts[speaker].store;
         if !speaker.send(&flight, false).await? {
             stored.add_all(&speaker.keep(&flight).await?);
-            return Ok(None);
+            return first_moved(parts, &all).await;
         }
         let commits = parts.iter().zip(all).map(|(part, finished)| {
             let Finished { commits, blocks, .. } = finished;
@@ -149,8 +161,18 @@ impl<S: Schema> Repo<S> {
             part.store.settle([commit.clone()], &blocks);
             Some(commit)
         });
-        Ok(Some(commits.collect()))
+        Ok(Tried::Done(commits.collect()))
     }
+}
+
+/// Returns the first of the branches that is not where it was.
+async fn first_moved<S: Schema>(parts: &[Part<S>], all: &[Finished<S>]) -> Result<Tried<S>> {
+    for (index, (Part { store, .. }, Finished { head, .. })) in parts.iter().zip(all).enumerate() {
+        if store.head().await? != *head {
+            return Ok(Tried::Moved(index));
+        }
+    }
+    Ok(Tried::Moved(0))
 }
 
 /// Waits for the turns of all branches, in the order of their names: so no two wait for one another.
