@@ -79,6 +79,22 @@ impl<H: Hash> Operation<H> {
         self.moved.binary_search_by(|moved| moved.key.cmp(name)).is_ok()
     }
 
+    /// Refuses what no undo may move.
+    pub(crate) fn check_undo(&self) -> Result<()> {
+        for KeyChange { key, old, new } in &self.moved {
+            let reason = match (key.namespace(), old, new) {
+                (Namespace::Internal, ..) => "the library keeps it for itself",
+                (Namespace::Tag, Some(_), Some(_)) => {
+                    "a tag never moves; remove it, and create it anew where it shall be"
+                }
+                _ => continue,
+            };
+            let message = format!("cannot undo the operation at {}: {key}: {reason}", self.cursor);
+            return Err(Error::invalid_input(message));
+        }
+        Ok(())
+    }
+
     /// Returns what an undo does: each branch and tag goes back to what it held.
     pub(crate) fn reversed(&self) -> Vec<KeyChange<RefName, H>> {
         let back = |moved: &KeyChange<RefName, H>| {

@@ -13,11 +13,12 @@ use futures::TryStreamExt as _;
 use ramus_core::erased::Backend;
 use ramus_core::wrap::PrefixedStorage;
 use ramus_core::{
-    AtomicWrite as _, AtomicWriteExt as _, Cursor, ErrorKind, KeyChange, Namespace, RefName, Sha1,
-    Storage as _, Update,
+    AtomicWrite as _, AtomicWriteExt as _, Cursor, ErrorKind, KeyChange, Namespace, ReadOnly as _,
+    RefName, Sha1, Storage as _, Update,
 };
 use ramus_kv::{
-    Commit, Note, Operation, OperationsOptions, OperationsOrder, Repo, RepoOptions, Truncated, Undo,
+    Commit, Made, Note, Operation, OperationsOptions, OperationsOrder, Repo, RepoOptions,
+    Truncated, Undo,
 };
 use ramus_mem::{Mem, MemOptions};
 
@@ -33,6 +34,8 @@ on_every_backend!(
     an_undo_brings_nothing_back_of_which_a_part_is_gone,
     an_undo_reads_nothing_that_a_ref_has_behind_it,
     what_the_library_keeps_for_itself_is_neither_shown_nor_undone,
+    an_undo_moves_no_tag_and_nothing_that_the_library_keeps_for_itself,
+    an_undo_of_a_combined_update_takes_all_of_its_commits_back,
     operations_are_of_one_ref_if_asked,
     operations_are_read_on_from_a_place,
     an_operation_is_found_by_its_place,
@@ -250,14 +253,14 @@ async fn an_operation_says_who_when_and_why_and_what_it_moved(bed: Bed) {
     let operation = newest(&repo).await;
     let reason = operation.note.reason().unwrap();
     assert_eq!((reason.author.as_str(), reason.time_ms), ("ada", -7));
-    assert_eq!((reason.message.as_str(), reason.commits), ("add x", ramus_kv::Made::One));
+    assert_eq!((reason.message.as_str(), reason.commits), ("add x", Made::One));
     let key = RefName::branch("main").unwrap();
     let new = Some(first.hash());
     assert_eq!(operation.moved, [KeyChange { key: key.clone(), old: None, new }]);
     repo.remove_branch("main").await.unwrap();
     let operation = newest(&repo).await;
     let reason = operation.note.reason().unwrap();
-    assert_eq!((reason.author.as_str(), reason.commits), ("test", ramus_kv::Made::None));
+    assert_eq!((reason.author.as_str(), reason.commits), ("test", Made::None));
     assert_eq!(operation.moved, [KeyChange { key, old: new, new: None }]);
     let heads = repo.heads("").await.unwrap();
     assert_eq!(operation.cursor, heads.cursor());
@@ -411,6 +414,55 @@ async fn what_the_library_keeps_for_itself_is_neither_shown_nor_undone(bed: Bed)
     done(repo.undo(&operation).await.unwrap());
     assert_eq!(repo.branches().await.unwrap(), ["main"]);
     assert_eq!(refs.list(b"internal/").await.unwrap(), Vec::<RefName>::new());
+}
+
+async fn an_undo_moves_no_tag_and_nothing_that_the_library_keeps_for_itself(bed: Bed) {
+    let repo = bed.repo();
+    let main = repo.main().await.unwrap();
+    let (first, second) = (put(&main, "x", "1").await.hash(), put(&main, "x", "2").await.hash());
+    let (tag, internal) = (RefName::tag("v1").unwrap(), RefName::internal("kept").unwrap());
+    let refs = bed.rig().refs();
+    refs.set(tag.clone(), second).await.unwrap();
+    refs.set(internal.clone(), second).await.unwrap();
+    let logged = newest(&repo).await;
+    for (key, old, says) in [
+        (tag.clone(), Some(first), "a tag never moves"),
+        (internal.clone(), Some(first), "keeps it for itself"),
+        (internal.clone(), None, "keeps it for itself"),
+    ] {
+        // Nothing else of it is undone either.
+        let mut made = logged.clone();
+        let main = RefName::branch("main").unwrap();
+        made.moved = vec![
+            KeyChange { key: main, old: Some(first), new: Some(second) },
+            KeyChange { key, old, new: Some(second) },
+        ];
+        refused(repo.undo(&made).await, ErrorKind::InvalidInput, says);
+    }
+    assert_eq!(refs.find(&tag).await.unwrap(), Some(second));
+    assert_eq!(refs.find(&internal).await.unwrap(), Some(second));
+    assert_eq!(read(&main, "x").await, "2");
+}
+
+async fn an_undo_of_a_combined_update_takes_all_of_its_commits_back(bed: Bed) {
+    let repo = bed.repo();
+    let main = repo.main().await.unwrap();
+    let base = put(&main, "base", "1").await;
+    bed.rig().be_slow();
+    let writers = (0..5).map(|i| {
+        let main = main.clone();
+        async move { put(&main, &format!("w{i}"), "1").await }
+    });
+    let commits = futures::future::join_all(writers).await;
+    let combined = newest(&repo).await;
+    let (first, last) = (commits[1].hash(), commits[4].hash());
+    let reason = combined.note.reason().unwrap();
+    assert_eq!(reason.commits, Made::Several { count: 4, first, last });
+    done(repo.undo(&combined).await.unwrap());
+    assert_eq!(head(&main).await, commits[0], "all four are undone, and the one before is not");
+    done(repo.undo(&newest(&repo).await).await.unwrap());
+    assert_eq!(head(&main).await, commits[4], "undone again, they are all back");
+    assert_eq!(commits[0].parents(), [base.hash()]);
 }
 
 async fn operations_are_of_one_ref_if_asked(bed: Bed) {

@@ -85,19 +85,29 @@ impl<S: Schema> Repo<S> {
     ///
     /// An undo is an operation itself, and can be undone.
     ///
+    /// One update can carry the commits of several writers, which its note says
+    /// ([`Made::Several`](crate::Made::Several)). It is one operation: an undo takes the commits of all of
+    /// them back. Who wants to take back one writer's alone [reverts](crate::Store::revert) it.
+    ///
     /// What no branch or tag has behind it any more may have been collected, in part if a collection was
     /// dropped or is under way. So all of it is looked at before a branch or tag goes back to it, which
     /// takes as long as to read it.
     ///
     /// # Errors
     ///
-    /// [`Missing`](ramus_core::ErrorKind::Missing) if a commit that a branch or tag would go back to
-    /// is not in the store any more, or anything that it reaches: nothing is changed then.
+    /// Nothing is changed then.
+    ///
+    /// - [`Missing`](ramus_core::ErrorKind::Missing) if a commit that a branch or tag would go back to
+    ///   is not in the store any more, or anything that it reaches.
+    /// - [`InvalidInput`](ramus_core::ErrorKind::InvalidInput) for an operation that moved a tag from one
+    ///   commit to another, since a tag never moves; and for one that names refs that the library keeps for
+    ///   itself. No repository makes either.
     ///
     /// # Cancel safety
     ///
     /// A dropped future has undone all of the operation or nothing.
     pub async fn undo(&self, operation: &Operation<S::Hash>) -> Result<Undo<S::Hash>> {
+        operation.check_undo()?;
         let moved = operation.reversed();
         // They stay pinned until the refs hold them.
         let mut held = Vec::new();
