@@ -144,8 +144,9 @@ pub use store::{
 };
 pub use transaction::{OnRace, Transaction, TransactionOptions};
 pub use tree::{
-    Concrete, Diff, Difference, Entries, Found, Kind, ListOptions, Listing, PathConflict, Side,
-    Stats, StoredConflict, StoredConflicts, Tree, Visit, Walk, WalkOptions, WalkOrder,
+    Concrete, ConflictKind, Diff, Difference, Entries, Found, Kind, ListOptions, Listing,
+    PathConflict, Side, Stats, StoredConflict, StoredConflicts, Tree, Visit, Walk, WalkOptions,
+    WalkOrder,
 };
 pub use watch::{
     BranchChange, BranchEvent, BranchWatch, BranchesEvent, BranchesWatch, Commits, EventStream,

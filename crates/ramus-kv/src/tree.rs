@@ -2,6 +2,7 @@
 
 mod at_hand;
 mod concrete;
+mod conflict_kind;
 mod diff;
 pub(crate) mod dir;
 mod edit;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 use ramus_core::Pin;
 
 pub use self::concrete::Concrete;
+pub use self::conflict_kind::ConflictKind;
 pub use self::diff::{Diff, Difference};
 pub use self::entries::Entries;
 pub use self::entry::{Kind, ListOptions, Listing};

@@ -596,16 +596,16 @@ pub use ramus_kv::laws;
 pub use ramus_kv::{
     AnyBytes, Bag, BranchChange, BranchEvent, BranchWatch, BranchesEvent, BranchesWatch, Broken,
     Checked, Clock, CollectOptions, Collected, Collection, CollectionPhase, CollectionProgress,
-    Commit, Commits, Concrete, Conflict, Conflicts, Contents, ContentsReader, Counter, Diff,
-    Difference, Direction, Entries, EventStream, Found, Graph, GraphOptions, Head, Heads,
-    HistoryIndex, Info, Json, Kind, Kv, ListOptions, Listing, Log, LogOptions, Made, Map, Max,
-    MergeOptions, Merged, Metadata, Min, Native, Note, OnConflict, OnRace, Operation, Operations,
-    OperationsOptions, OperationsOrder, PathConflict, PickOptions, Preview, Proof, Reason,
-    RebaseConflict, RebaseOptions, Rebased, RefFault, Register, Repo, RepoOptions, Resolution,
-    Root, Schema, Set, Side, SquashOptions, Stats, Status, Store, StoredConflict, StoredConflicts,
-    StreamCheck, Streamable, SystemClock, Transaction, TransactionOptions, Tree, Truncated, Undo,
-    Unmerged, Upload, Utf8, Visit, Walk, WalkOptions, WalkOrder, WatchPlace, WatchStart, Whole,
-    Why,
+    Commit, Commits, Concrete, Conflict, ConflictKind, Conflicts, Contents, ContentsReader,
+    Counter, Diff, Difference, Direction, Entries, EventStream, Found, Graph, GraphOptions, Head,
+    Heads, HistoryIndex, Info, Json, Kind, Kv, ListOptions, Listing, Log, LogOptions, Made, Map,
+    Max, MergeOptions, Merged, Metadata, Min, Native, Note, OnConflict, OnRace, Operation,
+    Operations, OperationsOptions, OperationsOrder, PathConflict, PickOptions, Preview, Proof,
+    Reason, RebaseConflict, RebaseOptions, Rebased, RefFault, Register, Repo, RepoOptions,
+    Resolution, Root, Schema, Set, Side, SquashOptions, Stats, Status, Store, StoredConflict,
+    StoredConflicts, StreamCheck, Streamable, SystemClock, Transaction, TransactionOptions, Tree,
+    Truncated, Undo, Unmerged, Upload, Utf8, Visit, Walk, WalkOptions, WalkOrder, WatchPlace,
+    WatchStart, Whole, Why,
 };
 #[cfg(feature = "text")]
 pub use ramus_kv::{Seq, Text};

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use ramus_core::{ContentAddressable as _, ErrorKind, ReadOnly as _, Result, Sha1, Storage as _};
 use ramus_kv::block::{DirectoryBlock, Entry, Held};
 use ramus_kv::{
-    Commit, Counter, Format as _, Kind, Kv, LogOptions, MergeOptions, Merged, Native, PathConflict,
-    Preview, Resolution, Side, Store, Unmerged, WalkOptions, WalkOrder,
+    Commit, ConflictKind, Counter, Format as _, Kind, Kv, LogOptions, MergeOptions, Merged, Native,
+    PathConflict, Preview, Resolution, Side, Store, Unmerged, WalkOptions, WalkOrder,
 };
 
 use crate::bed::{Bed, Text, head, long_text, next, paths, put, read, refused, steps};
@@ -493,18 +493,25 @@ async fn a_stored_conflict_that_cannot_be_read_is_corrupt_and_named(bed: Bed) {
     let found = with_conflict(&bed, placed).await.tree().find_conflict("x").await.unwrap().unwrap();
     assert_eq!(found.conflict.to_string(), "at city: why");
 
+    let mut marked = sound.clone();
+    marked.insert(0, ("kind", inline("metadata")));
+    let found = with_conflict(&bed, marked).await.tree().find_conflict("x").await.unwrap().unwrap();
+    assert_eq!(found.kind, ConflictKind::Metadata);
+    let of_kind = |kind| [vec![("kind", inline(kind))], sound.clone()].concat();
+
     let nowhere = Entry::Directory { hash: contents_of_nothing() };
     let cases = [
         (vec![("reason", inline("why"))], "no side"),
         (vec![("ours", inline("a"))], "no reason"),
+        (of_kind("changed"), "not of the kind `changed`"),
+        (
+            vec![("kind", inline("metadata")), ("ours", inline("a")), ("reason", inline("why"))],
+            "not of the kind `metadata`",
+        ),
         ([sound.clone(), vec![("thirds", inline("c"))]].concat(), "no part of the name `thirds`"),
         (vec![("ours", inline("a")), ("reason", nowhere)], "no contents"),
         (
-            (0..6_u8)
-                .map(|_| inline("a"))
-                .zip(["a", "b", "c", "d", "e", "f"])
-                .map(|(entry, step)| (step, entry))
-                .collect(),
+            ["a", "b", "c", "d", "e", "f", "g"].map(|step| (step, inline("a"))).to_vec(),
             "more entries",
         ),
     ];

@@ -122,6 +122,7 @@ use crate::directory::varint;
 /// | step | kind | there |
 /// |---|---|---|
 /// | `ancestor`, `ours`, `theirs` | any of the above: what that side has | unless it has nothing; one of them is |
+/// | `kind` | contents: `metadata` if the values merge and their metadata do not, `doubtful` if the ancestors are in conflict there, as text | only then, and only between sides that have contents, or, if doubtful, nothing |
 /// | `place` | contents: where in the value it is, as text of at most 1024 bytes | unless that is empty |
 /// | `reason` | contents: why, as text of at most 1024 bytes | always |
 ///

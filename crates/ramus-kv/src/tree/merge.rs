@@ -23,7 +23,7 @@ use super::dir::{Base, Dir, Edited, Node, check_depth};
 use super::three::Three;
 use super::{PathConflict, Tree};
 use crate::directory::{DirBlock, Entry, EntryDiff, EntryPair, Nodes as _, find};
-use crate::{Conflict, Contents as _, Schema};
+use crate::{Conflict, ConflictKind, Contents as _, Schema};
 use leaves::{merge_metadata, merge_values, one_says_something_new};
 use stored::{Stored, any_stored};
 
@@ -269,7 +269,7 @@ impl<S: Schema> Merger<'_, S> {
     async fn contents(&mut self, path: &Path, entries: Entries<S>) -> Result<Kept<S>> {
         if self.lies_in_doubt(path) {
             let conflict = Conflict::new("both sides changed it, and so did their ancestors");
-            return self.conflict(path, conflict, entries).await;
+            return self.conflict_of(ConflictKind::Doubtful, path, conflict, entries).await;
         }
         let values = Three {
             ancestor: value(&self.trees.ancestor, entries.ancestor.as_ref()).await?,
@@ -291,7 +291,9 @@ impl<S: Schema> Merger<'_, S> {
                 let leaf = self.trees.ours.make_leaf(path, merged.encode()?, metadata).await?;
                 Ok(Kept::Node(Some(Node::Contents(leaf))))
             }
-            Err(conflict) => self.conflict(path, conflict, entries).await,
+            Err(conflict) => {
+                self.conflict_of(ConflictKind::Metadata, path, conflict, entries).await
+            }
         }
     }
 
@@ -307,14 +309,25 @@ impl<S: Schema> Merger<'_, S> {
         self.conflict(path, Conflict::new(reason), entries).await
     }
 
+    /// Notes a conflict of the kind that its sides show.
     async fn conflict(
         &mut self,
         path: &Path,
         conflict: Conflict,
         entries: Entries<S>,
     ) -> Result<Kept<S>> {
-        let tree = &self.trees.ours;
-        self.conflicts.push(PathConflict::read(path.clone(), conflict, tree, entries).await?);
+        self.conflict_of(ConflictKind::of_sides(&entries), path, conflict, entries).await
+    }
+
+    async fn conflict_of(
+        &mut self,
+        kind: ConflictKind,
+        path: &Path,
+        conflict: Conflict,
+        entries: Entries<S>,
+    ) -> Result<Kept<S>> {
+        let (path, tree) = (path.clone(), &self.trees.ours);
+        self.conflicts.push(PathConflict::read(path, kind, conflict, tree, entries).await?);
         Ok(Kept::Ours)
     }
 }

@@ -4,7 +4,7 @@ use super::Tree;
 use super::dir::Node;
 use super::three::Three;
 use crate::directory::Entry;
-use crate::{Conflict, Schema};
+use crate::{Conflict, ConflictKind, Schema};
 
 /// A path at which two sides do not merge.
 ///
@@ -15,7 +15,9 @@ use crate::{Conflict, Schema};
 pub struct PathConflict<S: Schema> {
     /// The path.
     pub path: Path,
-    /// Why.
+    /// What kind of conflict it is: what a program goes by.
+    pub kind: ConflictKind,
+    /// Why, in words, and where in the value.
     pub conflict: Conflict,
     /// What the ancestor had there; nothing if it had none, or if there is no ancestor.
     pub ancestor: Option<Side<S>>,
@@ -68,6 +70,7 @@ impl<S: Schema> PathConflict<S> {
     /// Reads what the sides have. They can be read from `tree`, whatever lies in that.
     pub(crate) async fn read(
         path: Path,
+        kind: ConflictKind,
         conflict: Conflict,
         tree: &Tree<S>,
         entries: Three<Option<Entry<S::Hash>>>,
@@ -76,7 +79,7 @@ impl<S: Schema> PathConflict<S> {
         let ours = side(tree, &path, entries.ours.clone()).await?;
         let theirs = side(tree, &path, entries.theirs.clone()).await?;
         let sides = Sides { tree: tree.clone(), entries };
-        Ok(Self { path, conflict, ancestor, ours, theirs, sides })
+        Ok(Self { path, kind, conflict, ancestor, ours, theirs, sides })
     }
 }
 

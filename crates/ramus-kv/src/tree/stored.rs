@@ -22,16 +22,17 @@ use super::three::Three;
 use super::{PathConflict, Tree, WalkOptions, WalkOrder};
 use crate::directory::{Body, Entry, Held, Item, Nodes as _};
 use crate::objects::decode_block;
-use crate::{Conflict, Conflicts, Contents as _, Metadata as _, Resolution, Schema};
+use crate::{Conflict, ConflictKind, Conflicts, Contents as _, Metadata as _, Resolution, Schema};
 
 const ANCESTOR: &str = "ancestor";
+const KIND: &str = "kind";
 const OURS: &str = "ours";
 const THEIRS: &str = "theirs";
 const PLACE: &str = "place";
 const REASON: &str = "reason";
 
 /// How many entries the directory of a conflict has at most.
-const ENTRIES_MAX: u64 = 5;
+const ENTRIES_MAX: u64 = 6;
 
 /// How many bytes a text has at most.
 const TEXT_MAX: usize = Conflict::PLACE_MAX;
@@ -153,8 +154,9 @@ impl<S: Schema> Tree<S> {
             fault
                 .context(format!("block {hash} cannot be read as a conflict, which `{path}` holds"))
         });
-        let Parts { sides, place, reason } = parts?;
-        PathConflict::read(path.clone(), Conflict::of_parts(place, reason), self, sides).await
+        let Parts { sides, kind, place, reason } = parts?;
+        let conflict = Conflict::of_parts(place, reason);
+        PathConflict::read(path.clone(), kind, conflict, self, sides).await
     }
 
     /// Returns what a conflict is of, as it is written.
@@ -171,7 +173,7 @@ impl<S: Schema> Tree<S> {
             return Err(Error::corrupt("it is a directory of more entries than a conflict has"));
         }
         let mut sides = Three::default();
-        let (mut place, mut reason) = (String::new(), None);
+        let (mut kind, mut place, mut reason) = (None, String::new(), None);
         for Item { step, body } in block.items()? {
             let Body::Entry(entry) = body else {
                 return Err(Error::corrupt("an index block stands in for a leaf"));
@@ -180,6 +182,7 @@ impl<S: Schema> Tree<S> {
                 Some(ANCESTOR) => sides.ancestor = Some(entry),
                 Some(OURS) => sides.ours = Some(entry),
                 Some(THEIRS) => sides.theirs = Some(entry),
+                Some(KIND) => kind = Some(self.text(entry).await?),
                 Some(PLACE) => place = self.text(entry).await?,
                 Some(REASON) => reason = Some(self.text(entry).await?),
                 _ => {
@@ -188,11 +191,19 @@ impl<S: Schema> Tree<S> {
                 }
             }
         }
-        match reason {
-            Some(reason) if sides.any(Option::is_some) => Ok(Parts { sides, place, reason }),
-            Some(_) => Err(Error::corrupt("no side of the conflict has anything")),
-            None => Err(Error::corrupt("the conflict has no reason")),
+        let Some(reason) = reason else {
+            return Err(Error::corrupt("the conflict has no reason"));
+        };
+        if !sides.any(Option::is_some) {
+            return Err(Error::corrupt("no side of the conflict has anything"));
         }
+        let kind = match kind {
+            None => ConflictKind::of_sides(&sides),
+            Some(name) => ConflictKind::read(&name, &sides).ok_or_else(|| {
+                Error::corrupt(format!("a conflict of these sides is not of the kind `{name}`"))
+            })?,
+        };
+        Ok(Parts { sides, kind, place, reason })
     }
 
     async fn text(&self, entry: Entry<S::Hash>) -> Result<String> {
@@ -245,6 +256,7 @@ impl<S: Schema> Tree<S> {
 /// A conflict as it is written.
 struct Parts<S: Schema> {
     sides: Three<Option<Entry<S::Hash>>>,
+    kind: ConflictKind,
     place: String,
     reason: String,
 }
@@ -262,6 +274,9 @@ impl<S: Schema> PathConflict<S> {
             if let Some(entry) = entry {
                 put(step, Node::of_entry(entry.clone()))?;
             }
+        }
+        if let Some(kind) = self.kind.name() {
+            put(KIND, Node::Contents(text(kind)?))?;
         }
         let (place, reason) = (self.conflict.place(), self.conflict.reason());
         if !place.is_empty() {

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use ramus_core::erased::Backend;
 use ramus_core::{Error, ErrorKind, Result, Sha1};
 use ramus_kv::{
-    Conflict, Contents, Counter, Kv, MergeOptions, Merged, Metadata, Native, Repo, Resolution,
-    Schema, Side, Store, Transaction,
+    Conflict, ConflictKind, Contents, Counter, Kv, MergeOptions, Merged, Metadata, Native, Repo,
+    Resolution, Schema, Side, Store, Transaction,
 };
 use ramus_mem::Mem;
 
@@ -432,4 +432,108 @@ async fn a_conflict_shows_its_three_sides() {
     let Some(Side::Directory(ours)) = &conflict.ours else { panic!("no directory") };
     assert_eq!(ours.find("b").await.unwrap().as_deref(), Some("2"));
     assert!(matches!(&conflict.theirs, Some(Side::Contents(value)) if value == "3"));
+}
+
+/// What a path holds on one side.
+#[derive(Clone, Copy, Debug)]
+enum Has {
+    Nothing,
+    Text(&'static str),
+    Marked(&'static str, u16),
+    Directory,
+}
+
+async fn put(store: &Store<Files>, has: Has, name: &str) {
+    let fill = async |edit: &mut Transaction<Files>| {
+        edit.set(format!("by/{name}"), "1").await?;
+        edit.remove("x").await?;
+        match has {
+            Has::Nothing => Ok(()),
+            Has::Text(text) => edit.set("x", text).await,
+            Has::Marked(text, mode) => edit.set_with_metadata("x", text, Mode(mode)).await,
+            Has::Directory => edit.set("x/y", name).await,
+        }
+    };
+    store.transact(name, fill).await.unwrap();
+}
+
+/// Checks the kind of the one conflict that a merge has, and that it is the same where it is stored.
+async fn check_kind<S: Schema<Hash = Sha1>>(
+    ours: &Store<S>,
+    theirs: &Store<S>,
+    kind: ConflictKind,
+) {
+    let Merged::Conflicts(mut open) = ours.merge(theirs, "merge").await.unwrap() else {
+        panic!("this is a conflict of the kind {kind:?}");
+    };
+    let [conflict] = &open.conflicts().cloned().collect::<Vec<_>>()[..] else { panic!("one") };
+    assert_eq!(conflict.kind, kind, "{conflict:?}");
+    open.resolve(conflict.path.clone(), Resolution::Later).unwrap();
+    let commit = ours.commit_merge(open, "later").await.unwrap();
+    // By a process that has nothing of it at hand.
+    let other = Repo::<S>::new(ours.repo().backend().clone());
+    let tree = other.commit(&commit.hash()).await.unwrap().unwrap().tree();
+    let stored = tree.find_conflict(conflict.path.clone()).await.unwrap().unwrap();
+    assert_eq!((stored.kind, stored.conflict), (kind, conflict.conflict.clone()));
+}
+
+#[tokio::test]
+async fn a_conflict_is_of_a_kind_and_stays_so_where_it_is_stored() {
+    use ConflictKind::{Added, Changed, ContentsAgainstDirectory, Deleted, Metadata};
+    use Has::{Directory, Marked, Nothing, Text};
+    for (base, ours, theirs, kind) in [
+        (Text("1"), Text("2"), Text("3"), Changed),
+        (Text("1"), Marked("2", 1), Text("3"), Changed),
+        (Nothing, Text("2"), Text("3"), Added),
+        (Directory, Text("2"), Text("3"), Added),
+        (Text("1"), Nothing, Text("2"), Deleted),
+        (Text("1"), Nothing, Marked("1", 1), Deleted),
+        (Nothing, Text("1"), Directory, ContentsAgainstDirectory),
+        (Text("1"), Text("2"), Directory, ContentsAgainstDirectory),
+        (Directory, Text("1"), Directory, ContentsAgainstDirectory),
+        (Directory, Text("1"), Nothing, ContentsAgainstDirectory),
+        (Text("1"), Nothing, Directory, ContentsAgainstDirectory),
+        (Text("1"), Marked("1", 1), Marked("1", 2), Metadata),
+        (Nothing, Text("1"), Marked("1", 1), Metadata),
+    ] {
+        for (ours, theirs) in [(ours, theirs), (theirs, ours)] {
+            let repo = new_repo::<Files>();
+            let origin = repo.empty();
+            put(&origin, base, "base").await;
+            let began = origin.head().await.unwrap().unwrap();
+            let (one, other) = (repo.detached(&began), repo.detached(&began));
+            put(&one, ours, "ours").await;
+            put(&other, theirs, "theirs").await;
+            check_kind(&one, &other, kind).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_doubtful_or_stored_is_a_conflict_of_that_kind() {
+    let (one, other) = two(&[("x", "1")]).await;
+    one.set("x", "2", "change").await.unwrap();
+    other.set("x", "3", "change").await.unwrap();
+    cross(&one, &other, [&Resolution::Ours, &Resolution::Ours]).await.unwrap();
+    check_kind(&one, &other, ConflictKind::Doubtful).await;
+
+    let (one, other) = two(&[("x", "1")]).await;
+    one.set("x", "2", "change").await.unwrap();
+    other.remove("x", "delete").await.unwrap();
+    cross(&one, &other, [&Resolution::Ours, &Resolution::Ours]).await.unwrap();
+    check_kind(&one, &other, ConflictKind::Doubtful).await;
+
+    let (one, other) = two(&[("x", "1")]).await;
+    one.set("x", "2", "change").await.unwrap();
+    other.set("x", "3", "change").await.unwrap();
+    check_kind(&one, &other, ConflictKind::Changed).await;
+    let resolved = [ours_like(&one).await, ours_like(&one).await];
+    for (store, resolution) in resolved.iter().zip([Resolution::Ours, Resolution::Theirs]) {
+        let resolve = async |edit: &mut Transaction<Texts>| edit.resolve("x", resolution).await;
+        store.transact("resolve", resolve).await.unwrap();
+    }
+    check_kind(&resolved[0], &resolved[1], ConflictKind::Stored).await;
+    // What the other side made of its side of the conflict takes its place there.
+    other.remove("x", "delete").await.unwrap();
+    check_kind(&one, &other, ConflictKind::Deleted).await;
 }
