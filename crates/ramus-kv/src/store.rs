@@ -68,7 +68,7 @@ use desk::Desk;
 /// and again, saying how often; [`Aborted`](ramus_core::ErrorKind::Aborted) if a type of contents
 /// panicked; [`Unavailable`](ramus_core::ErrorKind::Unavailable) and
 /// [`Ambiguous`](ramus_core::ErrorKind::Ambiguous) if the storage cannot tell what became of a write,
-/// and its history does not either.
+/// and the history of the head does not either (it never does where a head is set outright, or goes back).
 ///
 /// # Cancel safety
 ///

@@ -1,10 +1,14 @@
 //! Merges: of contents, directories and commits, of histories that cross, and what conflicts say.
 
 use ramus_core::{ErrorKind, Sha1};
-use ramus_kv::{Commit, Json, Kv, MergeOptions, Merged, Repo, Resolution, Side, Store, Unmerged};
+use ramus_kv::{
+    Commit, Json, Kv, MergeOptions, Merged, RebaseOptions, Repo, Resolution, Side, SquashOptions,
+    Store, Unmerged,
+};
 use serde_json::json;
 
 use crate::bed::{Bed, Text, head, log, messages, put, read, refused, steps};
+use crate::rig::Fate;
 
 on_every_backend!(
     maps_merge_key_by_key,
@@ -20,6 +24,7 @@ on_every_backend!(
     the_ancestor_of_two_ways_to_write_the_same_parents_is_found,
     lowest_common_ancestors_are_the_maximal_common_ones,
     fast_forward_is_refused_where_it_is_none,
+    a_head_that_was_moved_forward_is_recognised_though_nobody_can_tell,
     a_fork_checks_its_name_before_it_writes,
 );
 
@@ -325,6 +330,60 @@ async fn fast_forward_is_refused_where_it_is_none(bed: Bed) {
     let unborn = main.repo().branch("unborn").await.unwrap();
     assert!(unborn.fast_forward(&theirs).await.unwrap());
     assert_eq!(messages(&unborn).await, ["set c to 1", "set a to 1"]);
+}
+
+async fn a_head_that_was_moved_forward_is_recognised_though_nobody_can_tell(bed: Bed) {
+    let main = bed.main().await;
+    put(&main, "x", "1").await;
+    let draft = main.fork("draft").await.unwrap();
+    let theirs = put(&draft, "x", "2").await;
+    // Another process goes on from there before we look.
+    let aside = Repo::<Text>::new(bed.rig().at_once().clone()).main().await.unwrap();
+    let (other, there) = (aside.clone(), theirs.clone());
+    bed.rig().before_each_find_of_a_ref(move || {
+        let (other, there) = (other.clone(), there.clone());
+        async move {
+            if other.head().await.unwrap().as_ref() == Some(&there) {
+                put(&other, "others", "1").await;
+            }
+        }
+    });
+    bed.rig().answer_next_update(Fate::Done, ErrorKind::Ambiguous);
+    let merged = main.merge(&draft, "merge").await.unwrap().clean().unwrap();
+    assert_eq!((merged, head(&main).await.parents()), (Some(theirs.clone()), &[theirs.hash()][..]));
+
+    // What was not done stays unknown, and is done the next time.
+    let before = head(&main).await;
+    draft.set_head(&before).await.unwrap();
+    let next = put(&draft, "x", "3").await;
+    bed.rig().answer_next_update(Fate::NotDone, ErrorKind::Ambiguous);
+    refused(main.merge(&draft, "merge").await, ErrorKind::Ambiguous, "the answer was lost");
+    bed.rig().answer_next_update(Fate::NotDone, ErrorKind::Ambiguous);
+    refused(main.fast_forward(&next).await, ErrorKind::Ambiguous, "the answer was lost");
+    assert_eq!(head(&main).await, before);
+    bed.rig().answer_next_update(Fate::Done, ErrorKind::Ambiguous);
+    assert!(main.fast_forward(&next).await.unwrap());
+    assert_eq!(head(&main).await, next);
+
+    let ours = put(&main, "y", "1").await;
+    put(&draft, "z", "1").await;
+    bed.rig().answer_next_update(Fate::Done, ErrorKind::Ambiguous);
+    let rebased = draft.rebase(&ours, RebaseOptions::default()).await.unwrap().clean().unwrap();
+    assert_eq!(
+        (rebased, head(&draft).await.parents()),
+        (head(&draft).await.into(), &[ours.hash()][..])
+    );
+
+    // Where a head goes back, history tells nothing: it was there before.
+    let base = head(&draft).await;
+    put(&draft, "z", "2").await;
+    put(&draft, "z", "1").await;
+    for fate in [Fate::NotDone, Fate::Done] {
+        bed.rig().answer_next_update(fate, ErrorKind::Ambiguous);
+        let squashed = draft.squash(Some(&base), SquashOptions::default()).await;
+        refused(squashed, ErrorKind::Ambiguous, "the answer was lost");
+        assert_eq!(head(&draft).await == base, fate == Fate::Done);
+    }
 }
 
 async fn a_fork_checks_its_name_before_it_writes(bed: Bed) {

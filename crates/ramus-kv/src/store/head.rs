@@ -1,4 +1,4 @@
-use ramus_core::{ReadOnly as _, RefName, Result};
+use ramus_core::{ErrorKind, ReadOnly as _, RefName, Result};
 
 use super::{Place, Store};
 use crate::branch::Branch;
@@ -95,11 +95,32 @@ impl<S: Schema> Store<S> {
             {
                 return Ok(false);
             }
-            if self.test_and_set_head(head.as_ref(), Some(commit)).await? {
+            if self.advance(head.as_ref(), commit).await? {
                 return Ok(true);
             }
         }
         Err(self.contention(self.attempts_max(), head.as_ref()))
+    }
+
+    /// Moves the handle to `to` if it is on `from`; returns whether it was. If the storage cannot tell, the
+    /// history of the head does, where the commit was not in it before.
+    pub(super) async fn advance(&self, from: Option<&Commit<S>>, to: &Commit<S>) -> Result<bool> {
+        let error = match self.test_and_set_head(from, Some(to)).await {
+            Err(error) if error.kind() == ErrorKind::Ambiguous => error,
+            answer => return answer,
+        };
+        let objects = self.repo().objects();
+        if let Some(from) = from
+            && history::is_ancestor(objects, &to.hash(), &from.hash()).await?
+        {
+            return Err(error);
+        }
+        match self.head().await? {
+            Some(head) if history::is_ancestor(objects, &to.hash(), &head.hash()).await? => {
+                Ok(true)
+            }
+            Some(_) | None => Err(error),
+        }
     }
 
     /// Makes a branch that is where this handle is, and returns a handle on it. A handle on nothing

@@ -61,7 +61,7 @@ impl<S: Schema> Store<S> {
                 }
                 Tried::Done(merged) => return Ok(merged),
                 Tried::Move(commit) => {
-                    if self.test_and_set_head(head.as_ref(), Some(&commit)).await? {
+                    if self.advance(head.as_ref(), &commit).await? {
                         return Ok(Merged::FastForward(commit));
                     }
                     continue;

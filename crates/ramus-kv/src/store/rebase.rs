@@ -183,7 +183,7 @@ impl<S: Schema> Store<S> {
             if head.as_ref() == Some(&rebase.tip) {
                 return Ok(Rebased::Unchanged);
             }
-            if self.test_and_set_head(head.as_ref(), Some(&rebase.tip)).await? {
+            if self.advance(head.as_ref(), &rebase.tip).await? {
                 return Ok(Rebased::Moved(rebase.tip));
             }
         }
