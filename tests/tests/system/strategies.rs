@@ -7,16 +7,21 @@
 //! RAMUS_SCALE=200 cargo test -p ramus-tests --test system strategies
 //! ```
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use ramus_core::erased::Backend;
 use ramus_core::{Error, ErrorKind};
-use ramus_kv::{Counter, Kv, OnRace, Repo, RepoOptions, TransactionOptions};
+use ramus_kv::{
+    Counter, Kv, MergeOptions, OnRace, RebaseOptions, Repo, RepoOptions, SquashOptions, Store,
+    TransactionOptions,
+};
 use tokio::sync::Notify;
 
-use crate::bed::{Bed, head, log, messages, put, read, refused, repeats};
+use crate::bed::{Bed, Text, head, log, messages, put, read, refused, repeats};
+use crate::combining::poll_once;
 
 on_every_backend!(
     a_transaction_that_lost_a_race_is_merged_into_one_commit_on_the_tip,
@@ -28,6 +33,7 @@ on_every_backend!(
     writers_that_always_come_first_end_in_contention,
     a_transaction_that_holds_its_turn_too_long_does_not_block_others,
     writing_to_the_same_branch_from_inside_a_transaction_ends,
+    whoever_moves_a_branch_forward_waits_for_the_turn_of_another,
     a_transaction_of_another_branch_is_refused,
     a_transaction_on_a_branch_that_was_removed_or_made_meanwhile_is_merged,
 );
@@ -246,6 +252,67 @@ async fn writing_to_the_same_branch_from_inside_a_transaction_ends(bed: Bed) {
     .await
     .unwrap();
     assert_eq!(messages(&main).await, ["outer", "inner", "inner"]);
+}
+
+async fn whoever_moves_a_branch_forward_waits_for_the_turn_of_another(bed: Bed) {
+    // Nobody takes the turn away, however long this takes.
+    let options = RepoOptions::default().with_turn_ms(3_600_000);
+    let repo = Repo::<Text>::with_options(Backend::new(bed.rig().clone()), options);
+    let main = repo.main().await.unwrap();
+    let first = put(&main, "x", "0").await;
+    // What happened is read from the store once, which takes others than who is polled.
+    assert!(main.fast_forward(&first).await.unwrap());
+    bed.rig().be_slow();
+    for mover in ["merge", "fast forward", "rebase", "squash"] {
+        let (runs, moving) = (AtomicUsize::new(0), Mutex::new(None));
+        main.transact_again(mover, async |edit| {
+            match runs.fetch_add(1, Ordering::SeqCst) {
+                // Loses its first race, and has the turn when it runs again.
+                0 => {
+                    put(&main, "x", mover).await;
+                    let empty = TransactionOptions::default().allow_empty();
+                    main.transact_with(empty, "nothing", async |_| Ok(())).await?;
+                }
+                1 => {
+                    let mut begun = moved(&main, mover).await;
+                    for _ in 0..100 {
+                        assert!(poll_once(&mut begun).await.is_pending(), "{mover} does not wait");
+                    }
+                    *moving.lock().unwrap() = Some(begun);
+                }
+                _ => {}
+            }
+            edit.set(mover, "done").await
+        })
+        .await
+        .unwrap();
+        assert_eq!(runs.into_inner(), 2, "{mover}");
+        let moving = moving.into_inner().unwrap().expect("it is begun");
+        moving.await.unwrap();
+        assert_eq!(read(&main, mover).await, "done");
+        let is_there = main.mem(format!("by {mover}")).await.unwrap();
+        assert_eq!(is_there, matches!(mover, "merge" | "rebase"), "{mover} is too late or is not");
+    }
+}
+
+/// Returns what will move the branch to a commit that is ahead of it, or back, if it stays till then.
+async fn moved(main: &Store<Text>, by: &str) -> BoxFuture<'static, Result<(), Error>> {
+    let (main, before) = (main.clone(), head(main).await);
+    let ahead = put(&main.repo().detached(&before), &format!("by {by}"), "1").await;
+    match by {
+        "merge" => Box::pin(async move {
+            main.merge_with(&ahead, MergeOptions::default(), "merge").await?.clean().map(drop)
+        }),
+        "fast forward" => Box::pin(async move { main.fast_forward(&ahead).await.map(drop) }),
+        "rebase" => Box::pin(async move {
+            main.rebase(&ahead, RebaseOptions::default()).await?.clean().map(drop)
+        }),
+        _ => {
+            let base = main.repo().commit(&before.parents()[0]).await.unwrap().unwrap();
+            let options = SquashOptions::default().with_info("one");
+            Box::pin(async move { main.squash(Some(&base), options).await.map(drop) })
+        }
+    }
 }
 
 async fn a_transaction_of_another_branch_is_refused(bed: Bed) {

@@ -9,7 +9,8 @@ impl<S: Schema> Store<S> {
     /// Runs `edits` in a transaction and commits it; if another writer came first, runs it again on
     /// what that one wrote, so that it always saw what it changed: serialisable on one branch.
     ///
-    /// A second run holds the branch's turn, so that no writer of this process comes first again. Those
+    /// A second run holds the branch's turn, so that no writer of this process comes first again (who sets the head
+    /// outright, as [`set_head`](Store::set_head) does, still can). Those
     /// who wait take it away after [`turn_ms`](crate::RepoOptions::turn_ms), also from a future that is
     /// not polled; it goes on without, and queues for another one. Writing to the same branch from
     /// inside `edits` therefore waits that long.

@@ -85,9 +85,9 @@ impl<S: Schema> Store<S> {
     /// A dropped future has moved the head or not.
     pub async fn fast_forward(&self, commit: &Commit<S>) -> Result<bool> {
         self.repo().check_commit(commit)?;
-        let mut head = None;
+        let (mut head, mut seat) = (None, None);
         for attempt in 0..self.attempts_max() {
-            self.back_off(attempt).await;
+            self.back_off(attempt.saturating_sub(1)).await;
             head = self.head().await?;
             if let Some(head) = &head
                 && !history::is_ancestor(self.repo().objects(), &head.hash(), &commit.hash())
@@ -95,6 +95,7 @@ impl<S: Schema> Store<S> {
             {
                 return Ok(false);
             }
+            self.take_turn(&mut seat).await;
             if self.advance(head.as_ref(), commit).await? {
                 return Ok(true);
             }

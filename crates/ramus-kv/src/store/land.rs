@@ -61,6 +61,7 @@ impl<S: Schema> Store<S> {
                 }
                 Tried::Done(merged) => return Ok(merged),
                 Tried::Move(commit) => {
+                    self.take_turn(&mut seat).await;
                     if self.advance(head.as_ref(), &commit).await? {
                         return Ok(Merged::FastForward(commit));
                     }

@@ -156,8 +156,10 @@ impl<S: Schema> Store<S> {
 
     async fn go_on(&self, mut rebase: Rebase<S>) -> Result<Rebased<S>> {
         let attempts_max = self.attempts_max();
+        let mut seat = None;
         for attempt in 0..attempts_max {
-            self.back_off(attempt).await;
+            // A second attempt has the turn.
+            self.back_off(attempt.saturating_sub(1)).await;
             let head = self.head().await?;
             let commits = match &head {
                 Some(head) => self.own_commits(head, &rebase).await?,
@@ -183,6 +185,7 @@ impl<S: Schema> Store<S> {
             if head.as_ref() == Some(&rebase.tip) {
                 return Ok(Rebased::Unchanged);
             }
+            self.take_turn(&mut seat).await;
             if self.advance(head.as_ref(), &rebase.tip).await? {
                 return Ok(Rebased::Moved(rebase.tip));
             }

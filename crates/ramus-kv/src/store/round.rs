@@ -74,6 +74,27 @@ impl<S: Schema> Store<S> {
         }
     }
 
+    /// Waits for the turn.
+    pub(super) async fn turn(&self) -> Seat<'_, S> {
+        let seat = self.desk().enter_for_turn();
+        loop {
+            match seat.next().await {
+                Step::Turn => return seat,
+                Step::Lead => self.lead(&seat).await,
+                Step::Answer(_) | Step::Wait => {}
+            }
+        }
+    }
+
+    /// Waits for the turn, unless it is had already.
+    pub(super) async fn take_turn<'a>(&'a self, seat: &mut Option<Seat<'a, S>>) {
+        if !seat.as_ref().is_some_and(Seat::has_turn) {
+            // Given up first, so that nobody waits for it.
+            *seat = None;
+            *seat = Some(self.turn().await);
+        }
+    }
+
     /// Leads a round, and passes on.
     pub(super) async fn lead(&self, seat: &Seat<'_, S>) {
         if let Some(flight) = seat.flight() {

@@ -11,7 +11,6 @@ use super::desk::Seat;
 use super::flight::{Finished, Flight, Stored};
 use super::judge::Verdict;
 use super::work::{Prepared, Work};
-use crate::line::Step;
 use crate::note::{Made, note};
 use crate::{Commit, Info, Repo, Schema, Transaction};
 
@@ -182,15 +181,7 @@ async fn turns<S: Schema>(parts: &[Part<S>]) -> Vec<Seat<'_, S>> {
     by_name.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
     let mut seats = Vec::with_capacity(parts.len());
     for (index, part) in by_name {
-        let seat = part.store.desk().enter_for_turn();
-        loop {
-            match seat.next().await {
-                Step::Turn => break,
-                Step::Lead => part.store.lead(&seat).await,
-                Step::Answer(_) | Step::Wait => {}
-            }
-        }
-        seats.push((index, seat));
+        seats.push((index, part.store.turn().await));
     }
     seats.sort_by_key(|(index, _)| *index);
     seats.into_iter().map(|(_, seat)| seat).collect()
