@@ -418,9 +418,9 @@ async fn check_counting<S: Schema<Hash = Sha1>>(
     for polls in 1.. {
         let bed = bed.another().await;
         let main = bed.repo_of::<S>().main().await.unwrap();
-        write(main.clone()).await.unwrap();
+        Box::pin(write(main.clone())).await.unwrap();
         bed.rig().be_slow();
-        let answer = poll_times(write(main.clone()), polls).await;
+        let answer = poll_times(Box::pin(write(main.clone())), polls).await;
         settle(&bed).await;
         let elsewhere = bed.repo_of::<S>().main().await.unwrap();
         let left = count(elsewhere.clone()).await.unwrap();
@@ -429,7 +429,7 @@ async fn check_counting<S: Schema<Hash = Sha1>>(
             2 => everything += 1,
             _ => panic!("{left} were counted when it was dropped after {polls} polls"),
         }
-        write(main).await.unwrap();
+        Box::pin(write(main)).await.unwrap();
         assert_eq!(count(elsewhere).await.unwrap(), left + 1);
         if let Some(answer) = answer {
             answer.unwrap();

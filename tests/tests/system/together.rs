@@ -158,12 +158,12 @@ async fn the_branch_that_was_moved_is_the_one_that_is_named(bed: Bed) {
             of_a.set("x", "1").await.unwrap();
         }
         let of_b = b.begin().await.unwrap();
-        let (moves, value) = (other.clone(), format!("{count}"));
-        let moved = async move { drop(put(&moves, "y", &value).await) };
+        let (another, value) = (other.clone(), format!("{count}"));
+        let first = async move { drop(put(&another, "y", &value).await) };
         if count == 1 {
-            bed.rig().before_next_write(moved);
+            bed.rig().before_next_write(first);
         } else {
-            bed.rig().before_next_update(moved);
+            bed.rig().before_next_update(first);
         }
         let error = repo.commit_all([(of_a, "a"), (of_b, "b")]).await;
         let says = format!(

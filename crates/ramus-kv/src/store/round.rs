@@ -149,7 +149,9 @@ impl<S: Schema> Store<S> {
     ) -> Result<()> {
         // What earlier rounds left of these, and what this one leaves of all.
         let (mut before, mut left) = (Stored::default(), Stored::default());
-        entries.iter().for_each(|(_, work)| before.add_all(&work.stored));
+        for (_, work) in entries {
+            before.add_all(&work.stored);
+        }
         let mut doubtful: Vec<Arc<Flight<S>>> = Vec::new();
         let attempts_max = self.attempts_max();
         for attempt in 0..attempts_max {

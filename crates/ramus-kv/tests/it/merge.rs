@@ -454,7 +454,7 @@ async fn put(store: &Store<Files>, has: Has, name: &str) {
             Has::Directory => edit.set("x/y", name).await,
         }
     };
-    store.transact(name, fill).await.unwrap();
+    store.transact(name, fill).await.expect("it can be written");
 }
 
 /// Checks the kind of the one conflict that a merge has, and that it is the same where it is stored.
@@ -463,17 +463,18 @@ async fn check_kind<S: Schema<Hash = Sha1>>(
     theirs: &Store<S>,
     kind: ConflictKind,
 ) {
-    let Merged::Conflicts(mut open) = ours.merge(theirs, "merge").await.unwrap() else {
+    let Merged::Conflicts(mut open) = ours.merge(theirs, "merge").await.expect("an answer") else {
         panic!("this is a conflict of the kind {kind:?}");
     };
     let [conflict] = &open.conflicts().cloned().collect::<Vec<_>>()[..] else { panic!("one") };
     assert_eq!(conflict.kind, kind, "{conflict:?}");
-    open.resolve(conflict.path.clone(), Resolution::Later).unwrap();
-    let commit = ours.commit_merge(open, "later").await.unwrap();
+    open.resolve(conflict.path.clone(), Resolution::Later).expect("it is in conflict");
+    let commit = ours.commit_merge(open, "later").await.expect("it is resolved");
     // By a process that has nothing of it at hand.
     let other = Repo::<S>::new(ours.repo().backend().clone());
-    let tree = other.commit(&commit.hash()).await.unwrap().unwrap().tree();
-    let stored = tree.find_conflict(conflict.path.clone()).await.unwrap().unwrap();
+    let tree = other.commit(&commit.hash()).await.expect("it is read").expect("it is there").tree();
+    let stored =
+        tree.find_conflict(conflict.path.clone()).await.expect("it is read").expect("it is there");
     assert_eq!((stored.kind, stored.conflict), (kind, conflict.conflict.clone()));
 }
 
