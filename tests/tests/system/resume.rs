@@ -553,7 +553,7 @@ async fn a_watch_goes_on_from_a_place_that_the_log_does_not_reach_any_more() {
 
 #[tokio::test]
 async fn what_could_not_be_read_as_a_watch_fell_behind_comes_again() {
-    within_a_minute(what_could_not_be_read()).await;
+    Box::pin(within_a_minute(what_could_not_be_read())).await;
 }
 
 async fn what_could_not_be_read() {
