@@ -6,7 +6,7 @@
 //!
 //! Sensors report into a branch each, and all of them count on one branch that they share. Three
 //! followers read what happens as streams: one keeps up, one does not read at all until the sensors are
-//! done, and one goes away again and again and comes back with nothing but its cursor. Notices are
+//! done, and one goes away again and again and comes back with nothing but its place. Notices are
 //! dropped for whoever is more than four behind, so two of them live by the change log. At the end each
 //! must have seen exactly what was written.
 
@@ -16,9 +16,7 @@
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
 
-use ramus::{
-    BranchChange, BranchesEvent, BranchesWatch, Counter, Cursor, Kv, Repo, Sha1, WatchStart,
-};
+use ramus::{BranchChange, BranchesEvent, BranchesPlace, BranchesWatch, Counter, Kv, Repo, Sha1};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -43,7 +41,8 @@ async fn main() -> Result<(), Failure> {
     let (start_reading, sensors_done) = oneshot::channel();
     let keen = tokio::spawn(keep_up(repo.watch("").await?));
     let slow = tokio::spawn(wait_first(repo.watch("").await?, sensors_done));
-    let forgetful = tokio::spawn(come_back(repo.clone(), repo.watch("").await?.cursor()));
+    let start = repo.watch("").await?.place().unwrap_or_default();
+    let forgetful = tokio::spawn(come_back(repo.clone(), start));
 
     let mut sensors = JoinSet::new();
     for sensor in 0..SENSORS {
@@ -136,28 +135,31 @@ async fn wait_first(
     keep_up(watch).await
 }
 
-/// Reads a little, goes away, and comes back with the text of its cursor, as after a restart.
-async fn come_back(repo: Repo<Readings>, start: Cursor) -> Result<Followed, Failure> {
+/// Reads a little, goes away, and comes back with its place, as after a restart: a place can be kept as
+/// whatever `serde` writes.
+async fn come_back(
+    repo: Repo<Readings>,
+    mut kept: BranchesPlace<Sha1>,
+) -> Result<Followed, Failure> {
     let mut followed = Followed::default();
-    let mut kept: String = start.to_string();
     loop {
         followed.sittings += 1;
-        let mut watch = repo.watch_from("", WatchStart::After(kept.parse()?)).await?;
+        let mut watch = repo.watch_after("", kept.clone()).await?;
         for _ in 0..SITTING {
             let event = watch.next().await.ok_or("the watch ended too early")?;
             if followed.note(event?)? {
                 return Ok(followed);
             }
         }
-        kept = watch.cursor().to_string();
+        kept = watch.place().unwrap_or_default();
     }
 }
 
 impl Followed {
     /// Notes an event; returns whether it was the last one.
     fn note(&mut self, event: BranchesEvent<Readings>) -> Result<bool, Failure> {
-        let BranchesEvent::Changed { branches, .. } = event else {
-            // A service would read the snapshot that this is, and go on from there.
+        let BranchesEvent::Changed { branches, resync: false, .. } = event else {
+            // A service would take it as it is: from where to where each branch got.
             return Err("the log was too short for this follower".into());
         };
         for BranchChange { branch, old, new, .. } in branches {

@@ -149,6 +149,6 @@ pub use tree::{
     WalkOrder,
 };
 pub use watch::{
-    BranchChange, BranchEvent, BranchWatch, BranchesEvent, BranchesWatch, Commits, EventStream,
-    WatchPlace, WatchStart,
+    BranchChange, BranchEvent, BranchWatch, BranchesEvent, BranchesPlace, BranchesWatch, Commits,
+    EventStream, WatchPlace, WatchStart,
 };

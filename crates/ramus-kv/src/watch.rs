@@ -16,15 +16,12 @@ use ramus_core::{Cursor, ErrorKind, Key, Result};
 use ramus_watch::WatchOptions;
 
 pub use self::branch::BranchEvent;
-pub use self::branches::{BranchChange, BranchesEvent};
+pub use self::branches::{BranchChange, BranchesEvent, BranchesPlace, BranchesWatch};
 pub use self::commits::Commits;
 pub use self::place::WatchPlace;
 
 /// A watch of one branch, or of a path in it: see [`Store::watch`](crate::Store::watch).
 pub type BranchWatch<S> = EventStream<BranchEvent<S>>;
-
-/// A watch of several branches: see [`Repo::watch`](crate::Repo::watch).
-pub type BranchesWatch<S> = EventStream<BranchesEvent<S>>;
 
 /// A lossless stream of events.
 ///
@@ -36,8 +33,8 @@ pub type BranchesWatch<S> = EventStream<BranchesEvent<S>>;
 /// - No writer waits for a watch, and a watch that is not read costs bounded memory. Dropping it
 ///   ends it.
 /// - After an event, [`cursor`](EventStream::cursor) is the place to go on from later, with
-///   [`WatchStart::After`]; with the commit beside it, [`BranchEvent::place`], also when the change
-///   log no longer goes back so far.
+///   [`WatchStart::After`]; with the commits beside it, [`BranchEvent::place`] and
+///   [`BranchesWatch::place`], also when the change log no longer goes back so far.
 /// - When the repository is closed, [`Closed`](ramus_core::ErrorKind::Closed) is given once, and then
 ///   the stream ends: commits that were not given yet cannot be read any more.
 ///

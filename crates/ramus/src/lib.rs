@@ -465,8 +465,8 @@
 //!
 //! A place is a cursor into the log of changes, and a commit. When the log no longer goes back so far, the
 //! first event says what has changed since that commit. Several branches are watched by
-//! [`Repo::watch`] and [`Repo::watch_path`], from a [cursor](EventStream::cursor) or from
-//! [what exists](WatchStart::Existing).
+//! [`Repo::watch`] and [`Repo::watch_path`], from now or from [what exists](WatchStart::Existing). Such a watch knows
+//! [what each branch is on](BranchesWatch::place), and [`Repo::watch_after`] goes on from there.
 //!
 //! A watch is also a `Stream` of the `futures` crate.
 //!
@@ -594,18 +594,18 @@ pub use ramus_kv::__derive;
 #[cfg(feature = "testkit")]
 pub use ramus_kv::laws;
 pub use ramus_kv::{
-    AnyBytes, Bag, BranchChange, BranchEvent, BranchWatch, BranchesEvent, BranchesWatch, Broken,
-    Checked, Clock, CollectOptions, Collected, Collection, CollectionPhase, CollectionProgress,
-    Commit, Commits, Concrete, Conflict, ConflictKind, Conflicts, Contents, ContentsReader,
-    Counter, Diff, Difference, Direction, Entries, EventStream, Found, Graph, GraphOptions, Head,
-    Heads, HistoryIndex, Info, Json, Kind, Kv, ListOptions, Listing, Log, LogOptions, Made, Map,
-    Max, MergeOptions, Merged, Metadata, Min, Native, Note, OnConflict, OnRace, Operation,
-    Operations, OperationsOptions, OperationsOrder, PathConflict, PickOptions, Preview, Proof,
-    Reason, RebaseConflict, RebaseOptions, Rebased, RefFault, Register, Repo, RepoOptions,
-    Resolution, Root, Schema, Set, Side, SquashOptions, Stats, Status, Store, StoredConflict,
-    StoredConflicts, StreamCheck, Streamable, SystemClock, Transaction, TransactionOptions, Tree,
-    Truncated, Undo, Unmerged, Upload, Utf8, Visit, Walk, WalkOptions, WalkOrder, WatchPlace,
-    WatchStart, Whole, Why,
+    AnyBytes, Bag, BranchChange, BranchEvent, BranchWatch, BranchesEvent, BranchesPlace,
+    BranchesWatch, Broken, Checked, Clock, CollectOptions, Collected, Collection, CollectionPhase,
+    CollectionProgress, Commit, Commits, Concrete, Conflict, ConflictKind, Conflicts, Contents,
+    ContentsReader, Counter, Diff, Difference, Direction, Entries, EventStream, Found, Graph,
+    GraphOptions, Head, Heads, HistoryIndex, Info, Json, Kind, Kv, ListOptions, Listing, Log,
+    LogOptions, Made, Map, Max, MergeOptions, Merged, Metadata, Min, Native, Note, OnConflict,
+    OnRace, Operation, Operations, OperationsOptions, OperationsOrder, PathConflict, PickOptions,
+    Preview, Proof, Reason, RebaseConflict, RebaseOptions, Rebased, RefFault, Register, Repo,
+    RepoOptions, Resolution, Root, Schema, Set, Side, SquashOptions, Stats, Status, Store,
+    StoredConflict, StoredConflicts, StreamCheck, Streamable, SystemClock, Transaction,
+    TransactionOptions, Tree, Truncated, Undo, Unmerged, Upload, Utf8, Visit, Walk, WalkOptions,
+    WalkOrder, WatchPlace, WatchStart, Whole, Why,
 };
 #[cfg(feature = "text")]
 pub use ramus_kv::{Seq, Text};

@@ -25,6 +25,7 @@ mod documents;
 mod held;
 mod hot;
 mod kept;
+mod many;
 mod marks;
 mod merges;
 mod operations;

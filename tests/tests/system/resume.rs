@@ -577,7 +577,7 @@ async fn what_could_not_be_read() {
     let answer = branches.next().await.unwrap();
     refused(answer, ErrorKind::Unavailable, "the snapshot was given up");
     let event = branches.next().await.unwrap().unwrap();
-    assert!(matches!(event, BranchesEvent::Existing { resync: true, .. }), "{event:?}");
+    assert!(matches!(event, BranchesEvent::Changed { resync: true, .. }), "{event:?}");
     bed.rig().break_next_snapshot();
     let answer = place.next().await.unwrap();
     refused(answer, ErrorKind::Unavailable, "the snapshot was given up");

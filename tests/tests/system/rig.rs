@@ -11,8 +11,8 @@ use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _, stream};
 use ramus_core::erased::{Backend, Sweeper};
 use ramus_core::{
-    AtomicWrite, Changes, ContentAddressable, Cursor, Error, ErrorKind, Limits, ReadOnly, RefName,
-    RefOutcome, RefUpdate, Result, Sha1, Snapshot, Storage, Subscription,
+    AtomicWrite, Changes, ContentAddressable, Cursor, Error, ErrorKind, Limits, Notice, ReadOnly,
+    RefName, RefOutcome, RefUpdate, Result, Sha1, Snapshot, Storage, Subscription,
 };
 
 /// The storage. Clones are one.
@@ -55,6 +55,8 @@ struct Orders {
     update_answers: VecDeque<(Fate, ErrorKind)>,
     /// What is not found the next time, for once.
     unavailable: HashSet<Sha1>,
+    /// The log up to here is forgotten.
+    log_forgotten: u64,
 }
 
 /// What becomes of a write whose answer is an error.
@@ -137,6 +139,17 @@ impl Rig {
     /// Does not know, once, whether there is this block.
     pub(crate) fn fail_next_find(&self, hash: Sha1) {
         self.orders(|orders| orders.unavailable.insert(hash));
+    }
+
+    /// Finds again what was not to be found once.
+    pub(crate) fn find_all_again(&self) {
+        self.orders(|orders| orders.unavailable.clear());
+    }
+
+    /// Forgets the log up to now, as one that is short does: what was not read can only be compared.
+    pub(crate) async fn forget_log(&self) {
+        let position = self.at_once().refs().position().await.expect("a position");
+        self.orders(|orders| orders.log_forgotten = position.sequence);
     }
 
     /// Returns how many writes there were.
@@ -339,7 +352,12 @@ impl AtomicWrite for RigRefs {
     }
 
     async fn changes(&self, after: Cursor, limit: usize) -> Result<Changes<RefName, Sha1>> {
-        self.0.call(self.0.inner.refs().changes(after, limit)).await
+        let changes = self.0.call(self.0.inner.refs().changes(after, limit)).await?;
+        let forgotten = self.0.orders(|orders| orders.log_forgotten);
+        if after.sequence >= forgotten {
+            return Ok(changes);
+        }
+        Ok(Changes::Truncated { oldest: Cursor { sequence: forgotten, ..after } })
     }
 
     async fn position(&self) -> Result<Cursor> {
@@ -347,6 +365,15 @@ impl AtomicWrite for RigRefs {
     }
 
     fn subscribe(&self) -> Subscription<RefName, Sha1> {
-        self.0.inner.refs().subscribe()
+        let shared = Arc::clone(&self.0);
+        let notices = self.0.inner.refs().subscribe().map(move |notice| match notice {
+            Notice::Change(change)
+                if change.previous < shared.orders(|orders| orders.log_forgotten) =>
+            {
+                Notice::Lagged
+            }
+            notice => notice,
+        });
+        Subscription::of_stream(notices)
     }
 }

@@ -377,6 +377,9 @@ async fn watches_and_logs_can_be_spawned(bed: Bed) {
             repo.watch_path_from(own("m").as_str(), &path, WatchStart::Existing).await?;
             main.set(path.as_str(), "4", "change").await?;
             let event = paths.next().await.expect("an event")?;
+            let place = paths.place().expect("it knows the heads");
+            repo.watch_path_after(own("m").as_str(), &path, place.clone()).await?;
+            repo.watch_after(own("m").as_str(), place).await?;
             let BranchesEvent::Changed { branches, .. } = event else { panic!("a change") };
             branches[0].diff().await?.collect().await?;
             branches[0].commits().collect().await?;

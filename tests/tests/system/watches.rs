@@ -11,8 +11,8 @@ use bytes::Bytes;
 use ramus_core::erased::Backend;
 use ramus_core::{Cursor, Error, ErrorKind, Incarnation, Path, Result, Sha1};
 use ramus_kv::{
-    BranchEvent, BranchWatch, BranchesEvent, Commit, Conflict, Metadata, Native, Repo, Schema,
-    Store, TransactionOptions, WatchPlace, WatchStart,
+    BranchChange, BranchEvent, BranchWatch, BranchesEvent, Commit, Conflict, Metadata, Native,
+    Repo, Schema, Store, TransactionOptions, WatchPlace, WatchStart,
 };
 use ramus_mem::{Mem, MemOptions};
 use tokio::task::JoinSet;
@@ -395,7 +395,10 @@ async fn a_truncated_log_gives_a_resync_that_knows_the_last_event() {
     assert!(event.resync);
     assert_eq!((event.old.as_ref(), event.new.clone()), (Some(&first), main.head().await.unwrap()));
     let event = all.next().await.unwrap().unwrap();
-    assert!(matches!(event, BranchesEvent::Existing { resync: true, .. }), "{event:?}");
+    assert!(event.is_resync());
+    let BranchesEvent::Changed { branches, .. } = event else { panic!("what has changed") };
+    let [BranchChange { old, new, resync: false, .. }] = &branches[..] else { panic!("one") };
+    assert_eq!((old.as_ref(), new.clone()), (Some(&first), main.head().await.unwrap()));
     let last = put(&main, "x", "last").await;
     assert_eq!(until(&mut watch, &last).await.len(), 1);
 }

@@ -2,7 +2,7 @@ use ramus_core::{IntoPath, Path, Result};
 
 use super::Repo;
 use crate::Schema;
-use crate::watch::{BranchesWatch, WatchStart};
+use crate::watch::{BranchesPlace, BranchesWatch, WatchStart};
 
 /// # Watches
 ///
@@ -54,5 +54,47 @@ impl<S: Schema> Repo<S> {
     ) -> Result<BranchesWatch<S>> {
         let path = path.into_path()?;
         BranchesWatch::open(self, prefix, path, start).await
+    }
+
+    /// Returns a watch of branches that goes on from a place that was kept, such as that of a watch in an
+    /// earlier process, of the same prefix or a shorter one.
+    ///
+    /// If the change log goes back to its cursor, every change after it is given. If not, or if there is no
+    /// cursor, the first event says what has changed by now, as a
+    /// [resync](crate::BranchesEvent::Changed::resync): each branch that is on another commit than the place says, from
+    /// that commit to its head, and those that came or went. Every change after that follows without a gap.
+    ///
+    /// ```
+    /// # use ramus_kv::{BranchesPlace, Kv, Repo};
+    /// # use ramus_core::Sha1;
+    /// # async fn example(repo: Repo<Kv<String>>, kept: BranchesPlace<Sha1>) -> ramus_core::Result<()> {
+    /// let mut watch = repo.watch_after("users/", kept).await?;
+    /// while let Some(event) = watch.next().await {
+    ///     println!("{:?}", event?);
+    ///     let kept = watch.place(); // for the next time
+    /// #   let _: Option<BranchesPlace<Sha1>> = kept;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn watch_after(
+        &self,
+        prefix: &str,
+        place: BranchesPlace<S::Hash>,
+    ) -> Result<BranchesWatch<S>> {
+        BranchesWatch::resume(self, prefix, Path::root(), place).await
+    }
+
+    /// Returns a watch of a path on branches that goes on from a place that was kept, as
+    /// [`watch_after`](Repo::watch_after) does; of what has changed by now, it gives those branches that
+    /// have something else at the path.
+    pub async fn watch_path_after(
+        &self,
+        prefix: &str,
+        path: impl IntoPath,
+        place: BranchesPlace<S::Hash>,
+    ) -> Result<BranchesWatch<S>> {
+        let path = path.into_path()?;
+        BranchesWatch::resume(self, prefix, path, place).await
     }
 }
