@@ -22,6 +22,7 @@ mod conflicts;
 mod containers;
 mod decisions;
 mod documents;
+mod dropped;
 mod held;
 mod hot;
 mod kept;
