@@ -13,8 +13,8 @@ use std::task::Poll;
 use futures::future::BoxFuture;
 use ramus_core::{AtomicWrite as _, Changes, Cursor, Error, ErrorKind, Result, Sha1, Storage as _};
 use ramus_kv::{
-    Commit, Contents, Counter, Kv, Made, MergeOptions, Note, OnRace, PickOptions, Store,
-    Transaction, TransactionOptions,
+    CollectOptions, Commit, Contents, Counter, Kv, Made, MergeOptions, Note, OnRace, PickOptions,
+    Repo, Store, Transaction, TransactionOptions,
 };
 
 use crate::bed::{Bed, Text, head, log, long_text, messages, put, read, refused, steps};
@@ -36,6 +36,9 @@ on_every_backend!(
     a_lost_answer_is_recognised,
     an_ambiguous_answer_is_resolved_by_reading,
     a_lost_answer_is_recognised_also_when_others_wrote_since,
+    an_update_that_comes_late_is_applied_once,
+    an_update_that_comes_after_another_was_made_in_its_place_is_refused,
+    blocks_of_a_detached_commit_are_kept_while_they_are_added,
     blocks_that_are_stored_are_not_sent_again_after_a_lost_race,
     what_is_prepared_anew_after_a_lost_race_is_not_sent_again,
     whoever_is_dropped_at_any_poll_disturbs_nobody,
@@ -389,6 +392,65 @@ async fn a_lost_answer_is_recognised_also_when_others_wrote_since(bed: Bed) {
         assert_eq!(head(&main).await.parents(), [commit.hash()]);
     }
     assert_eq!(log(&main).await.len(), 5);
+}
+
+async fn an_update_that_comes_late_is_applied_once(bed: Bed) {
+    tokio::time::pause();
+    let main = bed.main().await;
+    put(&main, "x", "0").await;
+    for (round, kind) in [ErrorKind::Unavailable, ErrorKind::Ambiguous].into_iter().enumerate() {
+        // The next attempt finds that it came.
+        bed.rig().answer_next_write(Fate::BeforeNext, kind);
+        let writes = (0..5).map(|i| set(&main, format!("{round}/{i}"), "1"));
+        for answer in all(writes).await {
+            answer.unwrap().unwrap();
+        }
+        assert_eq!(log(&main).await.len(), 1 + 5 * (round + 1), "nothing is written twice");
+    }
+}
+
+async fn an_update_that_comes_after_another_was_made_in_its_place_is_refused(bed: Bed) {
+    tokio::time::pause();
+    let main = bed.main().await;
+    put(&main, "x", "0").await;
+    for round in 0..2 {
+        bed.rig().answer_next_write(Fate::Later, ErrorKind::Ambiguous);
+        let writes = (0..5).map(|i| set(&main, format!("{round}/{i}"), "1"));
+        for answer in all(writes).await {
+            answer.unwrap().unwrap();
+        }
+        let now = head(&main).await;
+        assert!(!bed.rig().deliver_late().await, "the head is not where it has to be any more");
+        assert_eq!(head(&bed.main().await).await, now);
+    }
+    assert_eq!(log(&main).await.len(), 11);
+}
+
+async fn blocks_of_a_detached_commit_are_kept_while_they_are_added(bed: Bed) {
+    let main = bed.main().await;
+    let base = put(&main, "x", "0").await;
+    if bed.rig().sweep().is_none() {
+        return;
+    }
+    let detached = main.repo().detached(&base);
+    // Another process collects after each block, when only what it will be part of reaches it.
+    let others = Repo::<Text>::new(bed.rig().at_once().clone());
+    bed.rig().after_each_block(move || {
+        let others = others.clone();
+        async move {
+            others.collect(CollectOptions::default()).await.unwrap();
+        }
+    });
+    let mut edit = detached.begin().await.unwrap();
+    for path in ["a/b", "a/c", "d"] {
+        edit.set(path, long_text(path)).await.unwrap();
+    }
+    detached.commit(edit, "write").await.unwrap().unwrap();
+    let elsewhere = bed.repo();
+    let commit = elsewhere.commit(&head(&detached).await.hash()).await.unwrap().unwrap();
+    for path in ["a/b", "a/c", "d"] {
+        assert_eq!(commit.tree().find(path).await.unwrap(), Some(long_text(path)));
+    }
 }
 
 async fn blocks_that_are_stored_are_not_sent_again_after_a_lost_race(bed: Bed) {

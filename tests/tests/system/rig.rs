@@ -51,6 +51,10 @@ struct Orders {
     /// What the next writes answer, and whether they are done before.
     answers: VecDeque<(Fate, ErrorKind)>,
     writes: usize,
+    /// A write that was answered, and has not arrived yet.
+    late: Option<(Fate, Vec<(Sha1, Bytes)>, RefUpdate<Sha1>)>,
+    /// Adds blocks one by one, and does this after each.
+    after_each_block: Option<Action>,
     /// The same of the next updates of refs alone.
     update_answers: VecDeque<(Fate, ErrorKind)>,
     /// What is not found the next time, for once.
@@ -64,6 +68,10 @@ struct Orders {
 pub(crate) enum Fate {
     Done,
     NotDone,
+    /// It arrives right before the next one is judged.
+    BeforeNext,
+    /// It arrives when it is [delivered](Rig::deliver_late).
+    Later,
 }
 
 impl std::fmt::Debug for Orders {
@@ -144,6 +152,22 @@ impl Rig {
     /// Finds again what was not to be found once.
     pub(crate) fn find_all_again(&self) {
         self.orders(|orders| orders.unavailable.clear());
+    }
+
+    /// Adds blocks one by one from now on, and does something after each.
+    pub(crate) fn after_each_block<F>(&self, action: impl Fn() -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.orders(|orders| orders.after_each_block = Some(Arc::new(move || action().boxed())));
+    }
+
+    /// Has a write arrive that is under way since it was answered; returns whether it was applied.
+    pub(crate) async fn deliver_late(&self) -> bool {
+        let Some((_, blocks, update)) = self.orders(|orders| orders.late.take()) else {
+            panic!("nothing is under way");
+        };
+        self.at_once().write(blocks, update).await.expect("it arrives").is_applied()
     }
 
     /// Forgets the log up to now, as one that is short does: what was not read can only be compared.
@@ -246,10 +270,17 @@ impl Storage for Rig {
             orders.writes += 1;
             orders.answers.pop_front()
         });
+        if self.orders(|orders| matches!(orders.late, Some((Fate::BeforeNext, ..)))) {
+            self.deliver_late().await;
+        }
         shared.note_added(&blocks)?;
         let write = shared.call(async {
             match fate {
                 Some((Fate::NotDone, _)) => Ok(None),
+                Some((fate @ (Fate::BeforeNext | Fate::Later), _)) => {
+                    self.orders(|orders| orders.late = Some((fate, blocks, update)));
+                    Ok(None)
+                }
                 _ => shared.inner.write(blocks, update).await.map(Some),
             }
         });
@@ -298,7 +329,14 @@ impl ContentAddressable for RigBlocks {
 
     async fn unsafe_add_many(&self, blocks: Vec<(Sha1, Bytes)>) -> Result<()> {
         self.0.note_added(&blocks)?;
-        self.0.call(self.0.inner.blocks().unsafe_add_many(blocks)).await
+        let Some(action) = self.0.orders(|orders| orders.after_each_block.clone()) else {
+            return self.0.call(self.0.inner.blocks().unsafe_add_many(blocks)).await;
+        };
+        for (key, block) in blocks {
+            self.0.inner.blocks().unsafe_add(key, block).await?;
+            action().await;
+        }
+        Ok(())
     }
 
     async fn flush(&self) -> Result<()> {

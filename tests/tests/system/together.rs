@@ -14,6 +14,7 @@ use ramus_kv::{
 };
 
 use crate::bed::{Bed, Text, head, log, long_text, messages, put, read, refused, steps};
+use crate::cancel::poll_times;
 use crate::rig::Fate;
 
 on_every_backend!(
@@ -25,6 +26,9 @@ on_every_backend!(
     the_branch_that_was_moved_is_the_one_that_is_named,
     blocks_of_several_branches_are_sent_once,
     a_lost_answer_of_several_branches_is_recognised,
+    an_update_of_several_branches_that_the_storage_has_forgotten_is_recognised,
+    an_update_of_several_branches_that_comes_late_is_applied_once,
+    an_update_of_several_branches_that_never_came_is_made_anew,
     those_who_lock_the_same_branches_do_not_block_one_another,
     what_cannot_be_committed_together_is_refused,
     a_commit_has_the_parents_it_is_given_in_their_order,
@@ -202,6 +206,61 @@ async fn a_lost_answer_of_several_branches_is_recognised(bed: Bed) {
         assert_eq!(commits, [Some(head(&a).await), Some(head(&b).await)]);
     }
     assert_eq!((log(&a).await.len(), log(&b).await.len()), (3, 3));
+}
+
+async fn an_update_of_several_branches_that_the_storage_has_forgotten_is_recognised(bed: Bed) {
+    tokio::time::pause();
+    let (repo, a, b) = two(&bed).await;
+    let others = bed.repo();
+    for (taken, other) in [("a", "b"), ("b", "a")] {
+        bed.rig().answer_next_write(Fate::Done, ErrorKind::Ambiguous);
+        let edits = [(begun(&a, "x", taken).await, "a"), (begun(&b, "x", taken).await, "b")];
+        let mut written = Box::pin(repo.commit_all(edits));
+        bed.rig().be_slow();
+        let (taken, other) =
+            (others.branch(taken).await.unwrap(), others.branch(other).await.unwrap());
+        let before = log(&other).await.len();
+        while log(&other).await.len() == before {
+            assert!(poll_times(written.as_mut(), 1).await.is_none());
+        }
+        // It is done; from one branch somebody takes it back before anybody looks.
+        let heads = [head(&a).await, head(&b).await];
+        let back = head(&taken).await.parents()[0];
+        taken.set_head(&others.commit(&back).await.unwrap().unwrap()).await.unwrap();
+        assert_eq!(written.await.unwrap(), heads.map(Some));
+        assert_eq!(log(&other).await.len(), before + 1, "nothing is written twice");
+        assert_eq!(head(&taken).await.hash(), back, "what was taken back stays so");
+    }
+}
+
+async fn an_update_of_several_branches_that_comes_late_is_applied_once(bed: Bed) {
+    tokio::time::pause();
+    let (repo, a, b) = two(&bed).await;
+    for kind in [ErrorKind::Unavailable, ErrorKind::Ambiguous] {
+        let (before, value) = (log(&a).await.len(), format!("{kind}"));
+        bed.rig().answer_next_write(Fate::BeforeNext, kind);
+        let edits = [(begun(&a, "x", &value).await, "a"), (begun(&b, "x", &value).await, "b")];
+        let commits = repo.commit_all(edits).await.unwrap();
+        assert_eq!(commits, [Some(head(&a).await), Some(head(&b).await)]);
+        assert_eq!((log(&a).await.len(), log(&b).await.len()), (before + 1, before + 1));
+    }
+}
+
+async fn an_update_of_several_branches_that_never_came_is_made_anew(bed: Bed) {
+    tokio::time::pause();
+    let (repo, a, b) = two(&bed).await;
+    for kind in [ErrorKind::Unavailable, ErrorKind::Ambiguous] {
+        let (before, value) = (log(&a).await.len(), format!("{kind}"));
+        bed.rig().answer_next_write(Fate::NotDone, kind);
+        let edits = [(begun(&a, "x", &value).await, "a"), (begun(&b, "x", &value).await, "b")];
+        let commits = repo.commit_all(edits).await.unwrap();
+        assert_eq!(commits, [Some(head(&a).await), Some(head(&b).await)]);
+        assert_eq!((log(&a).await.len(), log(&b).await.len()), (before + 1, before + 1));
+    }
+    // One that changes nothing is asked again, too.
+    bed.rig().answer_next_update(Fate::NotDone, ErrorKind::Unavailable);
+    let (nothing, same) = (a.begin().await.unwrap(), b.begin().await.unwrap());
+    assert_eq!(repo.commit_all([(nothing, "a"), (same, "b")]).await.unwrap(), [None, None]);
 }
 
 async fn those_who_lock_the_same_branches_do_not_block_one_another(bed: Bed) {

@@ -138,12 +138,22 @@ impl<S: Schema> Store<S> {
         flight: &Flight<S>,
         head: Option<&Commit<S>>,
     ) -> Result<bool> {
+        self.has_come(flight.head.as_ref(), &flight.last, head).await
+    }
+
+    /// Returns whether a commit that was made on `was` is in the history of the head.
+    pub(super) async fn has_come(
+        &self,
+        was: Option<&Commit<S>>,
+        made: &Commit<S>,
+        head: Option<&Commit<S>>,
+    ) -> Result<bool> {
         match head {
             None => Ok(false),
-            Some(head) if Some(head) == flight.head.as_ref() => Ok(false),
+            Some(head) if Some(head) == was => Ok(false),
             Some(head) => {
-                let (last, head) = (flight.last.hash(), head.hash());
-                history::is_ancestor(self.repo().objects(), &last, &head).await
+                let objects = self.repo().objects();
+                history::is_ancestor(objects, &made.hash(), &head.hash()).await
             }
         }
     }

@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use ramus_core::hash::DigestHash;
-use ramus_core::{AtomicWrite as _, Error, RefName, RefUpdate, Result};
+use ramus_core::{Error, ErrorKind, RefName, RefUpdate, Result};
 
 use super::Store;
 use super::chain::Chain;
@@ -26,6 +26,8 @@ enum Tried<S: Schema> {
     Done(Vec<Option<Commit<S>>>),
     /// The branch of this part was moved by others.
     Moved(usize),
+    /// The storage does not know whether these, one for each part, are done; they can still be.
+    Doubtful(Vec<Finished<S>>, Error),
 }
 
 impl<S: Schema> Repo<S> {
@@ -83,7 +85,20 @@ impl<S: Schema> Repo<S> {
         if parts.is_empty() {
             return Ok(Vec::new());
         }
+        let mut doubt = None;
+        let done = self.attempt_together(&parts, &mut doubt).await;
+        done.map_err(|error| doubt.unwrap_or(error))
+    }
+
+    /// Commits on newer and newer heads. What a storage that has forgotten it does not tell, the heads do: the
+    /// commits of an earlier attempt are there, or are not there yet, and then one of the two updates is refused.
+    async fn attempt_together(
+        &self,
+        parts: &[Part<S>],
+        doubt: &mut Option<Error>,
+    ) -> Result<Vec<Option<Commit<S>>>> {
         let mut stored = Stored::default();
+        let mut doubtful: Vec<Vec<Finished<S>>> = Vec::new();
         let mut moved = 0;
         let mut seats = Vec::new();
         for attempt in 0..self.attempts_max() {
@@ -91,11 +106,20 @@ impl<S: Schema> Repo<S> {
             if !seats.iter().all(Seat::has_turn) || seats.is_empty() {
                 // Those it still has are given back first, so that no two wait for one another.
                 seats.clear();
-                seats = turns(&parts).await;
+                seats = turns(parts).await;
             }
-            match self.try_together(&parts, &seats, &mut stored).await? {
+            for index in 0..doubtful.len() {
+                if have_come(parts, &doubtful[index]).await? {
+                    return Ok(settle(parts, doubtful.swap_remove(index)));
+                }
+            }
+            match self.try_together(parts, &seats, &mut stored).await? {
                 Tried::Done(commits) => return Ok(commits),
                 Tried::Moved(part) => moved = part,
+                Tried::Doubtful(all, error) => {
+                    doubtful.push(all);
+                    *doubt = Some(error);
+                }
             }
         }
         let store = &parts[moved].store;
@@ -143,25 +167,47 @@ impl<S: Schema> Repo<S> {
             all.push(store.finish(chain).await?);
         }
         let Some((speaker, flight)) = flight(&all, &update, stored) else {
-            let outcome = self.refs().update(update).await?;
-            if outcome.is_applied() {
-                return Ok(Tried::Done(vec![None; parts.len()]));
+            let is_applied = self.move_refs(update).await?.is_applied();
+            let nothing = vec![None; parts.len()];
+            if is_applied {
+                return Ok(Tried::Done(nothing));
             }
             return first_moved(parts, &all).await;
         };
         let speaker = &parts[speaker].store;
-        if !speaker.send(&flight, false).await? {
-            stored.add_all(&speaker.keep(&flight).await?);
-            return first_moved(parts, &all).await;
+        match speaker.send(&flight, false).await {
+            Ok(true) => Ok(Tried::Done(settle(parts, all))),
+            Ok(false) => {
+                stored.add_all(&speaker.keep(&flight).await?);
+                first_moved(parts, &all).await
+            }
+            Err(error) if error.kind() == ErrorKind::Ambiguous => Ok(Tried::Doubtful(all, error)),
+            Err(error) => Err(error),
         }
-        let commits = parts.iter().zip(all).map(|(part, finished)| {
-            let Finished { commits, blocks, .. } = finished;
-            let (_, commit) = commits.into_iter().next()?;
-            part.store.settle([commit.clone()], &blocks);
-            Some(commit)
-        });
-        Ok(Tried::Done(commits.collect()))
     }
+}
+
+/// Notes what was committed, and returns it.
+fn settle<S: Schema>(parts: &[Part<S>], all: Vec<Finished<S>>) -> Vec<Option<Commit<S>>> {
+    let commits = parts.iter().zip(all).map(|(part, finished)| {
+        let Finished { commits, blocks, .. } = finished;
+        let (_, commit) = commits.into_iter().next()?;
+        part.store.settle([commit.clone()], &blocks);
+        Some(commit)
+    });
+    commits.collect()
+}
+
+/// Returns whether commits that were sent are there. One of them says it for all, and another one can have been taken
+/// back since.
+async fn have_come<S: Schema>(parts: &[Part<S>], all: &[Finished<S>]) -> Result<bool> {
+    for (Part { store, .. }, Finished { head: was, commits, .. }) in parts.iter().zip(all) {
+        let Some((_, made)) = commits.first() else { continue };
+        if store.has_come(was.as_ref(), made, store.head().await?.as_ref()).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Returns the first of the branches that is not where it was.
