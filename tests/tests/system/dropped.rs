@@ -21,6 +21,8 @@ on_every_backend!(
     a_dropped_close_can_be_called_again,
 );
 
+type Edit<'a> = &'a mut Transaction<Text>;
+
 /// Drops an edit at each of its polls in turn: the transaction has the tree that it had, and can go on.
 async fn check<S: Schema<Hash = Sha1>>(
     bed: &Bed,
@@ -57,7 +59,6 @@ async fn a_dropped_edit_of_a_tree_leaves_it_as_it_was(bed: Bed) {
     let other = main.find_tree("c").await.unwrap().unwrap().hash().await.unwrap();
     let plain = base.tree().to_concrete("a").await.unwrap().unwrap();
     bed.rig().be_slow();
-    type Edit<'a> = &'a mut Transaction<Text>;
     check(&bed, base_hash, async |edit: Edit<'_>| edit.set("a/b/x", "2").await).await;
     check(&bed, base_hash, async |edit: Edit<'_>| edit.set_with_metadata("a/b/x", "2", ()).await)
         .await;
@@ -96,7 +97,6 @@ async fn a_dropped_edit_of_a_container_leaves_the_tree_as_it_was(bed: Bed) {
     let register = RegisterAt::<u64>::new("at/r").unwrap();
     register.write(&registers, 1_u64, "write").await.unwrap();
     bed.rig().be_slow();
-    type Edit<'a> = &'a mut Transaction<Text>;
     check(&bed, base, async |edit: Edit<'_>| map.insert_in(edit, "3", "value").await).await;
     check(&bed, base, async |edit: Edit<'_>| map.remove_in(edit, "1").await.map(drop)).await;
     check(&bed, base, async |edit: Edit<'_>| set.insert_in(edit, "3".to_owned()).await.map(drop))
@@ -122,7 +122,6 @@ async fn a_dropped_stream_into_a_tree_leaves_it_as_it_was(bed: Bed) {
     let base = head(&main).await.hash();
     let value = cut_once();
     bed.rig().be_slow();
-    type Edit<'a> = &'a mut Transaction<Text>;
     check(&bed, base, async |edit: Edit<'_>| {
         edit.set_stream("a/b/y", value.as_bytes()).await.map(drop)
     })

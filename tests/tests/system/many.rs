@@ -693,7 +693,9 @@ async fn whatever_happens_to_the_branches_nothing_is_missed_or_told_twice(bed: B
                 }
                 5 => {
                     bed.rig().forget_log().await;
-                    readers.iter_mut().for_each(|reader| reader.may_skip = true);
+                    for reader in &mut readers {
+                        reader.may_skip = true;
+                    }
                 }
                 _ => {
                     update(&repo, &mut choices, step, &mut old_heads).await;

@@ -34,6 +34,9 @@ struct Shared {
     orders: Mutex<Orders>,
 }
 
+/// The blocks and the update of a write.
+type Sent = (Vec<(Sha1, Bytes)>, RefUpdate<Sha1>);
+
 type Action = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// What the storage was told to do.
@@ -52,7 +55,7 @@ struct Orders {
     answers: VecDeque<(Fate, ErrorKind)>,
     writes: usize,
     /// A write that was answered, and has not arrived yet.
-    late: Option<(Fate, Vec<(Sha1, Bytes)>, RefUpdate<Sha1>)>,
+    late: Option<(Fate, Sent)>,
     /// Adds blocks one by one, and does this after each.
     after_each_block: Option<Action>,
     /// The same of the next updates of refs alone.
@@ -164,7 +167,7 @@ impl Rig {
 
     /// Has a write arrive that is under way since it was answered; returns whether it was applied.
     pub(crate) async fn deliver_late(&self) -> bool {
-        let Some((_, blocks, update)) = self.orders(|orders| orders.late.take()) else {
+        let Some((_, (blocks, update))) = self.orders(|orders| orders.late.take()) else {
             panic!("nothing is under way");
         };
         self.at_once().write(blocks, update).await.expect("it arrives").is_applied()
@@ -278,7 +281,7 @@ impl Storage for Rig {
             match fate {
                 Some((Fate::NotDone, _)) => Ok(None),
                 Some((fate @ (Fate::BeforeNext | Fate::Later), _)) => {
-                    self.orders(|orders| orders.late = Some((fate, blocks, update)));
+                    self.orders(|orders| orders.late = Some((fate, (blocks, update))));
                     Ok(None)
                 }
                 _ => shared.inner.write(blocks, update).await.map(Some),
