@@ -53,8 +53,8 @@ pub struct PackOptions {
     /// With `compression=zstd`, how much time is taken for it: 1 (fast) to 22, and what lies outside is taken
     /// for the nearest of these. As the directory records it by default, which is 3 in a new one.
     pub compression_level: Option<u8>,
-    /// How many bytes of blocks a second a collection copies when it is finished. As many as it can by
-    /// default. With a rate it needs a runtime whose time is enabled, and panics without; 0 is taken for 1.
+    /// How many bytes a second a collection copies of blocks, and reads and writes of indexes, when it is finished.
+    /// As many as it can by default; 0 is taken for 1.
     pub reclaim_bytes_per_second: Option<u64>,
     /// How much of a segment has to be lost, in percent, before a collection copies what is left of it.
     /// 30 by default; 100 copies nothing that is left.
@@ -217,7 +217,7 @@ impl PackOptions {
         self
     }
 
-    /// Returns these options with a limit on how fast a collection copies, in bytes a second.
+    /// Returns these options with a limit on how fast a collection reads and copies, in bytes a second.
     #[must_use]
     pub const fn with_reclaim_bytes_per_second(mut self, bytes: u64) -> Self {
         self.reclaim_bytes_per_second = Some(bytes);

@@ -28,13 +28,15 @@
 //!
 //! Each run is read two times and once more for every half a million blocks that are copied, and written once.
 //! Memory holds about 40 bytes for each of the blocks of a group, and of those of a new segment.
-//! It goes in steps, each where blocking is allowed; between them nothing is held but open files, so
-//! whoever waits for it can wait longer, or drop it.
+//! It goes in steps, each where blocking is allowed; between them nothing is held but open files and this memory,
+//! so whoever waits for it can wait longer, or drop it. What is read and written of indexes counts for the rate as
+//! what is copied does.
 
 mod building;
 mod copies;
 mod loss;
 mod pace;
+mod passes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -47,16 +49,15 @@ use self::copies::Copies;
 use self::loss::Count;
 pub(crate) use self::loss::are_many_small;
 use self::pace::Pace;
+use self::passes::{Counting, Gathering, Indexing};
 
 use crate::disk::{Disk as _, DiskFile, Pool, read_exact_at};
 use crate::error::{PackError, PackResult};
 use crate::format::Fault;
 use crate::format::manifest::{FileEntry, FileKind};
 use crate::index::Place;
-use crate::index::groups::Groups;
-use crate::index::live::{Live, name_of};
-use crate::index::run::{Entry, Run};
-use crate::index::write::write;
+use crate::index::run::Run;
+use crate::index::write::Writing;
 use crate::read::{blocking, check_record};
 use crate::shared::Shared;
 
@@ -114,8 +115,8 @@ pub(crate) async fn reclaim<H: Hash>(shared: Arc<Shared<H>>, plan: Plan) -> Resu
     loop {
         let slice = pace.slice();
         match blocking(move || reclaim.step(slice)).await? {
-            Step::Copied(rest, bytes) => {
-                building.pause(pace.copied(bytes)).await;
+            Step::Worked(rest, bytes) => {
+                building.pause(pace.worked(bytes)).await?;
                 reclaim = rest;
             }
             Step::Done(reclaimed) => return Ok(reclaimed),
@@ -126,6 +127,9 @@ pub(crate) async fn reclaim<H: Hash>(shared: Arc<Shared<H>>, plan: Plan) -> Resu
 struct Reclaim<H: Hash> {
     shared: Arc<Shared<H>>,
     plan: Plan,
+    pass: Pass<H>,
+    /// There was no room for copies.
+    copies_nothing: bool,
     /// What each segment still has; nothing before it was counted.
     counts: Option<BTreeMap<u32, Count>>,
     condemned: BTreeSet<u32>,
@@ -140,19 +144,33 @@ struct Reclaim<H: Hash> {
     damaged: Option<Error>,
 }
 
+/// How far the work is.
+enum Pass<H> {
+    Counting(Counting),
+    Gathering(Gathering<H>),
+    /// The blocks of a group are copied, if there are any.
+    Copying,
+    Indexing(Indexing),
+    /// With the new run, if a block is left.
+    Done(Option<Arc<Run>>),
+}
+
 /// What a step came to.
 enum Step<H: Hash> {
-    /// So many bytes were copied, and there is more to do.
-    Copied(Box<Reclaim<H>>, u64),
+    /// So many bytes were read or copied, and there is more to do.
+    Worked(Box<Reclaim<H>>, u64),
     Done(Reclaimed),
 }
 
 impl<H: Hash> Reclaim<H> {
     fn new(shared: Arc<Shared<H>>, plan: Plan) -> Box<Self> {
         let copies = Copies::new(&shared, &plan);
+        let pass = Pass::Counting(Counting::new(&plan.runs));
         Box::new(Self {
             shared,
             plan,
+            pass,
+            copies_nothing: false,
             counts: None,
             condemned: BTreeSet::new(),
             groups: Vec::new(),
@@ -163,27 +181,27 @@ impl<H: Hash> Reclaim<H> {
         })
     }
 
-    /// Goes on until so many bytes were copied, or to the end.
+    /// Goes on until so many bytes were read or copied, or to the end.
     fn step(mut self: Box<Self>, bytes: u64) -> Result<Step<H>> {
         let shared = Arc::clone(&self.shared);
         let _working = shared.building.begin_work()?;
-        let done = match self.go_on(bytes) {
-            Ok(Some(copied)) => return Ok(Step::Copied(self, copied)),
-            Ok(None) => self.end(),
-            Err(error) => Err(error),
+        let worked = match self.go_on(bytes) {
+            Err(error) if error.kind() == ErrorKind::Limit && !self.copies_nothing => {
+                self.copy_nothing(error).and_then(|()| self.go_on(bytes))
+            }
+            worked => worked,
         };
-        let done = match done {
-            Err(error) if error.kind() == ErrorKind::Limit => self.end_without_copies(error),
-            done => done,
-        };
-        if done.is_err() {
+        if worked.is_err() {
             self.discard();
         }
-        done.map(|run| Step::Done(self.reclaimed(run)))
+        Ok(match worked? {
+            Some(worked) => Step::Worked(self, worked),
+            None => Step::Done(self.reclaimed()),
+        })
     }
 
     /// Where there is no room for copies, gives back those segments of which nothing is left.
-    fn end_without_copies(&mut self, error: Error) -> Result<Option<Arc<Run>>> {
+    fn copy_nothing(&mut self, error: Error) -> Result<()> {
         self.discard();
         let counts = self.counts.iter().flatten();
         let left: BTreeSet<_> =
@@ -194,7 +212,10 @@ impl<H: Hash> Reclaim<H> {
         }
         self.copies = Copies::new(&self.shared, &self.plan);
         self.copied = BTreeMap::new();
-        self.end()
+        self.groups = Vec::new();
+        self.blocks = Vec::new().into_iter();
+        (self.pass, self.copies_nothing) = (Pass::Copying, true);
+        Ok(())
     }
 
     /// Removes the new files: they take room, and nobody needs them.
@@ -204,26 +225,73 @@ impl<H: Hash> Reclaim<H> {
         }
     }
 
-    /// Copies so many bytes, and returns how many; nothing when nothing is left to be copied.
+    /// Reads and copies so many bytes, and returns how many; nothing when nothing is left to be done.
     fn go_on(&mut self, bytes: u64) -> Result<Option<u64>> {
-        if self.counts.is_none() {
-            let counts = self.count()?;
-            self.condemned = loss::condemned(&self.plan.segments, &counts, &self.shared.settings);
-            self.groups = loss::groups(&self.condemned, &counts);
-            self.counts = Some(counts);
-        }
-        let mut copied = 0;
-        while copied < bytes {
+        let mut done = 0;
+        while done < bytes {
             self.ensure_wanted()?;
-            if let Some((place, key)) = self.blocks.next() {
-                copied += self.copy(&key, place)?;
-            } else if let Some(group) = self.groups.pop() {
-                self.blocks = self.blocks_of(&group)?.into_iter();
-            } else {
-                return Ok(None);
+            match self.next()? {
+                Some(more) => done += more,
+                None => return Ok(None),
             }
         }
-        Ok(Some(copied))
+        Ok(Some(done))
+    }
+
+    /// Does the next bit of the work, and returns how many bytes it read or copied; nothing at the end.
+    fn next(&mut self) -> Result<Option<u64>> {
+        if let Some((place, key)) = self.blocks.next() {
+            return self.copy(&key, place).map(Some);
+        }
+        let worked = match &mut self.pass {
+            Pass::Counting(counting) => counting.next::<H>()?,
+            Pass::Gathering(gathering) => gathering.next()?,
+            Pass::Copying => None,
+            Pass::Indexing(indexing) => indexing.next::<H>(&self.condemned)?,
+            Pass::Done(_) => return Ok(None),
+        };
+        if worked.is_some() {
+            return Ok(worked);
+        }
+        self.pass = match std::mem::replace(&mut self.pass, Pass::Copying) {
+            Pass::Counting(counting) => self.counted(counting),
+            Pass::Gathering(gathering) => {
+                self.blocks = gathering.into_blocks().into_iter();
+                Pass::Copying
+            }
+            Pass::Copying => self.next_group()?,
+            Pass::Indexing(indexing) => Pass::Done(Some(Arc::new(indexing.end(&*self.plan.disk)?))),
+            Pass::Done(run) => Pass::Done(run),
+        };
+        Ok(Some(0))
+    }
+
+    fn counted(&mut self, counting: Counting) -> Pass<H> {
+        let counts = counting.into_counts();
+        self.condemned = loss::condemned(&self.plan.segments, &counts, &self.shared.settings);
+        self.groups = loss::groups(&self.condemned, &counts);
+        self.counts = Some(counts);
+        Pass::Copying
+    }
+
+    /// Begins with the next group of segments; after the last one with the new run.
+    fn next_group(&mut self) -> Result<Pass<H>> {
+        if let Some(group) = self.groups.pop() {
+            return Ok(Pass::Gathering(Gathering::new(&self.plan.runs, group)));
+        }
+        // What was copied has its new place.
+        self.copies.seal()?;
+        let counts = self.counts.iter().flat_map(BTreeMap::values);
+        let live: u64 = counts.map(|count| count.live).sum();
+        if live == 0 {
+            return Ok(Pass::Done(None));
+        }
+        let number = self.shared.next_file();
+        self.shared.building.add((FileKind::Index, number));
+        let count = usize::try_from(live).unwrap_or(usize::MAX);
+        let writing = Writing::begin(&*self.plan.disk, number, H::LENGTH, count)?;
+        let runs: Vec<_> = self.copies.runs.iter().chain(&self.plan.runs).cloned().collect();
+        Ok(Pass::Indexing(Indexing::new(&runs, writing)))
     }
 
     /// Copies a block, and returns how many bytes it has.
@@ -247,58 +315,16 @@ impl<H: Hash> Reclaim<H> {
         Ok(record.len() as u64)
     }
 
-    /// Makes durable what was copied, and returns the new run.
-    fn end(&mut self) -> Result<Option<Arc<Run>>> {
-        self.copies.seal()?;
-        let counts = self.counts.iter().flat_map(BTreeMap::values);
-        self.index(counts.map(|count| count.live).sum())
-    }
-
-    fn reclaimed(self, run: Option<Arc<Run>>) -> Reclaimed {
-        let Self { plan: Plan { epoch, runs, frozen, .. }, counts, condemned, .. } = self;
+    fn reclaimed(self) -> Reclaimed {
+        let Self { plan: Plan { epoch, runs, frozen, .. }, pass, counts, condemned, .. } = self;
         let Self { copies, copied, damaged, .. } = self;
+        let run = if let Pass::Done(run) = pass { run } else { None };
         let left = counts.unwrap_or_default().into_iter();
         let left = left.filter(|(number, _)| !condemned.contains(number));
         let copied = |number: u32| copied.get(&number).copied().unwrap_or(0);
         let dead = left.map(|(number, count)| (number, count.dead + copied(number))).collect();
         let (segments, condemned) = (copies.segments, condemned.into_iter().collect());
         Reclaimed { epoch, runs: runs.len(), run, segments, condemned, dead, damaged, frozen }
-    }
-
-    /// Counts what each segment still has, and what not.
-    fn count(&self) -> Result<BTreeMap<u32, Count>> {
-        let mut counts: BTreeMap<u32, Count> = BTreeMap::new();
-        let mut all = Groups::new(&self.plan.runs);
-        while let Some(group) = all.next()? {
-            self.ensure_wanted()?;
-            let mut found = false;
-            for Entry { place, is_dead, .. } in group {
-                let count = counts.entry(place.segment).or_default();
-                // An older place of a block that was added again is as good as removed.
-                if is_dead || found {
-                    count.dead += 1;
-                } else {
-                    found = true;
-                    count.live += 1;
-                    count.live_bytes += loss::record_bytes::<H>(place);
-                }
-            }
-        }
-        Ok(counts)
-    }
-
-    /// Returns what is left of some segments, in the order in which it lies.
-    fn blocks_of(&self, segments: &BTreeSet<u32>) -> Result<Vec<(Place, H)>> {
-        let mut blocks = Vec::new();
-        let mut live = Live::new(&self.plan.runs);
-        while let Some(entry) = live.next()? {
-            self.ensure_wanted()?;
-            if segments.contains(&entry.place.segment) {
-                blocks.push((entry.place, name_of(&entry)?));
-            }
-        }
-        blocks.sort_unstable_by_key(|(place, _)| *place);
-        Ok(blocks)
     }
 
     fn read(&self, key: &H, place: Place) -> PackResult<Vec<u8>> {
@@ -316,39 +342,6 @@ impl<H: Hash> Reclaim<H> {
             .map_err(PackError::io(format!("read block {key} from {name}")))?;
         check_record::<H>(key, place.length as usize, &record).map_err(fault)?;
         Ok(record)
-    }
-
-    /// Writes the run of all that is left: what was copied has its new place.
-    fn index(&self, live: u64) -> Result<Option<Arc<Run>>> {
-        if live == 0 {
-            return Ok(None);
-        }
-        let number = self.shared.next_file();
-        self.shared.building.add((FileKind::Index, number));
-        let runs: Vec<_> = self.copies.runs.iter().chain(&self.plan.runs).cloned().collect();
-        let mut all = Live::new(&runs);
-        let mut stopped = None;
-        let entries = std::iter::from_fn(|| {
-            if let Err(error) = self.ensure_wanted() {
-                stopped = Some(error);
-                return None;
-            }
-            let entry = all.next().transpose()?;
-            Some(entry.and_then(|Entry { key, place, .. }| {
-                if self.condemned.contains(&place.segment) {
-                    let name = FileKind::Segment.file_name(place.segment);
-                    let fault = Fault::Damaged("a block of it was not copied");
-                    return Err(PackError::fault(&name, place.offset.into())(fault));
-                }
-                Ok((key, place))
-            }))
-        });
-        let count = usize::try_from(live).unwrap_or(usize::MAX);
-        let run = write(&*self.plan.disk, number, H::LENGTH, count, entries);
-        match stopped {
-            Some(error) => Err(error),
-            None => Ok(Some(Arc::new(run?))),
-        }
     }
 
     /// Ends the work once the store is closed.

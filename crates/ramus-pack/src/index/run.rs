@@ -77,6 +77,8 @@ pub(crate) enum Lookup {
 
 impl Run {
     pub(crate) const PAGE_BYTES: u64 = PAGE as u64;
+    /// What an entry holds besides its key, in bytes.
+    pub(crate) const PLACE_BYTES: usize = PLACE;
 
     /// Reads what of a run is kept in memory.
     pub(crate) fn open(disk: &dyn Disk, number: u32, key_length: usize) -> PackResult<Self> {

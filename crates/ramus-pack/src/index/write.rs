@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::Place;
 use super::filter::Filter;
 use super::run::{HEADER, Header, PAGE, PAGE_ENTRIES, PLACE, Run, page_checksum, per_page};
@@ -20,25 +22,61 @@ pub(crate) fn write<K: AsRef<[u8]>>(
     entries_max: usize,
     entries: impl Iterator<Item = PackResult<(K, Place)>>,
 ) -> PackResult<Run> {
-    let name = FileKind::Index.file_name(number);
-    let file = disk.create(&name).map_err(PackError::io(format!("make {name}")))?;
-    let mut writer = Writer::new(&*file, number, key_length, entries_max);
-    let mut synced = 0;
+    let mut writing = Writing::begin(disk, number, key_length, entries_max)?;
     for entry in entries {
         let (key, place) = entry?;
-        writer.add(key.as_ref(), place).map_err(PackError::io(format!("write {name}")))?;
-        if writer.end - synced >= SYNC_BYTES {
-            file.sync().map_err(PackError::sync(format!("sync {name}")))?;
-            synced = writer.end;
-        }
+        writing.add(key.as_ref(), place)?;
     }
-    writer.finish().map_err(PackError::io(format!("write {name}")))?;
-    file.sync().map_err(PackError::sync(format!("sync {name}")))?;
-    Run::open(disk, number, key_length)
+    writing.end(disk)
 }
 
-struct Writer<'a> {
-    file: &'a dyn DiskFile,
+/// A run that is being written.
+#[derive(Debug)]
+pub(crate) struct Writing {
+    name: String,
+    writer: Writer,
+    /// How much of the file was synced.
+    synced: u64,
+}
+
+impl Writing {
+    /// Begins one of at most so many entries.
+    pub(crate) fn begin(
+        disk: &dyn Disk,
+        number: u32,
+        key_length: usize,
+        entries_max: usize,
+    ) -> PackResult<Self> {
+        let name = FileKind::Index.file_name(number);
+        let file = disk.create(&name).map_err(PackError::io(format!("make {name}")))?;
+        Ok(Self { writer: Writer::new(file, number, key_length, entries_max), name, synced: 0 })
+    }
+
+    /// Adds an entry, whose key is higher than that before.
+    pub(crate) fn add(&mut self, key: &[u8], place: Place) -> PackResult<()> {
+        let Self { name, writer, synced } = self;
+        writer.add(key, place).map_err(PackError::io(format!("write {name}")))?;
+        if writer.end - *synced >= SYNC_BYTES {
+            writer.file.sync().map_err(PackError::sync(format!("sync {name}")))?;
+            *synced = writer.end;
+        }
+        Ok(())
+    }
+
+    /// Makes it durable. There is one entry at least.
+    pub(crate) fn end(self, disk: &dyn Disk) -> PackResult<Run> {
+        let Self { name, writer, .. } = self;
+        let (number, key_length, file) =
+            (writer.number, writer.key_length, Arc::clone(&writer.file));
+        writer.finish().map_err(PackError::io(format!("write {name}")))?;
+        file.sync().map_err(PackError::sync(format!("sync {name}")))?;
+        Run::open(disk, number, key_length)
+    }
+}
+
+#[derive(Debug)]
+struct Writer {
+    file: Arc<dyn DiskFile>,
     number: u32,
     key_length: usize,
     entries: u64,
@@ -53,11 +91,11 @@ struct Writer<'a> {
     end: u64,
 }
 
-impl<'a> Writer<'a> {
+impl Writer {
     /// So many bytes of pages are written at once.
     const BUFFER: usize = 64 * PAGE;
 
-    fn new(file: &'a dyn DiskFile, number: u32, key_length: usize, entries_max: usize) -> Self {
+    fn new(file: Arc<dyn DiskFile>, number: u32, key_length: usize, entries_max: usize) -> Self {
         let filter = Filter::for_keys(entries_max);
         let (page, firsts, buffer) = (Vec::new(), Vec::new(), Vec::new());
         let (entries, pages, end) = (0, 0, HEADER as u64);

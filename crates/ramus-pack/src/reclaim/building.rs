@@ -1,16 +1,16 @@
 use std::collections::HashSet;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use ramus_core::{Error, Hash, Result};
 use tokio::sync::Notify;
-use tokio::time::timeout;
 
 use crate::error::{PackError, PackResult};
 use crate::format::manifest::FileKind;
 use crate::index::run::Run;
+use crate::read::blocking;
 
 /// What the writer has to leave alone while room is given back, or runs are merged.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ pub(crate) struct Building {
     /// Told when a worker ends.
     idle: Condvar,
     /// Told when the store is closing.
-    closed: Notify,
+    closed: Condvar,
     /// Told when runs may be taken again that were kept or merged, and when the store is closing.
     thawed: Notify,
 }
@@ -149,7 +149,7 @@ impl Building {
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
         state.closing = true;
-        self.closed.notify_waiters();
+        self.closed.notify_all();
         self.thawed.notify_waiters();
         while state.workers > 0 {
             self.idle.wait(&mut state);
@@ -166,15 +166,33 @@ impl Building {
     }
 
     /// Waits so long, or until the store is closing.
-    pub(super) async fn pause(&self, wait: Duration) {
-        if wait.is_zero() {
-            return;
+    ///
+    /// It waits where blocking is allowed, since the runtime may have no timer; in short parts, since it may have
+    /// one thread for that, and the writer needs it, too.
+    pub(super) async fn pause(self: &Arc<Self>, wait: Duration) -> Result<()> {
+        /// So long is one part.
+        const PART: Duration = Duration::from_millis(10);
+        let begun = Instant::now();
+        loop {
+            let left = wait.saturating_sub(begun.elapsed());
+            if left.is_zero() || self.is_closing() {
+                // Which of the two it was, the next step sees.
+                return Ok(());
+            }
+            let building = Arc::clone(self);
+            blocking(move || {
+                building.sleep(left.min(PART));
+                Ok(())
+            })
+            .await?;
         }
-        let mut closed = pin!(self.closed.notified());
-        closed.as_mut().enable();
-        if !self.is_closing() {
-            // Which of the two it was, the next step sees.
-            drop(timeout(wait, closed).await);
+    }
+
+    /// Blocks so long, or until the store is closing.
+    fn sleep(&self, wait: Duration) {
+        let mut state = self.state.lock();
+        if !state.closing {
+            self.closed.wait_for(&mut state, wait);
         }
     }
 
