@@ -285,6 +285,8 @@ pub(crate) struct Settings {
     pub(crate) write_bytes: usize,
     /// With so many bytes gathered, whoever adds has to wait.
     pub(crate) buffer_bytes: usize,
+    /// So many jobs read blocks at once that somebody waits for.
+    pub(crate) read_jobs_max: usize,
     /// So many runs may come while older ones are merged; with more the writer merges them itself.
     pub(crate) runs_behind_max: usize,
 }
@@ -307,6 +309,7 @@ impl Settings {
             now_s: forget::now_s,
             write_bytes: 1 << 20,
             buffer_bytes: 8 << 20,
+            read_jobs_max: 16,
             runs_behind_max: 16,
         }
     }

@@ -1,5 +1,8 @@
 //! How a block is found: in the cache; in memory if it is not in a file yet; in its segment, on the
-//! spot if the operating system has it in memory, and otherwise where blocking is allowed.
+//! spot if the operating system has it in memory, and otherwise where blocking is allowed, [among](cold) others that
+//! somebody waits for.
+
+pub(crate) mod cold;
 
 use std::io;
 use std::sync::Arc;
@@ -46,8 +49,7 @@ impl<H: Hash> Shared<H> {
         if let Sought::Known(answer) = self.find_now(&key)? {
             return Ok(answer);
         }
-        let shared = Arc::clone(self);
-        blocking(move || shared.find_waiting(&key)).await
+        self.find_cold(key).await
     }
 
     pub(crate) async fn find_many(self: &Arc<Self>, keys: &[H]) -> Result<Vec<Option<Bytes>>> {

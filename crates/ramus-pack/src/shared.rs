@@ -12,6 +12,7 @@ use crate::format::segment::SegmentHeader;
 use crate::index::{Index, Place};
 use crate::options::{Durability, Settings};
 use crate::protection::Protection;
+use crate::read::cold::ColdReads;
 use crate::reader::Reader;
 use crate::reclaim::Building;
 use crate::writer::core::{Core, Need, Visible, Wait};
@@ -27,6 +28,8 @@ pub(crate) struct Shared<H: Hash> {
     pub(crate) place: String,
     pub(crate) index: Index<H>,
     pub(crate) cache: Cache<H>,
+    /// Who waits for blocks that have to be read.
+    pub(crate) cold: ColdReads<H>,
     pub(crate) derived: Derived,
     pub(crate) core: Mutex<Core<H>>,
     /// Told when the writer has ended.
@@ -71,6 +74,7 @@ impl<H: Hash> Shared<H> {
             place,
             index,
             cache: Cache::new(settings.options.cache_bytes),
+            cold: ColdReads::new(),
             derived,
             settings,
             core: Mutex::new(core),

@@ -3,6 +3,7 @@
 mod adopt;
 mod beside;
 mod check;
+mod cold;
 mod collect;
 mod compression;
 mod crash;

@@ -58,6 +58,12 @@ struct State {
     no_opening: Option<i32>,
     /// What of files cannot be read.
     unreadable: Vec<(usize, Range<u64>)>,
+    /// Where segments were read by calls that may wait, once that is recorded.
+    reads_done: Option<Vec<(usize, u64)>>,
+    /// No such read ends.
+    holds_reads: bool,
+    /// How many wait for that.
+    reading: usize,
     /// Which syncs do not end.
     held: Held,
     /// How many wait for that.
@@ -261,6 +267,27 @@ impl SimDisk {
         }
     }
 
+    /// Lets no read of a segment end that may wait, until `release_reads`; from now on these are recorded.
+    pub(super) fn hold_reads(&self) {
+        let mut state = self.0.lock();
+        (state.holds_reads, state.reads_done) = (true, Some(Vec::new()));
+    }
+
+    /// Returns how many reads are held.
+    pub(super) fn reads_held(&self) -> usize {
+        self.0.lock().reading
+    }
+
+    pub(super) fn release_reads(&self) {
+        self.0.lock().holds_reads = false;
+        self.1.notify_all();
+    }
+
+    /// Returns where segments were read since reads were held, in order: file and offset.
+    pub(super) fn reads(&self) -> Vec<(usize, u64)> {
+        self.0.lock().reads_done.clone().unwrap_or_default()
+    }
+
     /// Returns whether a sync is held.
     pub(super) fn is_holding(&self) -> bool {
         let state = self.0.lock();
@@ -306,13 +333,15 @@ impl Failure {
 
 impl State {
     fn is_full(&self, file: usize) -> bool {
-        let Some(end) = self.full else { return false };
+        self.full.is_some_and(|end| self.is_named(file, end))
+    }
+
+    fn is_named(&self, file: usize, end: &str) -> bool {
         self.names.iter().any(|(name, other)| *other == file && name.ends_with(end))
     }
 
     fn is_held(&mut self, file: usize) -> bool {
-        let mut names = self.names.iter().filter(|(_, other)| **other == file);
-        let mut is = |end: &str| names.any(|(name, _)| name.ends_with(end));
+        let is = |end: &str| self.is_named(file, end);
         match self.held {
             Held::None => false,
             Held::Segments => is(".segment"),
@@ -489,8 +518,26 @@ impl Drop for SimLock {
     }
 }
 
-impl DiskFile for SimFile {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+impl SimFile {
+    /// Waits while reads are held, and records the read.
+    fn wait_to_read(&self, offset: u64) {
+        let mut state = self.disk.0.lock();
+        let is_segment = state.is_named(self.file, ".segment");
+        if !is_segment || state.reads_done.is_none() {
+            return;
+        }
+        state.reading += 1;
+        while state.holds_reads {
+            // A test that fails before it releases it has to end.
+            if self.disk.1.wait_for(&mut state, HELD_MAX).timed_out() {
+                break;
+            }
+        }
+        state.reading -= 1;
+        state.reads_done.get_or_insert_default().push((self.file, offset));
+    }
+
+    fn read_some(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut state = self.disk.0.lock();
         state.read()?;
         let end = offset + buffer.len() as u64;
@@ -507,10 +554,17 @@ impl DiskFile for SimFile {
         buffer[..length].copy_from_slice(&bytes[start..start + length]);
         Ok(length)
     }
+}
+
+impl DiskFile for SimFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.wait_to_read(offset);
+        self.read_some(buffer, offset)
+    }
 
     fn read_now(&self, buffer: &mut [u8], offset: u64) -> bool {
         // Every other place is in memory.
-        offset.is_multiple_of(16) && self.read_at(buffer, offset).is_ok_and(|n| n == buffer.len())
+        offset.is_multiple_of(16) && self.read_some(buffer, offset).is_ok_and(|n| n == buffer.len())
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
