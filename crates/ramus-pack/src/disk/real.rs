@@ -190,3 +190,22 @@ impl DiskFile for RealFile {
         Ok(self.0.metadata()?.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever may write everywhere, as root, is never refused by the system; so this is asked here.
+    #[test]
+    fn who_holds_a_lock_that_cannot_be_written_is_told() {
+        let place = tempfile::tempdir().expect("a directory");
+        let path = place.path().join("lock");
+        assert!(held_elsewhere(&path).is_none(), "there is none");
+        fs::write(&path, "4242\n").expect("write");
+        assert!(held_elsewhere(&path).is_none(), "nobody holds it");
+        let held = File::open(&path).expect("open");
+        held.lock().expect("lock");
+        let locked = held_elsewhere(&path);
+        assert!(matches!(locked, Some(Locked::Elsewhere(Some(4242)))), "{locked:?}");
+    }
+}

@@ -1,11 +1,13 @@
 //! The formats, against bytes that were put together from their descriptions by another program.
 
+use std::fs::File;
 use std::sync::Arc;
 
 use ramus_core::{Change, Cursor, Hash as _, Incarnation, KeyChange, RefName, Sha1, UpdateId};
 
 use super::sim::SimDisk;
 use crate::compression::{Coding, decode};
+use crate::disk::{Disk as _, Locked, RealDisk};
 use crate::format::batch::BatchHeader;
 use crate::format::change::RefChange;
 use crate::format::derived;
@@ -19,6 +21,7 @@ use crate::index::write::write;
 use crate::index::{Place, Read};
 use crate::read::check_record;
 use crate::scan::{check_records, scan};
+use crate::writer::files::LOCK;
 use crate::writer::tail::{Link, Tail};
 
 const SALT: u64 = 0x0102_0304_0506_0708;
@@ -70,6 +73,25 @@ fn the_header_of_a_segment() {
     let golden = golden!("segment");
     assert_eq!(segment().encode()[..], golden);
     assert_eq!(SegmentHeader::decode(golden.first_chunk().expect("64 bytes")), Ok(segment()));
+}
+
+/// The process 4242, as another program wrote it.
+#[test]
+fn the_lock() {
+    let place = tempfile::tempdir().expect("a directory");
+    let path = place.path().join(LOCK);
+    std::fs::write(&path, golden!("lock")).expect("write");
+    let held = File::options().read(true).write(true).open(&path).expect("open");
+    held.lock().expect("lock");
+    let disk = RealDisk::at(place.path());
+    let locked = disk.lock(LOCK).expect("it is told who holds it");
+    assert!(matches!(locked, Locked::Elsewhere(Some(4242))), "{locked:?}");
+    // A process that is just being started may have the file open for a moment longer.
+    held.unlock().expect("unlock");
+    let locked = disk.lock(LOCK).expect("lock");
+    assert!(matches!(locked, Locked::Held(_)), "{locked:?}");
+    let ours = std::fs::read(&path).expect("read");
+    assert_eq!(ours, format!("{}\n", std::process::id()).into_bytes());
 }
 
 #[test]
