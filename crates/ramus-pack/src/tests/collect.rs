@@ -24,7 +24,7 @@ use crate::options::Settings;
 use crate::protection::DROPPED_MAX;
 use crate::scan::scan;
 use crate::writer::core::Job;
-use crate::{Depth, Durability, Pack, Report};
+use crate::{Depth, Durability, Pack, PackSweep, Report};
 
 fn open_with(disk: &SimDisk, change: impl FnOnce(&mut Settings)) -> Pack {
     let mut settings = settings(Durability::Sync);
@@ -678,18 +678,34 @@ fn a_collection_remembers_so_many_names_and_removes_nothing_beyond() {
     });
 }
 
+/// Makes a pack of a hundred blocks, and removes half of them.
+async fn half_removed(disk: &SimDisk) -> (Pack, PackSweep, Epoch) {
+    let pack = open(disk);
+    add(&pack, 0..100).await;
+    let sweep = pack.sweep().expect("a sweep");
+    let epoch = sweep.begin().await.expect("begin");
+    let names = (0..50).map(name).collect();
+    assert_eq!(sweep.remove_many(epoch, names).await.expect("remove_many"), 50);
+    (pack, sweep, epoch)
+}
+
+/// Finishes a collection that was not finished, twice, and looks what is left.
+async fn finish_again(disk: &SimDisk, pack: Pack, sweep: PackSweep, epoch: Epoch) {
+    sweep.finish(epoch).await.expect("finish again");
+    sweep.finish(epoch).await.expect("it is finished");
+    pack.close().await.expect("close");
+    drop((pack, sweep));
+    checked(disk);
+    look(&open(disk), 100, |number| number >= 50).await;
+}
+
 #[test]
 fn a_finish_that_failed_can_be_called_again() {
     run(async {
         // Which of the calls is the first that fails: when it copies, or makes the switch.
         for at in 1.. {
             let disk = SimDisk::default();
-            let pack = open(&disk);
-            add(&pack, 0..100).await;
-            let sweep = pack.sweep().expect("a sweep");
-            let epoch = sweep.begin().await.expect("begin");
-            let names = (0..50).map(name).collect();
-            assert_eq!(sweep.remove_many(epoch, names).await.expect("remove_many"), 50);
+            let (pack, sweep, epoch) = half_removed(&disk).await;
             disk.fail(Some(Failure { at, kind: io::ErrorKind::StorageFull, lasts: false }));
             let failed = sweep.finish(epoch).await.map_err(|error| error.kind());
             let reached = disk.failed();
@@ -698,12 +714,7 @@ fn a_finish_that_failed_can_be_called_again() {
                 // A sync: the writer has ended.
                 continue;
             }
-            sweep.finish(epoch).await.expect("finish again");
-            sweep.finish(epoch).await.expect("it is finished");
-            pack.close().await.expect("close");
-            drop((pack, sweep));
-            checked(&disk);
-            look(&open(&disk), 100, |number| number >= 50).await;
+            finish_again(&disk, pack, sweep, epoch).await;
             if !reached {
                 assert!(at > 5, "it copies");
                 return;
@@ -717,12 +728,7 @@ fn a_finish_that_was_dropped_can_be_called_again() {
     run(async {
         for polls in 0..6 {
             let disk = SimDisk::default();
-            let pack = open(&disk);
-            add(&pack, 0..100).await;
-            let sweep = pack.sweep().expect("a sweep");
-            let epoch = sweep.begin().await.expect("begin");
-            let names = (0..50).map(name).collect();
-            assert_eq!(sweep.remove_many(epoch, names).await.expect("remove_many"), 50);
+            let (pack, sweep, epoch) = half_removed(&disk).await;
             let mut finishing = sweep.finish(epoch).boxed();
             for _ in 0..polls {
                 if (&mut finishing).now_or_never().is_some() {
@@ -731,10 +737,7 @@ fn a_finish_that_was_dropped_can_be_called_again() {
                 tokio::task::yield_now().await;
             }
             drop(finishing);
-            sweep.finish(epoch).await.expect("finish again");
-            pack.close().await.expect("close");
-            drop((pack, sweep));
-            look(&open(&disk), 100, |number| number >= 50).await;
+            finish_again(&disk, pack, sweep, epoch).await;
         }
     });
 }
