@@ -1,28 +1,26 @@
 //! What is there when a directory is opened again, and who may open it.
 
+mod numbers;
+mod refused;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 use ramus_core::open::{Location, Openers};
 use ramus_core::{
     AtomicWrite as _, AtomicWriteExt as _, Changes, ContentAddressable as _, ErrorKind, Hash as _,
-    Key as _, Outcome, ReadOnly as _, RefName, Sha1, Sha256, Storage as _, Update,
+    Outcome, ReadOnly as _, RefName, Sha1, Storage as _, Update,
 };
 use ramus_testkit::run;
 use ramus_watch::{Event, WatchExt as _, WatchOptions};
 
 use super::sim::SimDisk;
-use super::work::{open, settings};
-use crate::check::check_disk;
+use super::work::open;
 use crate::disk::Disk;
-use crate::format::checksum;
-use crate::format::manifest::{FileKind, Manifest};
-use crate::index::run::Lookup;
-use crate::index::{Place, Read};
-use crate::options::Settings;
+use crate::format::manifest::FileKind;
 use crate::recover::UNLISTED_FILE_MAX;
 use crate::repair::repair_disk;
-use crate::{Depth, Durability, Mode, Pack, PackOptions, RepairOptions};
+use crate::{Durability, Pack, RepairOptions};
 
 fn main() -> RefName {
     RefName::branch("main").expect("a name")
@@ -208,51 +206,6 @@ fn blocks_of_many_segments_are_found() {
     });
 }
 
-#[test]
-fn a_second_opening_is_refused_naming_the_process() {
-    run(async {
-        let directory = tempfile::tempdir().expect("a directory");
-        let path = directory.path().join("a/b");
-        let options = PackOptions::default();
-        let pack = Pack::<Sha1>::open(&path, &options).await.expect("open");
-        let error = Pack::<Sha1>::open(&path, &options).await.expect_err("it is open");
-        assert_eq!(error.kind(), ErrorKind::Unavailable);
-        assert!(error.to_string().contains("is open already, in this process"), "{error}");
-        pack.close().await.expect("close");
-        let pack = Pack::<Sha1>::open(&path, &options).await.expect("open after a close");
-        let block = set(&pack, "block").await;
-        drop(pack);
-        let pack = Pack::<Sha1>::open(&path, &options).await.expect("open after a drop");
-        assert_eq!(pack.refs().find(&main()).await.expect("find"), Some(block));
-
-        let disk = SimDisk::default();
-        let _open = open(&disk, Durability::Sync).expect("open");
-        let error = open(&disk, Durability::Sync).expect_err("it is open");
-        assert!(error.to_string().contains("is open already, in process 7"), "{error}");
-    });
-}
-
-#[test]
-fn files_of_others_are_left_alone() {
-    let disk = SimDisk::default();
-    drop(open(&disk, Durability::Sync).expect("open"));
-    let theirs =
-        ["notes.repair", "1.segment.repair", "head.repair", "x.segment", "00000001.SEGMENT"];
-    let ours = ["00000009.segment.repair", "0000000a.index.repair", "0000000b.index"];
-    for name in theirs.into_iter().chain(ours) {
-        disk.put(name, vec![1]);
-    }
-    drop(open(&disk, Durability::Sync).expect("open again"));
-    let names: Vec<_> = disk.files().into_iter().map(|(name, _)| name).collect();
-    let is_left = |name: &&str| names.iter().any(|left| left == name);
-    assert!(theirs.iter().all(is_left), "{names:?}");
-    assert!(!ours.iter().any(is_left), "{names:?}");
-
-    let foreign = SimDisk::of_files([("notes.repair".to_owned(), vec![1])]);
-    let error = open(&foreign, Durability::Sync).expect_err("it is refused");
-    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
-}
-
 /// What is acknowledged can be opened again, however much it is.
 #[test]
 fn many_refs_are_there_again() {
@@ -283,124 +236,6 @@ fn many_refs_are_there_again() {
         let disk = Arc::new(disk) as Arc<dyn Disk>;
         let repaired = repair_disk::<Sha1>(&disk, &RepairOptions::default()).expect("repair");
         assert!(repaired.is_sound(), "{repaired}");
-    });
-}
-
-#[test]
-fn what_cannot_be_opened_says_why() {
-    run(async {
-        let refused = |disk: &SimDisk| open(disk, Durability::Sync).expect_err("it is refused");
-        let foreign = SimDisk::of_files([("notes.txt".to_owned(), vec![1])]);
-        let error = refused(&foreign);
-        assert_eq!(error.kind(), ErrorKind::InvalidInput);
-        assert_eq!(
-            error.to_string(),
-            "the disk is no repository: it has no `manifest`, and it is not empty (there is `notes.txt`); take a directory of its own"
-        );
-
-        let disk = SimDisk::default();
-        let pack = open(&disk, Durability::Sync).expect("open");
-        set(&pack, "block").await;
-        pack.close().await.expect("close");
-        let other = Pack::<Sha256>::open_disk(Arc::new(disk.clone()), settings(Durability::Sync));
-        let error = other.expect_err("another hash");
-        assert_eq!(error.kind(), ErrorKind::Unsupported);
-        assert_eq!(
-            error.to_string(),
-            "the blocks of the disk are named by `sha1`, and `sha256` was asked for; open it with a schema of that hash"
-        );
-
-        let mut files = disk.files();
-        let manifest = files.iter_mut().find(|(name, _)| name == "manifest").expect("a manifest");
-        manifest.1[8] = 2;
-        let body = manifest.1.len() - 4;
-        let sum = checksum(&[&manifest.1[..body]]);
-        manifest.1[body..].copy_from_slice(&sum.to_le_bytes());
-        assert!(Manifest::decode(&manifest.1).is_err());
-        let error = refused(&SimDisk::of_files(files.clone()));
-        assert_eq!(error.kind(), ErrorKind::Unsupported);
-        let shown = format!("{error:?}");
-        assert!(shown.contains("its format has version 2, and this program knows"), "{shown}");
-
-        files.retain(|(name, _)| name != "manifest");
-        let error = refused(&SimDisk::of_files(files));
-        assert_eq!(error.kind(), ErrorKind::Corrupt);
-        assert!(error.to_string().contains("the manifest was lost"), "{error}");
-    });
-}
-
-/// Raises the version in a file to 2, and puts right the checksum of what carries it.
-fn with_later_version(bytes: &mut [u8], version_at: usize, checked: std::ops::Range<usize>) {
-    bytes[version_at] = 2;
-    let sum = checksum(&[&bytes[checked.clone()]]);
-    bytes[checked.end..checked.end + 4].copy_from_slice(&sum.to_le_bytes());
-}
-
-#[test]
-fn a_later_version_of_any_file_is_refused() {
-    run(async {
-        let disk = SimDisk::default();
-        let pack = open(&disk, Durability::Sync).expect("open");
-        for number in 0..40 {
-            set(&pack, &format!("{number:0300}")).await;
-        }
-        let derived = RefName::internal("index").expect("a name");
-        assert!(pack.replace_derived(&derived, "derived".into()).await.expect("replace"));
-        pack.close().await.expect("close");
-        let files = disk.files();
-        let manifest = files.iter().find(|(name, _)| name == "manifest").expect("a manifest");
-        let active = Manifest::decode(&manifest.1).expect("it is sound").active;
-        let active = FileKind::Segment.file_name(active);
-        let name_of = |end: &str| {
-            let name = files.iter().map(|(name, _)| name).find(|name| name.ends_with(end));
-            name.expect("there is one").clone()
-        };
-        let length_of = |name: &str| {
-            files.iter().find(|(of, _)| of == name).map_or(0, |(_, bytes)| bytes.len())
-        };
-        let (index, changes, refs) = (name_of(".index"), name_of(".changes"), name_of(".refs"));
-        let all_of = |name: &str| 0..length_of(name) - 4;
-        let cases = [
-            (active.clone(), 8, 0..60),
-            (active, 64 + 4, 64..64 + 60),
-            (index, 8, 0..60),
-            (changes.clone(), 8, all_of(&changes)),
-            (refs.clone(), 8, all_of(&refs)),
-        ];
-        for (name, version_at, checked) in cases {
-            let context = format!("{name}, byte {version_at}");
-            let mut files = files.clone();
-            let file = files.iter_mut().find(|(of, _)| *of == name).expect("it is there");
-            with_later_version(&mut file.1, version_at, checked);
-            let read = PackOptions::default().with_mode(Mode::Read);
-            for options in [PackOptions::default(), read] {
-                let disk = SimDisk::of_files(files.clone());
-                let settings = Settings { options, ..settings(Durability::Sync) };
-                let opened = Pack::<Sha1>::open_disk(Arc::new(disk.clone()), settings);
-                let error = opened.expect_err(&context);
-                assert_eq!(error.kind(), ErrorKind::Unsupported, "{context}: {error:?}");
-                let shown = format!("{error:?}");
-                assert!(shown.contains(&name) && shown.contains("has version 2"), "{shown}");
-            }
-            let disk = SimDisk::of_files(files);
-            let checked = check_disk::<Sha1>(&Arc::new(disk.clone()), Depth::Full);
-            let kind = checked.map_err(|error| error.kind());
-            assert_eq!(kind, Err(ErrorKind::Unsupported), "{context}: check");
-            let disk = Arc::new(disk) as Arc<dyn Disk>;
-            let repaired = repair_disk::<Sha1>(&disk, &RepairOptions::default());
-            let kind = repaired.map_err(|error| error.kind());
-            assert_eq!(kind, Err(ErrorKind::Unsupported), "{context}: repair");
-        }
-
-        // They can be made anew, so they are no reason to refuse anything.
-        let name = name_of(".derived");
-        let mut files = files.clone();
-        let file = files.iter_mut().find(|(of, _)| *of == name).expect("it is there");
-        let head = 24 + derived.to_bytes().len();
-        with_later_version(&mut file.1, 8, 0..head);
-        let pack = open(&SimDisk::of_files(files), Durability::Sync).expect("open");
-        assert_eq!(pack.load_derived(&derived).await.expect("load"), None);
-        pack.close().await.expect("close");
     });
 }
 
@@ -448,122 +283,5 @@ fn an_update_that_names_itself_again_while_it_is_under_way_is_one() {
             let answer = sent.await.expect("it ends").expect("update");
             assert!(matches!(answer, Outcome::Applied(at) if at.sequence == 1));
         }
-    });
-}
-
-/// Names of the kinds that are ours, with numbers that are never given.
-const FOREIGN: [&str; 10] = [
-    "ffffffff.segment",
-    "ffffffff.index",
-    "ffffffff.changes",
-    "ffffffff.refs",
-    "fffffffe.segment",
-    "f0000000.index",
-    "00000000.segment",
-    "ABCDEF01.segment",
-    "1.segment",
-    "00000009.segment.bak",
-];
-
-#[test]
-fn files_of_numbers_that_are_never_given_are_left_alone() {
-    run(async {
-        let disk = SimDisk::default();
-        let first = set(&open(&disk, Durability::Sync).expect("open"), "first").await;
-        let foreign = || FOREIGN.map(|name| (name.to_owned(), b"foreign".to_vec()));
-        for (name, bytes) in foreign() {
-            disk.put(&name, bytes);
-        }
-        disk.put("efffff00.segment", b"ours, by its name".to_vec());
-        for round in 0..3_u8 {
-            let disk = disk.kill();
-            let pack = open(&disk, Durability::Sync).expect("open");
-            for block in 0..100_u8 {
-                pack.blocks().add(vec![block; 190 + usize::from(round)].into()).await.expect("add");
-            }
-            set(&pack, &format!("round {round}")).await;
-            assert!(pack.blocks().mem(&first).await.expect("mem"), "round {round}");
-        }
-        let files = disk.files();
-        for file in foreign() {
-            assert!(files.contains(&file), "{} was touched", file.0);
-        }
-        assert!(!files.iter().any(|(name, _)| name == "efffff00.segment"), "it does not count");
-        let ours = files.iter().filter_map(|(name, _)| FileKind::of_file_name(name));
-        assert!(
-            ours.map(|(_, number)| number).all(|number| !(100..=0xefff_ff00).contains(&number))
-        );
-
-        // A repair does not take them for what was lost, and has numbers for what it makes.
-        disk.put("manifest", b"damaged".to_vec());
-        disk.put("damaged-4294967295/x", Vec::new());
-        let repaired =
-            repair_disk::<Sha1>(&(Arc::new(disk.kill()) as _), &RepairOptions::default());
-        let repaired = repaired.expect("repair");
-        assert_eq!((repaired.damages_count, repaired.set_aside.as_deref()), (1, Some("damaged-1")));
-        let pack = open(&disk.kill(), Durability::Sync).expect("open");
-        assert!(pack.blocks().mem(&first).await.expect("mem"));
-
-        let disk = SimDisk::of_files(foreign());
-        let error = open(&disk, Durability::Sync).expect_err("it is not empty");
-        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error:?}");
-    });
-}
-
-#[test]
-fn a_directory_whose_numbers_are_used_up_can_be_read_and_says_so() {
-    run(async {
-        let disk = SimDisk::default();
-        let pack = open(&disk, Durability::Sync).expect("open");
-        let block = set(&pack, "block").await;
-        pack.close().await.expect("close");
-        let put = |change: fn(&mut Manifest)| {
-            let files = disk.files();
-            let (_, manifest) = files.iter().find(|(name, _)| name == "manifest").expect("one");
-            let mut manifest = Manifest::decode(manifest).expect("it is sound");
-            change(&mut manifest);
-            let changed = SimDisk::of_files(files);
-            changed.put("manifest", manifest.encode());
-            changed
-        };
-        let used_up = put(|manifest| manifest.next_file = u32::MAX);
-        let error = open(&used_up, Durability::Sync).expect_err("no number is left");
-        assert_eq!(error.kind(), ErrorKind::Limit, "{error:?}");
-        assert!(error.to_string().contains("used up the numbers"), "{error}");
-        let mut to_read = settings(Durability::Sync);
-        to_read.options = to_read.options.with_mode(Mode::Read);
-        let reader: Pack = Pack::open_disk(Arc::new(used_up), to_read).expect("it can be read");
-        assert_eq!(reader.refs().find(&main()).await.expect("find"), Some(block));
-
-        let reused = put(|manifest| manifest.next_file = manifest.active);
-        let error = open(&reused, Durability::Sync).expect_err("it would write over a segment");
-        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error:?}");
-    });
-}
-
-#[test]
-fn a_length_in_an_index_that_cannot_be_is_refused_before_room_is_made() {
-    run(async {
-        let disk = SimDisk::default();
-        let pack = open(&disk, Durability::Sync).expect("open");
-        let block = pack.blocks().add(vec![1; 7000].into()).await.expect("add");
-        set(&pack, "the segment is sealed").await;
-        let Lookup::Found(place) =
-            pack.blocks().0.shared.index.in_runs(&block, Read::Wait).expect("find")
-        else {
-            panic!("it is in a run")
-        };
-        drop(pack);
-        let files = disk.files();
-        let mut ours = files.iter().filter_map(|(name, _)| FileKind::of_file_name(name));
-        let index = ours.find(|(kind, _)| *kind == FileKind::Index);
-        let (_, number) = index.expect("an index");
-        let entry = Ok((block.as_bytes(), Place { length: u32::MAX, ..place }));
-        let entries = std::iter::once(entry);
-        crate::index::write::write(&disk, number, Sha1::LENGTH, 1, entries).expect("write");
-        let pack = open(&disk.kill(), Durability::Sync).expect("open");
-        let error = pack.blocks().find(&block).await.expect_err("no block is so long");
-        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error:?}");
-        assert!(format!("{error:?}").contains("a length that no block has"), "{error:?}");
     });
 }

@@ -1,12 +1,15 @@
 //! Repairs: what is sound is kept, what is lost is said, and nothing of what was there is destroyed.
 
+mod claims;
+mod log;
+mod refs;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ramus_core::{
-    AtomicWrite as _, AtomicWriteExt as _, Change, Changes, ContentAddressable as _, Cursor,
-    ErrorKind, Hash as _, Outcome, ReadOnly as _, RefName, Sha1, Sha256, Storage as _, Sweep as _,
-    Update,
+    AtomicWrite as _, AtomicWriteExt as _, ContentAddressable as _, Cursor, ErrorKind, Hash as _,
+    ReadOnly as _, RefName, Sha1, Sha256, Storage as _, Sweep as _,
 };
 use ramus_testkit::{Campaign, run};
 
@@ -15,9 +18,8 @@ use super::sim::{Op, Random, SimDisk};
 use super::work::{History, open, settings};
 use crate::check::check_disk;
 use crate::disk::Disk;
-use crate::format::batch::BatchHeader;
 use crate::format::manifest::{FileKind, Manifest};
-use crate::format::record::{Kind, RecordHeader};
+use crate::format::record::RecordHeader;
 use crate::index::Read;
 use crate::index::run::Lookup;
 use crate::repair::repair_disk;
@@ -26,6 +28,7 @@ use crate::{Depth, Durability, Mode, Pack, PackOptions, RepairOptions, Repaired}
 
 /// Trials, and crash states, per unit of scale.
 const TRIALS: usize = 300;
+
 const STATES: usize = 300;
 
 fn repair(disk: &SimDisk) -> ramus_core::Result<Repaired<Sha1>> {
@@ -359,89 +362,6 @@ async fn set(pack: &Pack, name: RefName, block: &'static str) -> Sha1 {
 }
 
 #[test]
-fn a_ref_whose_block_is_damaged_goes_back_to_the_value_before() {
-    run(async {
-        let disk = SimDisk::default();
-        let pack = open(&disk, Durability::Sync).expect("open");
-        let first = set(&pack, main(), "the first").await;
-        let second = set(&pack, main(), "the second").await;
-        let tag = RefName::tag("v1").expect("a name");
-        let tagged = set(&pack, tag.clone(), "the tag").await;
-        let before = pack.refs().position().await.expect("position");
-        drop(pack);
-        let damaged = disk.flip(b"the second");
-
-        let report = repair(&disk).expect("repair");
-        assert_eq!((report.blocks, report.blocks_lost, report.changes_lost), (2, 1, 0));
-        assert!(!report.newest_changes_lost && report.refs_unsure.is_empty(), "{report:?}");
-        let [set_back] = &report.refs_set_back[..] else { panic!("{report:?}") };
-        assert_eq!((&set_back.name, set_back.from, set_back.to), (&main(), second, Some(first)));
-        assert!(report.damages.iter().all(|damage| damage.file == damaged));
-        let text = report.to_string();
-        assert!(text.contains(&format!("named {second}, which is lost, and goes back to {first}")));
-        assert!(text.contains("is in damaged-1"), "{text}");
-
-        let pack = open(&disk, Durability::Sync).expect("open");
-        assert_eq!(pack.refs().find(&main()).await.expect("find"), Some(first));
-        assert_eq!(pack.refs().find(&tag).await.expect("find"), Some(tagged));
-        let changes = pack.refs().changes(before, 1).await.expect("changes");
-        assert!(matches!(changes, Changes::Truncated { .. }), "the log begins anew: {changes:?}");
-        let at = pack.refs().position().await.expect("position");
-        assert_ne!(at.incarnation, before.incarnation);
-        assert_eq!(at.sequence, before.sequence);
-        pack.close().await.expect("close");
-        assert!(repair(&disk).expect("repair").is_sound());
-    });
-}
-
-#[test]
-fn a_ref_goes_back_no_further_than_it_has_to() {
-    run(async {
-        let disk = SimDisk::default();
-        let pack = open(&disk, Durability::Sync).expect("open");
-        for block in ["the first", "the second", "the third", "the fourth"] {
-            set(&pack, main(), block).await;
-        }
-        drop(pack);
-        disk.flip(b"the fourth");
-        repair(&disk).expect("repair");
-        let pack = open(&disk, Durability::Sync).expect("open");
-        let found = pack.refs().find(&main()).await.expect("find");
-        assert_eq!(found, Some(Sha1::of(b"the third")));
-        pack.close().await.expect("close");
-    });
-}
-
-#[test]
-fn behind_a_change_that_is_lost_the_later_ones_count() {
-    run(async {
-        let disk = SimDisk::default();
-        let pack = open(&disk, Durability::Sync).expect("open");
-        let other = RefName::branch("other").expect("a name");
-        set(&pack, other.clone(), "of another").await;
-        set(&pack, main(), "the first").await;
-        let note = Update::new(pack.refs().position().await.expect("position"));
-        let lost = pack.blocks().add("lost".into()).await.expect("add");
-        let update = note.with_note("the note of what is lost").set(other.clone(), lost);
-        assert!(pack.refs().update(update).await.expect("update").is_applied());
-        let newest = set(&pack, main(), "the newest").await;
-        drop(pack);
-        disk.flip(b"the note of what is lost");
-        // Later batches tell that this one was durable.
-        disk.put("head", Vec::new());
-
-        let report = repair(&disk).expect("repair");
-        assert_eq!((report.blocks_lost, report.changes_lost), (0, 1));
-        assert!(!report.newest_changes_lost, "{report:?}");
-        assert_eq!(report.refs_unsure, std::slice::from_ref(&other));
-        let pack = open(&disk, Durability::Sync).expect("open");
-        assert_eq!(pack.refs().find(&main()).await.expect("find"), Some(newest));
-        let found = pack.refs().find(&other).await.expect("find");
-        assert_eq!(found, Some(Sha1::of(b"of another")));
-    });
-}
-
-#[test]
 fn a_repair_needs_the_lock_and_a_repository_of_its_hash() {
     run(async {
         let disk = SimDisk::default();
@@ -486,225 +406,6 @@ fn a_reader_beside_a_repair_goes_on_with_what_is_left() {
         let at = reader.refs().position().await.expect("position");
         assert_eq!(at, Cursor { incarnation: at.incarnation, ..before });
         assert_ne!(at, before);
-    });
-}
-
-/// Works, and returns the disk as it is after a close, and the changes that the log keeps then.
-async fn with_changes() -> (SimDisk, Cursor, Vec<Arc<Change<RefName, Sha1>>>, Update<RefName, Sha1>)
-{
-    let disk = SimDisk::default();
-    let pack = open(&disk, Durability::Sync).expect("open");
-    let filler = "x".repeat(400);
-    for number in 0..60 {
-        let block = pack.blocks().add(format!("{number}{filler}").into()).await.expect("add");
-        pack.refs().set(main(), block).await.expect("set");
-    }
-    let block = pack.blocks().add("the last".into()).await.expect("add");
-    let last = Update::new(pack.refs().position().await.expect("position")).set(main(), block);
-    assert!(pack.refs().update(last.clone()).await.expect("update").is_applied());
-    let (end, changes) = log(&pack).await;
-    pack.close().await.expect("close");
-    (disk, end, changes, last)
-}
-
-/// Returns the end of the log, and all changes that it has.
-async fn log(pack: &Pack) -> (Cursor, Vec<Arc<Change<RefName, Sha1>>>) {
-    let end = pack.refs().position().await.expect("position");
-    let begin = Cursor { sequence: 0, ..end };
-    let oldest = match pack.refs().changes(begin, 1).await.expect("changes") {
-        Changes::Page(_) => begin,
-        Changes::Truncated { oldest } => oldest,
-    };
-    match pack.refs().changes(oldest, 1000).await.expect("changes") {
-        Changes::Page(page) => (end, page.changes),
-        Changes::Truncated { oldest } => panic!("it begins at {oldest}"),
-    }
-}
-
-#[test]
-fn a_log_of_which_nothing_is_lost_goes_on_after_a_repair() {
-    run(async {
-        // A page of an index, and a block of a sealed segment that no ref names.
-        for damaged in [".index", ".segment"] {
-            let (disk, end, changes, last) = with_changes().await;
-            let files = disk.files();
-            let (name, _) = files.iter().find(|(name, _)| name.ends_with(damaged)).expect("one");
-            let mut bytes = files.iter().find(|(of, _)| of == name).expect("one").1.clone();
-            bytes[64 + 64 + 40] ^= 1;
-            disk.put(name, bytes);
-            let report = repair(&disk).expect("repair");
-            assert!(!report.is_sound(), "{report}");
-            assert_eq!((report.changes_lost, report.changes_forgotten), (0, 0), "{report}");
-            let pack = open(&disk, Durability::Sync).expect("open");
-            assert_eq!(log(&pack).await, (end, changes), "{damaged} was damaged");
-            // It was applied, and is known again.
-            let again = pack.refs().update(last).await.expect("update");
-            assert_eq!(again, Outcome::Applied(end));
-            pack.close().await.expect("close");
-            assert!(repair(&disk).expect("repair").is_sound());
-        }
-    });
-}
-
-#[test]
-fn with_durability_os_the_log_of_a_directory_that_was_not_closed_begins_anew_in_a_repair() {
-    run(async {
-        for is_closed in [true, false] {
-            let disk = SimDisk::default();
-            let pack = open(&disk, Durability::Os).expect("open");
-            let filler = "x".repeat(400);
-            for number in 0..60 {
-                let block = pack.blocks().add(format!("{number}{filler}").into()).await;
-                pack.refs().set(main(), block.expect("add")).await.expect("set");
-            }
-            let (end, changes) = log(&pack).await;
-            let disk = if is_closed {
-                pack.close().await.expect("close");
-                disk
-            } else {
-                disk.kill()
-            };
-            drop(pack);
-            let files = disk.files();
-            let is_index =
-                |name: &str| matches!(FileKind::of_file_name(name), Some((FileKind::Index, _)));
-            let index = files.into_iter().find(|(name, _)| is_index(name));
-            let (name, mut bytes) = index.expect("there is one");
-            bytes[64 + 40] ^= 1;
-            disk.put(&name, bytes);
-            let report = repair(&disk).expect("repair");
-            // A file has some that the log has forgotten.
-            let forgotten = report.changes_forgotten >= changes.len() as u64;
-            assert_eq!(forgotten, !is_closed, "{report}");
-            assert!(!is_closed || report.changes_forgotten == 0, "{report}");
-            let pack = open(&disk, Durability::Os).expect("open");
-            let (now, kept) = log(&pack).await;
-            assert_eq!(now == end, is_closed, "{now}, and it was {end}");
-            assert_eq!(kept.len(), if is_closed { changes.len() } else { 0 });
-            pack.close().await.expect("close");
-        }
-    });
-}
-
-#[test]
-fn changes_before_a_damaged_file_of_them_are_said_to_be_forgotten() {
-    run(async {
-        let (disk, end, changes, _) = with_changes().await;
-        let mut files: Vec<_> = disk.files();
-        files.retain(|(name, _)| name.ends_with(".changes"));
-        assert!(files.len() > 3, "{} files of changes", files.len());
-        let (name, mut bytes) = files.swap_remove(files.len() / 2);
-        let number = FileKind::of_file_name(&name).expect("it is ours").1;
-        bytes[40] ^= 1;
-        disk.put(&name, bytes);
-        // The segment that has these changes, too, is gone as well.
-        let segment = FileKind::Segment.file_name(number);
-        disk.unlink(&segment).expect("it is there");
-        let report = repair(&disk).expect("repair");
-        assert!(report.changes_forgotten > 0, "{report}");
-        let pack = open(&disk, Durability::Sync).expect("open");
-        let (now, kept) = log(&pack).await;
-        assert_eq!(now, end, "the end is whole");
-        assert!(!kept.is_empty() && changes.ends_with(&kept), "{} are kept", kept.len());
-        pack.close().await.expect("close");
-
-        let (disk, end, changes, _) = with_changes().await;
-        disk.unlink("manifest").expect("it is there");
-        let report = repair(&disk).expect("repair");
-        assert!(report.changes_forgotten >= changes.len() as u64, "{report}");
-        let pack = open(&disk, Durability::Sync).expect("open");
-        assert_ne!(log(&pack).await.0.incarnation, end.incarnation);
-    });
-}
-
-/// What a block holds may claim at every place to be a record that is as long as the rest of it.
-#[test]
-fn behind_damage_a_block_full_of_claims_is_gone_through_once() {
-    const LENGTH: usize = 6 << 20;
-    run(async {
-        let disk = SimDisk::default();
-        let pack = open(&disk, Durability::Sync).expect("open");
-        pack.blocks().add("it will be damaged".into()).await.expect("add");
-        let mut block = Vec::with_capacity(LENGTH);
-        let key = [7; 20];
-        while block.len() < LENGTH {
-            let length = u32::try_from(LENGTH - block.len()).expect("it is small");
-            let length = length.saturating_sub(40);
-            let claim = RecordHeader { length, ..RecordHeader::of(Kind::Block, b"anything") };
-            block.extend_from_slice(&claim.encode(&key));
-            block.extend_from_slice(&key);
-        }
-        pack.blocks().add(block.into()).await.expect("add");
-        let kept = set(&pack, main(), "behind it").await;
-        let disk = disk.kill();
-        drop(pack);
-        // The header of the first record, and of the large one.
-        let name = disk.flip(b"it will be damaged");
-        let (_, mut bytes) = disk.files().into_iter().find(|(of, _)| *of == name).expect("it");
-        let claims = bytes.windows(20).position(|part| part == key).expect("they are there") - 16;
-        bytes[64 + 64 + 4] ^= 1;
-        bytes[claims - 30] ^= 1;
-        disk.put(&name, bytes);
-        // Where blocking is allowed, so that there is a bound on how long it may take.
-        let repaired = crate::read::blocking(move || repair(&disk).map(|report| (report, disk)));
-        let (report, disk) = repaired.await.expect("repair");
-        assert_eq!(report.blocks, 1, "{report}");
-        let pack = open(&disk, Durability::Sync).expect("open");
-        assert!(pack.blocks().mem(&kept).await.expect("mem"));
-        pack.close().await.expect("close");
-    });
-}
-
-#[test]
-fn a_block_under_a_wrong_name_is_lost() {
-    run(async {
-        let disk = SimDisk::default();
-        let pack = open(&disk, Durability::Sync).expect("open");
-        let wrong = Sha1::of(b"another");
-        pack.blocks().unsafe_add(wrong, "block".into()).await.expect("add");
-        let right = pack.blocks().add("right".into()).await.expect("add");
-        pack.close().await.expect("close");
-        let report = repair(&disk).expect("repair");
-        assert_eq!((report.blocks, report.blocks_lost), (1, 1));
-        let pack = open(&disk, Durability::Sync).expect("open");
-        assert!(pack.blocks().mem(&right).await.expect("mem"));
-        assert!(!pack.blocks().mem(&wrong).await.expect("mem"));
-        pack.close().await.expect("close");
-    });
-}
-
-#[test]
-fn what_a_block_holds_is_no_change() {
-    run(async {
-        // A block that has a segment of another repository, in which main is moved often.
-        let other = SimDisk::default();
-        let pack = open(&other, Durability::Sync).expect("open");
-        for block in ["1", "2", "3", "4", "5", "6", "7", "8"] {
-            set(&pack, main(), block).await;
-        }
-        drop(pack);
-        let files = other.files();
-        let segments = files.iter().filter(|(name, _)| name.ends_with(".segment"));
-        let segment = segments.max_by_key(|(_, file)| file.len()).expect("a segment").1.clone();
-        let end = segment.iter().rposition(|byte| *byte != 0).expect("some byte") + 1;
-
-        let disk = SimDisk::default();
-        let pack = open(&disk, Durability::Sync).expect("open");
-        let ours = set(&pack, main(), "ours").await;
-        let mut block = b"the segment: ".to_vec();
-        block.extend_from_slice(&segment[..end]);
-        pack.blocks().add(block.into()).await.expect("add");
-        set(&pack, RefName::tag("v1").expect("a name"), "the tag").await;
-        drop(pack);
-        // The record that holds it begins before its bytes.
-        let name = Sha1::of(&[b"the segment: ", &segment[..end]].concat());
-        disk.flip(name.as_bytes());
-        let report = repair(&disk).expect("repair");
-        assert_eq!(report.damages_count, 1, "{report:?}");
-        let pack = open(&disk, Durability::Sync).expect("open");
-        assert_eq!(pack.refs().find(&main()).await.expect("find"), Some(ours));
-        assert!(pack.blocks().mem(&Sha1::of(b"the tag")).await.expect("mem"));
-        pack.close().await.expect("close");
     });
 }
 
@@ -776,56 +477,6 @@ fn what_only_an_index_knows_of_is_told_to_be_lost() {
         let report = repair(&disk).expect("repair");
         assert_eq!(report.blocks + report.blocks_lost, 100, "{report:?}");
         assert!(report.blocks_lost > 10 && report.blocks > 10, "{report:?}");
-    });
-}
-
-#[test]
-fn what_a_block_holds_is_no_batch() {
-    run(async {
-        // It depends on where a block lies whether what it holds could begin a batch.
-        for padding in 0..8 {
-            let disk = SimDisk::default();
-            let pack = open(&disk, Durability::Sync).expect("open");
-            set(&pack, main(), "the first").await;
-            let (_, segment) = newest(&disk, ".segment");
-            let header = segment[64..].first_chunk().map(BatchHeader::decode);
-            let (header, _) = header.expect("a batch").expect("it is sound");
-            let end = 64 + BatchHeader::LENGTH + header.length as usize;
-            let mut block = vec![b'-'; padding];
-            block.extend_from_slice(&segment[64..end]);
-            let name = Sha1::of(&block);
-            let update = Update::new(pack.refs().position().await.expect("position"));
-            let update = update.set(main(), name);
-            assert!(pack.write(vec![(name, block.into())], update).await.expect("w").is_applied());
-            drop(pack);
-            // The header of the second batch.
-            let (segment, mut bytes) = newest(&disk, ".segment");
-            bytes[end + 20] ^= 1;
-            disk.put(&segment, bytes);
-            let report = repair(&disk).expect("repair");
-            assert_eq!((report.blocks, report.blocks_lost), (2, 0), "{padding}: {report:?}");
-            let pack = open(&disk, Durability::Sync).expect("open");
-            assert_eq!(pack.refs().find(&main()).await.expect("find"), Some(name), "{padding}");
-        }
-    });
-}
-
-#[test]
-fn later_batches_tell_that_one_was_durable_if_nothing_else_does() {
-    run(async {
-        let disk = SimDisk::default();
-        let pack = open(&disk, Durability::Sync).expect("open");
-        set(&pack, main(), "the first").await;
-        set(&pack, RefName::branch("other").expect("a name"), "which is damaged").await;
-        let newest = set(&pack, main(), "the newest").await;
-        let disk = disk.kill();
-        drop(pack);
-        disk.flip(b"which is damaged");
-        disk.put("head", Vec::new());
-        let report = repair(&disk).expect("repair");
-        assert_eq!((report.blocks, report.blocks_lost), (2, 1), "{report:?}");
-        let pack = open(&disk, Durability::Sync).expect("open");
-        assert_eq!(pack.refs().find(&main()).await.expect("find"), Some(newest));
     });
 }
 
