@@ -284,7 +284,7 @@ fn a_crash_at_any_moment_of_a_merge_loses_nothing() {
         let recording = disk.record();
         let pack = open(&disk);
         let (mut next, mut answered) = (0, Vec::new());
-        for _ in 0..6 {
+        for _ in 0..5 {
             fill_segment(&pack, &mut next).await;
             // The next ones are filled while runs are merged.
             answered.push((disk.recorded(), next));
@@ -299,7 +299,7 @@ fn a_crash_at_any_moment_of_a_merge_loses_nothing() {
         for operations in 0..=recording.log.len() {
             // Before the directory is synced a manifest may be in place, and what it lists not.
             let renamed = matches!(recording.log[..operations].last(), Some(Op::Rename { .. }));
-            let crashes = if renamed { 16 } else { 1 };
+            let crashes = if renamed { 10 } else { 1 };
             let crashes = (0..crashes).map(|_| recording.crash(operations, &mut random));
             for disk in crashes.chain([recording.power_cut(operations)]) {
                 let pack = open(&disk);
