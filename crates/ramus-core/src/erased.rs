@@ -1,7 +1,8 @@
 //! One storage type for code that must not know the backend.
 //!
 //! [`Backend`] erases a [`Storage`] behind boxed futures and is a storage again. It is the one place
-//! where stores are `dyn`; a call through it costs an allocation, so keep caches above it.
+//! where stores are `dyn`. A call through it costs an allocation, so keep caches above it; but what is
+//! found [at once](crate::ReadOnly::find_now) costs none.
 
 mod companion;
 
@@ -121,7 +122,11 @@ impl<H: Hash> ReadOnly for Blocks<H> {
     type Value = Bytes;
 
     async fn find(&self, key: &H) -> Result<Option<Bytes>> {
-        self.0.blocks_find(key).await
+        self.0.blocks_find(key).wait().await
+    }
+
+    fn find_now(&self, key: &H) -> Option<Result<Option<Bytes>>> {
+        self.0.blocks_find_now(key)
     }
 
     async fn mem(&self, key: &H) -> Result<bool> {
@@ -170,7 +175,11 @@ impl<H: Hash> ReadOnly for Refs<H> {
     type Value = H;
 
     async fn find(&self, key: &RefName) -> Result<Option<H>> {
-        self.0.refs_find(key).await
+        self.0.refs_find(key).wait().await
+    }
+
+    fn find_now(&self, key: &RefName) -> Option<Result<Option<H>>> {
+        self.0.refs_find_now(key)
     }
 
     async fn mem(&self, key: &RefName) -> Result<bool> {

@@ -52,6 +52,12 @@ impl<H: Hash, V: Value> Shared<H, V> {
         if self.closed.load(Ordering::Acquire) { Err(Error::closed()) } else { Ok(()) }
     }
 
+    fn find(&self, key: &H) -> Result<Option<V>> {
+        self.ensure_open()?;
+        let found = self.slots.get(key).map(|slot| slot.value.clone());
+        found.map_or_else(|| self.absent(None), |value| Ok(Some(value)))
+    }
+
     pub(crate) fn keys(&self) -> Vec<H> {
         self.slots.iter().map(|slot| *slot.key()).collect()
     }
@@ -108,9 +114,11 @@ impl<H: Hash, V: Value> ReadOnly for MemBlocks<H, V> {
     type Value = V;
 
     async fn find(&self, key: &H) -> Result<Option<V>> {
-        self.0.ensure_open()?;
-        let found = self.0.slots.get(key).map(|slot| slot.value.clone());
-        found.map_or_else(|| self.0.absent(None), |value| Ok(Some(value)))
+        self.0.find(key)
+    }
+
+    fn find_now(&self, key: &H) -> Option<Result<Option<V>>> {
+        Some(self.0.find(key))
     }
 
     async fn mem(&self, key: &H) -> Result<bool> {

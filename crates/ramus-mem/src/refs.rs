@@ -47,6 +47,10 @@ impl<K: Key, V: Value> MemRefs<K, V> {
         self.with_state(|state| state.log.recall(update))?
     }
 
+    fn look(&self, key: &K) -> Result<Option<V>> {
+        self.with_state(|state| state.holds(key).cloned())
+    }
+
     /// Calls `read` with the state, under the lock.
     fn with_state<T>(&self, read: impl FnOnce(&mut State<K, V>) -> T) -> Result<T> {
         let mut state: MutexGuard<'_, Option<State<K, V>>> = self.0.state.lock();
@@ -59,7 +63,11 @@ impl<K: Key, V: Value> ReadOnly for MemRefs<K, V> {
     type Value = V;
 
     async fn find(&self, key: &K) -> Result<Option<V>> {
-        self.with_state(|state| state.holds(key).cloned())
+        self.look(key)
+    }
+
+    fn find_now(&self, key: &K) -> Option<Result<Option<V>>> {
+        Some(self.look(key))
     }
 
     async fn find_many(&self, keys: &[K]) -> Result<Vec<Option<V>>> {

@@ -42,6 +42,10 @@ impl<H: Hash> ReadOnly for MemStorageRefs<H> {
         self.refs.find(key).await
     }
 
+    fn find_now(&self, key: &RefName) -> Option<Result<Option<H>>> {
+        self.refs.find_now(key)
+    }
+
     async fn mem(&self, key: &RefName) -> Result<bool> {
         self.refs.mem(key).await
     }

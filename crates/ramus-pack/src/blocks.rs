@@ -20,6 +20,14 @@ impl<H: Hash> ReadOnly for PackBlocks<H> {
         self.0.shared.find(*key).await
     }
 
+    /// Answers for what is in the cache, and for nothing else.
+    fn find_now(&self, key: &H) -> Option<Result<Option<Bytes>>> {
+        match self.0.shared.ensure_open() {
+            Ok(()) => self.0.shared.cached(key).map(|block| Ok(Some(block))),
+            Err(closed) => Some(Err(closed)),
+        }
+    }
+
     async fn mem(&self, key: &H) -> Result<bool> {
         self.0.shared.ensure_open()?;
         self.0.shared.mem(*key).await

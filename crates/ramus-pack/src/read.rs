@@ -45,6 +45,11 @@ enum Loaded {
 }
 
 impl<H: Hash> Shared<H> {
+    /// Returns a block that is in the cache.
+    pub(crate) fn cached(&self, key: &H) -> Option<Bytes> {
+        self.cache.get(key)
+    }
+
     pub(crate) async fn find(self: &Arc<Self>, key: H) -> Result<Option<Bytes>> {
         if let Sought::Known(answer) = self.find_now(&key)? {
             return Ok(answer);

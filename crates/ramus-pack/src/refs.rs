@@ -21,6 +21,10 @@ use crate::writer::core::Visible;
 pub struct PackRefs<H: Hash = Sha1>(pub(crate) Arc<Handle<H>>);
 
 impl<H: Hash> PackRefs<H> {
+    fn look(&self, key: &RefName) -> Result<Option<H>> {
+        self.with_visible(|visible| visible.table.get(key).copied())
+    }
+
     /// Calls `read` with what can be seen, under its lock.
     fn with_visible<T>(&self, read: impl FnOnce(&Visible<H>) -> T) -> Result<T> {
         self.0.shared.ensure_open()?;
@@ -36,7 +40,11 @@ impl<H: Hash> ReadOnly for PackRefs<H> {
     type Value = H;
 
     async fn find(&self, key: &RefName) -> Result<Option<H>> {
-        self.with_visible(|visible| visible.table.get(key).copied())
+        self.look(key)
+    }
+
+    fn find_now(&self, key: &RefName) -> Option<Result<Option<H>>> {
+        Some(self.look(key))
     }
 
     async fn find_many(&self, keys: &[RefName]) -> Result<Vec<Option<H>>> {

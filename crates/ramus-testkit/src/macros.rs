@@ -23,6 +23,7 @@ macro_rules! each_law {
             no_blocks_can_be_added_at_once
             blocks_added_at_once_may_be_there_already
             mem_agrees_with_find
+            what_is_found_at_once_is_what_find_gives
             find_many_gives_one_answer_for_each_key
             find_many_keeps_the_order_of_the_keys
             clones_share_their_blocks
@@ -33,6 +34,7 @@ macro_rules! each_law {
             blocks_come_back_whole
             a_block_over_the_limit_is_refused
             closed_blocks_refuse_to_read
+            closed_blocks_are_not_found_at_once
             closed_blocks_refuse_to_write
             closing_one_clone_closes_all
             closing_again_is_fine
@@ -50,11 +52,13 @@ macro_rules! each_law {
             a_removed_key_is_absent
             keys_do_not_disturb_one_another
             mem_agrees_with_find
+            what_is_found_at_once_is_what_find_gives
             find_many_gives_one_answer_for_each_key
             find_many_keeps_the_order_of_the_keys
             clones_share_their_refs
             stores_share_no_refs
             closed_refs_refuse_to_read
+            closed_refs_are_not_found_at_once
             closed_refs_refuse_to_write
             closing_one_clone_closes_all
             closing_again_is_fine

@@ -7,7 +7,7 @@ use futures::{FutureExt as _, StreamExt as _};
 
 use crate::{
     AtomicWrite as _, Changes, ContentAddressable as _, Cursor, Epoch, Error, ErrorKind, Hash,
-    Limits, Pin, ReadOnly as _, RefName, RefOutcome, RefUpdate, Result, Snapshot, Storage,
+    Limits, Pin, ReadOnly, RefName, RefOutcome, RefUpdate, Result, Snapshot, Storage,
     Subscription, Sweep as _,
 };
 
@@ -36,7 +36,8 @@ pub(super) trait Erased<H: Hash>: fmt::Debug + Send + Sync {
         bytes: Bytes,
     ) -> BoxFuture<'a, Result<bool>>;
 
-    fn blocks_find<'a>(&'a self, key: &'a H) -> BoxFuture<'a, Result<Option<Bytes>>>;
+    fn blocks_find<'a>(&'a self, key: &'a H) -> Answer<'a, Option<Bytes>>;
+    fn blocks_find_now(&self, key: &H) -> Option<Result<Option<Bytes>>>;
     fn blocks_mem<'a>(&'a self, key: &'a H) -> BoxFuture<'a, Result<bool>>;
     fn blocks_find_many<'a>(&'a self, keys: &'a [H]) -> BoxFuture<'a, Result<Vec<Option<Bytes>>>>;
     fn blocks_limits(&self) -> Limits;
@@ -47,7 +48,8 @@ pub(super) trait Erased<H: Hash>: fmt::Debug + Send + Sync {
     fn blocks_unsafe_add_many(&self, blocks: Vec<(H, Bytes)>) -> BoxFuture<'_, Result<()>>;
     fn blocks_flush(&self) -> BoxFuture<'_, Result<()>>;
 
-    fn refs_find<'a>(&'a self, key: &'a RefName) -> BoxFuture<'a, Result<Option<H>>>;
+    fn refs_find<'a>(&'a self, key: &'a RefName) -> Answer<'a, Option<H>>;
+    fn refs_find_now(&self, key: &RefName) -> Option<Result<Option<H>>>;
     fn refs_mem<'a>(&'a self, key: &'a RefName) -> BoxFuture<'a, Result<bool>>;
     fn refs_find_many<'a>(&'a self, keys: &'a [RefName]) -> BoxFuture<'a, Result<Vec<Option<H>>>>;
     fn refs_limits(&self) -> Limits;
@@ -70,6 +72,26 @@ pub(super) trait Erased<H: Hash>: fmt::Debug + Send + Sync {
     fn sweep_remove_many(&self, epoch: Epoch, keys: Vec<H>) -> BoxFuture<'_, Result<usize>>;
     fn sweep_finish(&self, epoch: Epoch) -> BoxFuture<'_, Result<()>>;
     fn sweep_pin(&self, keys: Vec<H>) -> BoxFuture<'_, Result<Pin>>;
+}
+
+/// What a call gives: an answer that had not to be waited for, or the future of one, in a box.
+pub(super) enum Answer<'a, T> {
+    Now(Result<T>),
+    Later(BoxFuture<'a, Result<T>>),
+}
+
+impl<T> Answer<'_, T> {
+    #[inline]
+    pub(super) async fn wait(self) -> Result<T> {
+        match self {
+            Self::Now(answer) => answer,
+            Self::Later(answer) => answer.await,
+        }
+    }
+}
+
+fn find<'a, S: ReadOnly>(store: &'a S, key: &'a S::Key) -> Answer<'a, Option<S::Value>> {
+    store.find_now(key).map_or_else(|| Answer::Later(store.find(key).boxed()), Answer::Now)
 }
 
 impl<S: Storage> Erased<S::Hash> for S {
@@ -106,8 +128,12 @@ impl<S: Storage> Erased<S::Hash> for S {
         self.replace_derived(name, bytes).boxed()
     }
 
-    fn blocks_find<'a>(&'a self, key: &'a S::Hash) -> BoxFuture<'a, Result<Option<Bytes>>> {
-        self.blocks().find(key).boxed()
+    fn blocks_find<'a>(&'a self, key: &'a S::Hash) -> Answer<'a, Option<Bytes>> {
+        find(self.blocks(), key)
+    }
+
+    fn blocks_find_now(&self, key: &S::Hash) -> Option<Result<Option<Bytes>>> {
+        self.blocks().find_now(key)
     }
 
     fn blocks_mem<'a>(&'a self, key: &'a S::Hash) -> BoxFuture<'a, Result<bool>> {
@@ -149,8 +175,12 @@ impl<S: Storage> Erased<S::Hash> for S {
         self.blocks().flush().boxed()
     }
 
-    fn refs_find<'a>(&'a self, key: &'a RefName) -> BoxFuture<'a, Result<Option<S::Hash>>> {
-        self.refs().find(key).boxed()
+    fn refs_find<'a>(&'a self, key: &'a RefName) -> Answer<'a, Option<S::Hash>> {
+        find(self.refs(), key)
+    }
+
+    fn refs_find_now(&self, key: &RefName) -> Option<Result<Option<S::Hash>>> {
+        self.refs().find_now(key)
     }
 
     fn refs_mem<'a>(&'a self, key: &'a RefName) -> BoxFuture<'a, Result<bool>> {

@@ -6,7 +6,7 @@ use crate::{Key, Limits, Result, Value};
 ///
 /// - Clones of a handle are one store: they share their data, and closing one closes all.
 /// - `find` returns what was stored last under the key; absence is `None`, never an error.
-/// - `mem` and `find_many` agree with `find`; the answers of `find_many` stand in the order of the
+/// - `mem`, `find_many` and what `find_now` answers agree with `find`; the answers of `find_many` stand in the order of the
 ///   keys, one for each.
 /// - After `close` every operation answers [`Closed`](crate::ErrorKind::Closed). Closing again is
 ///   fine, and other stores are not disturbed.
@@ -33,6 +33,15 @@ pub trait ReadOnly: Clone + std::fmt::Debug + Send + Sync + 'static {
 
     /// Returns the value of `key`, or nothing if it has none.
     fn find(&self, key: &Self::Key) -> impl Future<Output = Result<Option<Self::Value>>> + Send;
+
+    /// Returns what `find` would answer, if nothing has to be waited for; else nothing, and `find` is to be
+    /// asked.
+    ///
+    /// A store that has values in memory answers for those, so that whoever asks needs no future. It does
+    /// not look at length before it gives nothing.
+    fn find_now(&self, _key: &Self::Key) -> Option<Result<Option<Self::Value>>> {
+        None
+    }
 
     /// Returns whether `key` has a value.
     fn mem(&self, key: &Self::Key) -> impl Future<Output = Result<bool>> + Send {

@@ -140,6 +140,14 @@ impl<B: ContentAddressable<Value = Bytes>> ReadOnly for Cached<B> {
         Ok(found)
     }
 
+    /// Answers for what is kept here, and for nothing else.
+    fn find_now(&self, key: &B::Key) -> Option<Result<Option<Bytes>>> {
+        match self.ensure_open() {
+            Ok(()) => self.shared.cache.get(key).map(|block| Ok(Some(block))),
+            Err(closed) => Some(Err(closed)),
+        }
+    }
+
     async fn mem(&self, key: &B::Key) -> Result<bool> {
         self.ensure_open()?;
         self.heard(self.blocks.mem(key).await)

@@ -46,6 +46,10 @@ impl<S: ReadOnly> ReadOnly for Frozen<S> {
         self.0.find(key).await
     }
 
+    fn find_now(&self, key: &S::Key) -> Option<Result<Option<S::Value>>> {
+        self.0.find_now(key)
+    }
+
     async fn mem(&self, key: &S::Key) -> Result<bool> {
         self.0.mem(key).await
     }

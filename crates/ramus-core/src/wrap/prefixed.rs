@@ -182,6 +182,13 @@ impl<R: AtomicWrite<Key: PrefixKey>> ReadOnly for Prefixed<R> {
         self.refs.find(&self.below(key)?).await
     }
 
+    fn find_now(&self, key: &R::Key) -> Option<Result<Option<R::Value>>> {
+        match self.below(key) {
+            Ok(below) => self.refs.find_now(&below),
+            Err(fault) => Some(Err(fault)),
+        }
+    }
+
     async fn mem(&self, key: &R::Key) -> Result<bool> {
         self.refs.mem(&self.below(key)?).await
     }

@@ -107,6 +107,11 @@ where
         decode_some(key, self.store.find(key).await?.as_ref())
     }
 
+    fn find_now(&self, key: &S::Key) -> Option<Result<Option<T>>> {
+        let found = self.store.find_now(key)?;
+        Some(found.and_then(|found| decode_some(key, found.as_ref())))
+    }
+
     async fn mem(&self, key: &S::Key) -> Result<bool> {
         self.store.mem(key).await
     }

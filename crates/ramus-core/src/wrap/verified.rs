@@ -37,6 +37,11 @@ impl<B: ContentAddressable<Value = Bytes>> ReadOnly for Verified<B> {
         found.map(|block| read_back(key, block)).transpose()
     }
 
+    fn find_now(&self, key: &B::Key) -> Option<Result<Option<Bytes>>> {
+        let found = self.0.find_now(key)?;
+        Some(found.and_then(|found| found.map(|block| read_back(key, block)).transpose()))
+    }
+
     async fn mem(&self, key: &B::Key) -> Result<bool> {
         self.0.mem(key).await
     }

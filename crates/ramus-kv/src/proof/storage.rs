@@ -24,6 +24,15 @@ pub(super) fn storage_of<H: Hash>(blocks: &[(H, Bytes)]) -> Backend<H> {
 #[derive(Clone)]
 struct ProofBlocks<H>(Arc<HashMap<H, Bytes, DigestHash>>);
 
+impl<H: Hash> ProofBlocks<H> {
+    fn look(&self, key: &H) -> Result<Option<Bytes>> {
+        let block = self.0.get(key).cloned().ok_or_else(|| {
+            Error::new(ErrorKind::Unproven, format!("block {key} is not in the proof"))
+        })?;
+        Ok(Some(block))
+    }
+}
+
 /// What the storage has in place of refs.
 struct NoRefs<H>(PhantomData<fn() -> H>);
 
@@ -40,10 +49,11 @@ impl<H: Hash> ReadOnly for ProofBlocks<H> {
     type Value = Bytes;
 
     async fn find(&self, key: &H) -> Result<Option<Bytes>> {
-        let block = self.0.get(key).cloned().ok_or_else(|| {
-            Error::new(ErrorKind::Unproven, format!("block {key} is not in the proof"))
-        })?;
-        Ok(Some(block))
+        self.look(key)
+    }
+
+    fn find_now(&self, key: &H) -> Option<Result<Option<Bytes>>> {
+        Some(self.look(key))
     }
 
     /// What could be proved where it was, can be verified here.

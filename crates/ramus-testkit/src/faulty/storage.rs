@@ -118,6 +118,11 @@ impl<B: ContentAddressable> ReadOnly for FaultyBlocks<B> {
         self.faults.call(Operation::FindBlock, self.blocks.find(key)).await
     }
 
+    /// Gives nothing: so every call fails as it was told to.
+    fn find_now(&self, _key: &B::Key) -> Option<Result<Option<B::Value>>> {
+        None
+    }
+
     async fn mem(&self, key: &B::Key) -> Result<bool> {
         self.faults.call(Operation::MemBlock, self.blocks.mem(key)).await
     }
@@ -165,6 +170,11 @@ impl<R: AtomicWrite> ReadOnly for FaultyRefs<R> {
 
     async fn find(&self, key: &R::Key) -> Result<Option<R::Value>> {
         self.faults.call(Operation::FindRef, self.refs.find(key)).await
+    }
+
+    /// Gives nothing: so every call fails as it was told to.
+    fn find_now(&self, _key: &R::Key) -> Option<Result<Option<R::Value>>> {
+        None
     }
 
     async fn mem(&self, key: &R::Key) -> Result<bool> {

@@ -124,6 +124,21 @@ pub async fn mem_agrees_with_find<S: BlocksSubject>(subject: &S) {
     }
 }
 
+/// What `find_now` answers is what `find` does, of a block that is there and of one that is absent.
+pub async fn what_is_found_at_once_is_what_find_gives<S: BlocksSubject>(subject: &S) {
+    let store = subject.open().await;
+    store.unsafe_add_many(batch(subject, 0..4)).await.expect("unsafe_add_many");
+    for number in 0..8 {
+        let key = name(subject, number);
+        let before = store.find_now(&key);
+        let found = store.find(&key).await.expect("find");
+        // It may have been read into a cache by then.
+        for answer in [before, store.find_now(&key)].into_iter().flatten() {
+            assert_eq!(answer.expect("find_now"), found, "block {number}");
+        }
+    }
+}
+
 /// `find_many` gives one answer for each key, also for a key that is asked for twice.
 pub async fn find_many_gives_one_answer_for_each_key<S: BlocksSubject>(subject: &S) {
     let store = subject.open().await;
@@ -228,6 +243,17 @@ pub async fn closed_blocks_refuse_to_read<S: BlocksSubject>(subject: &S) {
     assert_closed(store.find(&key).await, "find");
     assert_closed(store.mem(&key).await, "mem");
     assert_closed(store.find_many(&[key]).await, "find_many");
+}
+
+/// After `close` what `find_now` answers is `Closed`.
+pub async fn closed_blocks_are_not_found_at_once<S: BlocksSubject>(subject: &S) {
+    let store = subject.open().await;
+    let key = store.add(subject.value(0)).await.expect("add");
+    store.find(&key).await.expect("find");
+    store.close().await.expect("close");
+    if let Some(answer) = store.find_now(&key) {
+        assert_closed(answer, "find_now");
+    }
 }
 
 /// After `close` every call that writes answers `Closed`.

@@ -57,6 +57,23 @@ pub async fn mem_agrees_with_find<S: RefsSubject>(subject: &S) {
     }
 }
 
+/// What `find_now` answers is what `find` does, of a key that was set, changed or removed, or never set.
+pub async fn what_is_found_at_once_is_what_find_gives<S: RefsSubject>(subject: &S) {
+    let store = subject.open().await;
+    for key in 0..3 {
+        set(&store, subject.key(key), subject.value(0)).await;
+    }
+    set(&store, subject.key(1), subject.value(1)).await;
+    remove(&store, subject.key(2)).await;
+    for number in 0..4 {
+        let key = subject.key(number);
+        let found = store.find(&key).await.expect("find");
+        if let Some(answer) = store.find_now(&key) {
+            assert_eq!(answer.expect("find_now"), found, "key {number}");
+        }
+    }
+}
+
 /// `find_many` gives one answer for each key, also for a key that is asked for twice.
 pub async fn find_many_gives_one_answer_for_each_key<S: RefsSubject>(subject: &S) {
     let store = subject.open().await;
@@ -109,6 +126,16 @@ pub async fn closed_refs_refuse_to_read<S: RefsSubject>(subject: &S) {
     assert_closed(store.snapshot(b"").await, "snapshot");
     assert_closed(store.changes(cursor, 1).await, "changes");
     assert_closed(store.position().await, "position");
+}
+
+/// After `close` what `find_now` answers is `Closed`.
+pub async fn closed_refs_are_not_found_at_once<S: RefsSubject>(subject: &S) {
+    let store = subject.open().await;
+    set(&store, subject.key(0), subject.value(0)).await;
+    store.close().await.expect("close");
+    if let Some(answer) = store.find_now(&subject.key(0)) {
+        assert_closed(answer, "find_now");
+    }
 }
 
 /// After `close` every update answers `Closed`.

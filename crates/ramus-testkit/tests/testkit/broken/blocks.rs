@@ -41,6 +41,17 @@ impl ReadOnly for BrokenBlocks {
         }
     }
 
+    fn find_now(&self, key: &Sha1) -> Option<Result<Option<Bytes>>> {
+        if let Err(closed) = self.ensure_open_for(Fault::ClosedBlocksFindNow) {
+            return Some(Err(closed));
+        }
+        if self.0.has(Fault::FindNowSaysAbsent) {
+            return Some(Ok(None));
+        }
+        let state = self.shared().state.lock();
+        state.blocks.get(key).map(|block| Ok(Some(block.value.clone())))
+    }
+
     async fn mem(&self, key: &Sha1) -> Result<bool> {
         Ok(self.find(key).await?.is_some() && !self.0.has(Fault::MemSaysNo))
     }

@@ -52,6 +52,8 @@ faults! {
     BlockLimitIsOneLess: "the largest block is refused",
     LongBlocksAreCut: "a long block is cut",
     BlockLimitIsNotKept: "blocks over the limit are taken",
+    FindNowSaysAbsent: "`find_now` says of blocks that are there that they are absent",
+    ClosedBlocksFindNow: "closed blocks go on answering at once",
     ClosedBlocksWrite: "closed blocks go on writing",
     RacingAddsFail: "adding what somebody else is adding fails",
     AddsOverwriteEachOther: "racing adds overwrite each other's blocks",
@@ -61,6 +63,8 @@ faults! {
     RemovalKeepsTheValue: "a removal leaves the value",
     RemovedKeysGoTogether: "a removal takes the keys that begin with the key along",
     MemRemembersRemovedKeys: "`mem` remembers removed keys",
+    FindNowRemembers: "`find_now` remembers removed keys",
+    ClosedRefsFindNow: "closed refs go on answering at once",
     ClosedRefsWrite: "closed refs go on writing",
 
     // Judging updates.

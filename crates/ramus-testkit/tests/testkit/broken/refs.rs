@@ -128,6 +128,15 @@ impl ReadOnly for BrokenRefs {
         Ok(found)
     }
 
+    fn find_now(&self, key: &RefName) -> Option<Result<Option<Sha1>>> {
+        if let Err(closed) = self.ensure_open_for(Fault::ClosedRefsFindNow) {
+            return Some(Err(closed));
+        }
+        let state = self.shared().state.lock();
+        let seen = if self.0.has(Fault::FindNowRemembers) { &state.ever_set } else { &state.refs };
+        Some(Ok(seen.get(key).copied()))
+    }
+
     async fn mem(&self, key: &RefName) -> Result<bool> {
         let found = self.find(key).await?.is_some();
         let remembered = self.0.has(Fault::MemRemembersRemovedKeys)
