@@ -1,11 +1,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ramus_core::{Pin, Result};
+use ramus_core::{Path, Pin, Result};
 
 use crate::block::CommitBlock;
+use crate::directory::Links;
 use crate::objects::Objects;
-use crate::{Info, Schema, Tree};
+use crate::tree::at_hand::KeptContents;
+use crate::tree::pending::View;
+use crate::{Contents as _, Info, Schema, Tree};
 
 /// A commit: a root directory, what it was made from, and who, when and why.
 ///
@@ -18,6 +21,8 @@ struct Inner<S: Schema> {
     block: CommitBlock<S::Hash>,
     objects: Arc<Objects<S>>,
     pin: Option<Arc<Pin>>,
+    /// To the root block of the tree.
+    link: Links<S::Hash>,
 }
 
 impl<S: Schema> Commit<S> {
@@ -27,7 +32,7 @@ impl<S: Schema> Commit<S> {
         objects: Arc<Objects<S>>,
         pin: Option<Arc<Pin>>,
     ) -> Self {
-        Self(Arc::new(Inner { hash, block, objects, pin }))
+        Self(Arc::new(Inner { hash, block, objects, pin, link: Links::new() }))
     }
 
     /// Reads a commit, or nothing if there is no such block.
@@ -61,6 +66,31 @@ impl<S: Schema> Commit<S> {
     /// Returns the tree of the commit.
     pub fn tree(&self) -> Tree<S> {
         Tree::stored(Arc::clone(&self.0.objects), self.root(), self.0.pin.clone())
+    }
+
+    /// Returns the value at a path of the tree, as [`Tree::find`] does.
+    pub(crate) async fn find(&self, path: &Path) -> Result<Option<S::Contents>> {
+        match self.contents_at_hand(path)? {
+            Some(KeptContents::Inline(encoded)) => S::Contents::decode(&encoded).map(Some),
+            Some(KeptContents::Nothing) => Ok(None),
+            Some(KeptContents::Leaf(leaf)) => self.tree().contents(&leaf).await.map(Some),
+            Some(KeptContents::InConflict) | None => self.tree().find(path).await,
+        }
+    }
+
+    /// Returns the contents that a path leads to; nothing if something has to be waited for. No tree is made
+    /// for it.
+    fn contents_at_hand(&self, path: &Path) -> Result<Option<KeptContents<S>>> {
+        let Inner { block, objects, link, .. } = &*self.0;
+        let view = View { objects, pending: &[] };
+        let root = link.follow(0).or_else(|| {
+            let root = view.kept(&block.root);
+            root.inspect(|root| link.link(0, 1, root))
+        });
+        let Some(root) = root.filter(|_| !path.is_root() && !objects.is_traced()) else {
+            return Ok(None);
+        };
+        view.kept_below(root, path)?.map(KeptContents::of).transpose()
     }
 
     /// Returns whether the commit was read from there, or made there.

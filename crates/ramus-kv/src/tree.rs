@@ -1,6 +1,6 @@
 //! Trees: immutable values that are read when they are needed and saved when they are committed.
 
-mod at_hand;
+pub(crate) mod at_hand;
 mod concrete;
 mod conflict_kind;
 mod diff;

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ramus_core::{Error, Hash, Result, Step};
 
+use super::blocks::check_child;
 use super::check::Sum;
 use super::encode::{Encoder, encode};
 use super::fences::Fences;
 use super::item::{Body, Child, Entry, Held, Item, step_weight};
 use super::links::Links;
-use super::reader::Reader;
+use super::reader::{RawBody, Reader, kind};
 use super::rule::{LEVEL_MAX, WEIGHT_MAX};
 use super::walk::{Walk, no_step};
 use super::{INDEX_TAG, LEAF_TAG, RESTART_EVERY};
@@ -180,6 +181,59 @@ impl<H: Hash> DirBlock<H> {
         let Some(found) = self.seek(step)? else { return Ok(None) };
         match self.body_at(found.body)? {
             Body::Child(child) => Ok(Some((found.index, child))),
+            Body::Entry(_) => Err(Error::corrupt("a leaf stands in for an index block")),
+        }
+    }
+
+    /// Returns the index of the entry of a step, in a leaf, and where its body begins.
+    pub(crate) fn entry_of(&self, step: &[u8]) -> Result<Option<(usize, usize)>> {
+        let place = self.seek(step)?.filter(|place| place.is_exact);
+        Ok(place.map(|place| (place.index, place.body)))
+    }
+
+    /// Returns the index of the child that a step belongs below, in an index block, and where its body begins:
+    /// nothing if the step comes before the first.
+    pub(crate) fn child_of(&self, step: &[u8]) -> Result<Option<(usize, usize)>> {
+        Ok(self.seek(step)?.map(|place| (place.index, place.body)))
+    }
+
+    /// Returns the entry whose body begins there.
+    pub(crate) fn entry_at(&self, body: usize) -> Result<Entry<H>> {
+        match self.body_at(body)? {
+            Body::Entry(entry) => Ok(entry),
+            Body::Child(_) => Err(Error::corrupt("an index block stands in for a leaf")),
+        }
+    }
+
+    /// Returns the encoding of the contents whose entry's body begins there, if they stand in it.
+    pub(crate) fn inline_at(&self, body: usize) -> Result<Option<Bytes>> {
+        let value = self.reader(body).inline()?;
+        Ok(value.map(|value| self.block.slice_ref(value)))
+    }
+
+    /// Returns whether the entry whose body begins there, in a leaf, is a directory.
+    pub(crate) fn is_directory_at(&self, body: usize) -> bool {
+        self.block.get(body) == Some(&kind::DIRECTORY)
+    }
+
+    /// Returns the block of a directory that an item names, whose body begins there.
+    pub(crate) fn named_at(&self, body: usize) -> Result<H> {
+        match self.reader(body).body(self.level)? {
+            RawBody::Child(Child { hash, .. }) | RawBody::Directory { hash } => Ok(hash),
+            RawBody::Block { .. } | RawBody::Inline { .. } | RawBody::Conflict { .. } => {
+                Err(Error::corrupt("an entry that is no directory stands in for one"))
+            }
+        }
+    }
+
+    /// Refuses a block that is not what a child says of it, whose body begins there in this index block.
+    pub(crate) fn check_child_at(&self, body: usize, below: &Self) -> Result<()> {
+        let (count, weight) = self.reader(body).sum_of_child::<H>()?;
+        if (self.level, count, weight) == (below.level + 1, below.count, below.weight) {
+            return Ok(());
+        }
+        match self.body_at(body)? {
+            Body::Child(child) => check_child(self.level, &child, below),
             Body::Entry(_) => Err(Error::corrupt("a leaf stands in for an index block")),
         }
     }

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use super::dir_block::DirBlock;
 
 /// Links to the blocks that the items of a block name; none until they are worth their room.
-pub(super) struct Links<H> {
+pub(crate) struct Links<H> {
     /// How often a link was asked for.
     asked: AtomicU32,
     slots: OnceLock<Box<[Slot<H>]>>,
@@ -32,12 +32,12 @@ impl<H> Links<H> {
     /// How many bytes the link of one item takes.
     pub(super) const BYTES: usize = size_of::<Slot<H>>();
 
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { asked: AtomicU32::new(0), slots: OnceLock::new() }
     }
 
     /// Returns the block that an item names, unless it is not kept, or it is time to ask the cache.
-    pub(super) fn follow(&self, index: usize) -> Option<Arc<DirBlock<H>>> {
+    pub(crate) fn follow(&self, index: usize) -> Option<Arc<DirBlock<H>>> {
         // The count is a hint, and orders nothing; of two questions at once one may not be counted.
         let asked = self.asked.load(Ordering::Relaxed);
         self.asked.store(asked.wrapping_add(1), Ordering::Relaxed);
@@ -46,7 +46,7 @@ impl<H> Links<H> {
     }
 
     /// Links an item of a block of so many items to the block that it names.
-    pub(super) fn link(&self, index: usize, len: usize, block: &Arc<DirBlock<H>>) {
+    pub(crate) fn link(&self, index: usize, len: usize, block: &Arc<DirBlock<H>>) {
         if self.asked.load(Ordering::Relaxed) <= ASKED_MIN {
             return;
         }

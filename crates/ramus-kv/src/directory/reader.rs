@@ -86,6 +86,23 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Takes the contents that stand in an entry of a leaf, from their body; nothing if it is another one.
+    #[inline]
+    pub(super) fn inline(&mut self) -> Result<Option<&'a [u8]>> {
+        if self.byte()? != kind::INLINE {
+            return Ok(None);
+        }
+        self.bytes()?;
+        self.bytes().map(Some)
+    }
+
+    /// Takes what the body of a child says of its block: how many entries, and what they weigh.
+    #[inline]
+    pub(super) fn sum_of_child<H: Hash>(&mut self) -> Result<(u64, u64)> {
+        self.take(H::LENGTH)?;
+        Ok((self.varint()?, self.varint()?))
+    }
+
     /// Goes on behind a body, without a look at what was checked when the block was decoded.
     #[inline]
     pub(super) fn skip_body<H: Hash>(&mut self, level: u8) -> Result<()> {

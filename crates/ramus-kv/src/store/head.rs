@@ -161,6 +161,15 @@ impl<S: Schema> Store<S> {
         holds
     }
 
+    /// Returns the head if it is known and nothing has to be waited for to make sure of it.
+    pub(super) fn head_now(&self) -> Result<Option<Commit<S>>> {
+        let Place::Branch(branch) = &self.0.place else { return Ok(None) };
+        let Some(hash) = self.repo().refs().find_now(&branch.name).transpose()?.flatten() else {
+            return Ok(None);
+        };
+        Ok(branch.head.lock().as_ref().filter(|head| head.hash() == hash).cloned())
+    }
+
     async fn head_of(&self, branch: &Branch<S>) -> Result<Option<Commit<S>>> {
         let Some(hash) = self.repo().refs().find(&branch.name).await? else { return Ok(None) };
         if let Some(head) = &*branch.head.lock()

@@ -17,7 +17,14 @@ impl<S: Schema> Store<S> {
     /// Returns the value at a path, as [`Tree::find`] does.
     pub async fn find(&self, path: impl IntoPath) -> Result<Option<S::Contents>> {
         let path = path.into_path()?;
-        self.tree().await?.find(path).await
+        let head = match self.head_now()? {
+            Some(head) => head,
+            None => match self.head().await? {
+                Some(head) => head,
+                None => return Ok(None),
+            },
+        };
+        head.find(&path).await
     }
 
     /// Returns whether there is a value at a path.

@@ -1,6 +1,7 @@
 use bytes::Bytes;
 use ramus_core::{Error, IntoPath, Path, Result};
 
+use super::at_hand::KeptContents;
 use super::dir::{Dir, Leaf, Node};
 use super::range::Range;
 use super::{Kind, ListOptions, Listing, Tree};
@@ -14,10 +15,16 @@ impl<S: Schema> Tree<S> {
     /// other contents, or where nothing is.
     pub async fn find(&self, path: impl IntoPath) -> Result<Option<S::Contents>> {
         let path = path.into_path()?;
-        match self.leaf(&path).await? {
-            Some(leaf) => Ok(Some(self.contents(&leaf).await?)),
-            None => Ok(None),
-        }
+        let leaf = match self.contents_at_hand(&path)? {
+            Some(KeptContents::Inline(encoded)) => return S::Contents::decode(&encoded).map(Some),
+            Some(KeptContents::Nothing) => return Ok(None),
+            Some(KeptContents::Leaf(leaf)) => leaf,
+            Some(KeptContents::InConflict) | None => match self.leaf(&path).await? {
+                Some(leaf) => leaf,
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(self.contents(&leaf).await?))
     }
 
     /// Returns the value at a path with its metadata, as `find` does.
