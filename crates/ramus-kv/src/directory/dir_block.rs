@@ -138,7 +138,7 @@ impl<H: Hash> DirBlock<H> {
     /// Returns how many bytes the block takes in memory, with all the links and fences that it may get.
     pub(crate) fn memory(&self) -> usize {
         let links = if self.has_links { self.len * Links::<H>::BYTES } else { 0 };
-        let fences = Fences::bytes(self.len.div_ceil(RESTART_EVERY));
+        let fences = Fences::bytes(self.len);
         self.block.len() + size_of::<Self>() + links + fences
     }
 

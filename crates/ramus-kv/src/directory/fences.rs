@@ -1,8 +1,9 @@
-//! Where a search goes on in a block, without a look at the block's bytes.
+//! Where a search goes on in a block, with one look at the block's bytes.
 //!
 //! A search is binary over the restarts of a block, and each comparison reads another place of it, which as a
-//! rule lies in no cache of the processor. So a block that is searched again and again notes a few bytes of each
-//! of those steps next to one another, and is read at one place.
+//! rule lies in no cache of the processor; then it goes through the items behind a restart one by one. So a
+//! block that is searched again and again notes a few bytes of every fourth step next to one another. They say
+//! behind which of those steps to go on, and how much that step has in common with what is sought.
 
 use std::fmt;
 use std::ops::Range;
@@ -15,6 +16,7 @@ use super::RESTART_EVERY;
 use super::dir_block::DirBlock;
 use super::encode::common;
 use super::seek::Sought;
+use super::walk::Walk;
 
 /// The fences of a block; none until they are worth their room.
 #[derive(Default)]
@@ -24,55 +26,83 @@ pub(super) struct Fences {
     made: OnceLock<Made>,
 }
 
+/// What is noted of every so many items.
 struct Made {
-    /// Where the bytes lie in the block that all restarts begin with.
+    /// Where the bytes lie in the block that all their steps begin with.
     prefix: Range<usize>,
-    restarts: Box<[Fence]>,
+    /// The first bytes of each step behind the prefix: the head that a [`Sought`] has. In order.
+    heads: Box<[u64]>,
+    /// Where each item begins.
+    starts: Box<[u16]>,
 }
 
-/// What is noted of a restart.
-struct Fence {
-    /// The first bytes of its step behind the prefix: the head that a [`Sought`] has.
-    head: u64,
+/// What fences say of a step that is sought.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Fenced {
+    /// It comes before the first item.
+    BeforeAll,
+    /// It comes behind this item, and before the next one that has a fence.
+    Behind(Post),
+    /// It is the step of this item, if both are of the same length.
+    At(Post),
+    /// It comes behind the restarts before these, and before those behind them.
+    Among(Range<usize>),
+}
+
+/// An item that has a fence.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Post {
+    pub(super) index: usize,
     /// Where it begins.
-    at: u32,
+    pub(super) position: usize,
+    /// How many bytes its step has in common with what is sought.
+    pub(super) common: usize,
 }
 
-/// Which restarts are still to be looked at: of those before them the steps are less than what is sought, of
-/// those behind them greater.
-pub(super) struct Narrowed<'a> {
-    pub(super) left: Range<usize>,
-    made: Option<&'a Made>,
-}
+/// One of so many items has a fence: those that restarts lead to, and some between.
+pub(super) const FENCE_EVERY: usize = 4;
 
 /// A block is given fences when it was searched more often than this.
 const ASKED_MIN: u32 = 4;
 
-/// Fewer restarts than this are searched as they are.
-const RESTARTS_MIN: usize = 3;
+/// A block of fewer items than this is searched as it is.
+const ITEMS_MIN: usize = 2 * FENCE_EVERY;
+
+/// A longer block is searched as it is; only those of level 15 can be longer.
+const BLOCK_BYTES_MAX: usize = u16::MAX as usize;
 
 impl Fences {
-    /// Returns how many bytes the fences of so many restarts take.
-    pub(super) const fn bytes(restarts: usize) -> usize {
-        if restarts < RESTARTS_MIN { 0 } else { restarts * size_of::<Fence>() }
+    /// Returns how many bytes the fences of a block of so many items take.
+    pub(super) const fn bytes(items: usize) -> usize {
+        let fences = items.div_ceil(FENCE_EVERY);
+        if items < ITEMS_MIN { 0 } else { fences * (size_of::<u64>() + size_of::<u16>()) }
     }
 }
 
 impl<H: Hash> DirBlock<H> {
-    /// Returns which restarts are to be looked at to find the last one whose step is not greater.
-    pub(super) fn narrow(&self, sought: &Sought<'_>) -> Result<Narrowed<'_>> {
-        let restarts = self.len().div_ceil(RESTART_EVERY);
-        let Some(made) = self.made_fences(restarts)? else {
-            return Ok(Narrowed { left: 0..restarts, made: None });
-        };
-        let left = made.narrow(sought, self.block().get(made.prefix.clone()).unwrap_or_default());
-        Ok(Narrowed { left, made: Some(made) })
+    /// Says where the last item is to be looked for whose step is not greater.
+    #[inline]
+    pub(super) fn narrow(&self, sought: &Sought<'_>) -> Result<Fenced> {
+        if let Some(made) = self.made_fences()? {
+            let prefix = self.block().get(made.prefix.clone()).unwrap_or_default();
+            Ok(made.narrow(sought, prefix))
+        } else {
+            Ok(Fenced::Among(0..self.len().div_ceil(RESTART_EVERY)))
+        }
     }
 
-    fn made_fences(&self, restarts: usize) -> Result<Option<&Made>> {
+    #[inline]
+    fn made_fences(&self) -> Result<Option<&Made>> {
+        match self.fences().made.get() {
+            Some(made) => Ok(Some(made)),
+            None => self.fences_if_worth(),
+        }
+    }
+
+    fn fences_if_worth(&self) -> Result<Option<&Made>> {
         let Fences { asked, made } = self.fences();
-        if restarts < RESTARTS_MIN || made.get().is_some() {
-            return Ok(made.get());
+        if self.len() < ITEMS_MIN || self.block().len() > BLOCK_BYTES_MAX {
+            return Ok(None);
         }
         // The count is a hint, and orders nothing; of two questions at once one may not be counted.
         let before = asked.load(Ordering::Relaxed);
@@ -80,48 +110,63 @@ impl<H: Hash> DirBlock<H> {
         if before < ASKED_MIN {
             return Ok(None);
         }
-        let new = self.make_fences(restarts)?;
+        let new = self.make_fences()?;
         Ok(Some(made.get_or_init(|| new)))
     }
 
-    fn make_fences(&self, restarts: usize) -> Result<Made> {
+    fn make_fences(&self) -> Result<Made> {
         let (start, first) = self.step_at(self.restart(0))?;
-        let (_, last) = self.step_at(self.restart(restarts - 1))?;
-        let length = common(first, last);
-        let fence = |restart| {
-            let at = self.restart(restart);
-            let rest = self.step_at(at)?.1.get(length..).unwrap_or_default();
-            Ok(Fence { head: Sought::new(rest).head, at: u32::try_from(at).unwrap_or(u32::MAX) })
-        };
-        let restarts = (0..restarts).map(fence).collect::<Result<_>>()?;
-        Ok(Made { prefix: start..start + length, restarts })
+        let mut last = Walk::from(self, (self.len() - 1) / FENCE_EVERY * FENCE_EVERY)?;
+        last.advance()?;
+        let length = common(first, last.step());
+        let count = self.len().div_ceil(FENCE_EVERY);
+        let (mut heads, mut starts) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let mut walk = self.walk();
+        for index in 0..self.len() {
+            let position = walk.position();
+            walk.advance()?;
+            if index.is_multiple_of(FENCE_EVERY) {
+                heads.push(Sought::new(walk.step().get(length..).unwrap_or_default()).head);
+                starts.push(u16::try_from(position).unwrap_or(u16::MAX));
+            }
+        }
+        let (heads, starts) = (heads.into_boxed_slice(), starts.into_boxed_slice());
+        Ok(Made { prefix: start..start + length, heads, starts })
     }
 }
 
 impl Made {
-    fn narrow(&self, sought: &Sought<'_>, prefix: &[u8]) -> Range<usize> {
-        let count = self.restarts.len();
+    fn narrow(&self, sought: &Sought<'_>, prefix: &[u8]) -> Fenced {
         let rest;
-        let head = if prefix.is_empty() {
-            sought.head
+        let behind = if prefix.is_empty() {
+            sought
         } else if let Some(behind) = sought.bytes.strip_prefix(prefix) {
             rest = Sought::new(behind);
-            rest.head
+            &rest
         } else if sought.bytes < prefix {
-            return 0..0;
+            return Fenced::BeforeAll;
         } else {
-            return count..count;
+            let common = common(prefix, sought.bytes);
+            return Fenced::Behind(self.post(self.heads.len() - 1, common));
         };
-        let start = self.restarts.partition_point(|fence| fence.head < head);
-        let same = self.restarts[start..].iter().take_while(|fence| fence.head == head).count();
-        start..start + same
+        let head = behind.head;
+        let start = self.heads.partition_point(|fence| *fence < head);
+        if self.heads.get(start) != Some(&head) {
+            let Some(last) = start.checked_sub(1) else { return Fenced::BeforeAll };
+            // Heads that differ say where the steps do: behind the end of a shorter one are zeros.
+            let same = (self.heads[last] ^ head).leading_zeros() as usize / 8;
+            return Fenced::Behind(self.post(last, prefix.len() + same));
+        }
+        if behind.is_short() {
+            return Fenced::At(self.post(start, sought.bytes.len()));
+        }
+        let same = self.heads[start..].iter().take_while(|fence| **fence == head).count();
+        let restart = |fence: usize| (fence * FENCE_EVERY).div_ceil(RESTART_EVERY);
+        Fenced::Among(restart(start)..restart(start + same))
     }
-}
 
-impl Narrowed<'_> {
-    /// Returns where a restart begins, if that was noted.
-    pub(super) fn position(&self, restart: usize) -> Option<usize> {
-        self.made?.restarts.get(restart).map(|fence| fence.at as usize)
+    fn post(&self, fence: usize, common: usize) -> Post {
+        Post { index: fence * FENCE_EVERY, position: self.starts[fence].into(), common }
     }
 }
 
@@ -181,7 +226,7 @@ mod tests {
                 names.iter().map(|name| whole(name).into_bytes()).collect();
             let without = block(&steps);
             let with = block(&steps);
-            while with.fences().made.get().is_none() && steps.len() > 2 * RESTART_EVERY {
+            while with.fences().made.get().is_none() && steps.len() >= ITEMS_MIN {
                 found(&with, b"x");
             }
             let whole = others.iter().map(whole);
@@ -208,7 +253,7 @@ mod tests {
         }
         assert_eq!(found(&block, b"142"), Some((42, true)));
         let made = block.fences().made.get().expect("it was searched often enough");
-        assert_eq!(made.restarts.len() * size_of::<Fence>(), Fences::bytes(made.restarts.len()));
+        assert_eq!(10 * made.heads.len(), Fences::bytes(block.len()));
         assert_eq!(&block.block()[made.prefix.clone()], b"1");
     }
 }

@@ -3,6 +3,7 @@
 //! Links are weak: what is kept is decided by the cache alone, which counts bytes, and by the trees
 //! that hold blocks for their edits. So links keep nothing alive, and never defeat the bound of the
 //! cache. What they take themselves is counted with the block that has them.
+//! A link to a block that is gone holds the place of its head, without its bytes, until the block above is gone, too.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,10 +17,13 @@ use super::dir_block::DirBlock;
 pub(crate) struct Links<H> {
     /// How often a link was asked for.
     asked: AtomicU32,
-    slots: OnceLock<Box<[Slot<H>]>>,
+    /// The first link of each item, which is read without a lock.
+    first: OnceLock<Box<[OnceLock<Link<H>>]>>,
+    /// Links in place of those whose block is kept no more.
+    later: OnceLock<Box<[Mutex<Link<H>>]>>,
 }
 
-type Slot<H> = Mutex<Weak<DirBlock<H>>>;
+type Link<H> = Weak<DirBlock<H>>;
 
 /// A block gets links when it was asked for one more often than this: a version of a busy directory is
 /// passed once or twice, and then there is another one.
@@ -29,11 +33,11 @@ const ASKED_MIN: u32 = 4;
 const ONE_IN: u32 = 64;
 
 impl<H> Links<H> {
-    /// How many bytes the link of one item takes.
-    pub(super) const BYTES: usize = size_of::<Slot<H>>();
+    /// How many bytes the links of one item take at most.
+    pub(super) const BYTES: usize = size_of::<OnceLock<Link<H>>>() + size_of::<Mutex<Link<H>>>();
 
     pub(crate) const fn new() -> Self {
-        Self { asked: AtomicU32::new(0), slots: OnceLock::new() }
+        Self { asked: AtomicU32::new(0), first: OnceLock::new(), later: OnceLock::new() }
     }
 
     /// Returns the block that an item names, unless it is not kept, or it is time to ask the cache.
@@ -41,8 +45,11 @@ impl<H> Links<H> {
         // The count is a hint, and orders nothing; of two questions at once one may not be counted.
         let asked = self.asked.load(Ordering::Relaxed);
         self.asked.store(asked.wrapping_add(1), Ordering::Relaxed);
-        let slot = self.slots.get()?.get(index)?;
-        if asked.is_multiple_of(ONE_IN) { None } else { slot.lock().upgrade() }
+        let first = self.first.get()?.get(index)?.get()?;
+        if asked.is_multiple_of(ONE_IN) {
+            return None;
+        }
+        first.upgrade().or_else(|| self.later.get()?.get(index)?.lock().upgrade())
     }
 
     /// Links an item of a block of so many items to the block that it names.
@@ -50,9 +57,15 @@ impl<H> Links<H> {
         if self.asked.load(Ordering::Relaxed) <= ASKED_MIN {
             return;
         }
-        let slots = self.slots.get_or_init(|| (0..len).map(|_| Slot::default()).collect());
-        if let Some(slot) = slots.get(index) {
-            *slot.lock() = Arc::downgrade(block);
+        let first = self.first.get_or_init(|| (0..len).map(|_| OnceLock::new()).collect());
+        let Some(first) = first.get(index) else { return };
+        let leads_there = |link: &Link<H>| std::ptr::eq(link.as_ptr(), Arc::as_ptr(block));
+        if leads_there(first.get_or_init(|| Arc::downgrade(block))) {
+            return;
+        }
+        let later = self.later.get_or_init(|| (0..len).map(|_| Mutex::default()).collect());
+        if let Some(later) = later.get(index) {
+            *later.lock() = Arc::downgrade(block);
         }
     }
 }
@@ -89,10 +102,14 @@ mod tests {
         }
         assert!(Arc::ptr_eq(&links.follow(1).expect("a link"), &one));
         assert!(links.follow(0).is_none());
-        links.link(1, 3, &other);
-        assert!(Arc::ptr_eq(&links.follow(1).expect("a link"), &other));
-        drop(other);
+        drop(one);
         assert!(links.follow(1).is_none());
+        for other in [block(), other] {
+            links.link(1, 3, &other);
+            assert!(Arc::ptr_eq(&links.follow(1).expect("a link"), &other));
+            drop(other);
+            assert!(links.follow(1).is_none());
+        }
     }
 
     #[test]
@@ -102,7 +119,7 @@ mod tests {
             assert!(links.follow(0).is_none());
             links.link(0, 1, &one);
         }
-        assert!(links.slots.get().is_none());
+        assert!(links.first.get().is_none());
     }
 
     #[test]

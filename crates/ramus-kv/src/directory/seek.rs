@@ -1,10 +1,13 @@
 use std::cmp::Ordering;
+use std::ops::Range;
 
-use ramus_core::{Hash, Result};
+use ramus_core::{Error, Hash, Result};
 
 use super::RESTART_EVERY;
 use super::dir_block::DirBlock;
 use super::encode::common;
+use super::fences::{FENCE_EVERY, Fenced, Post};
+use super::reader::Reader;
 
 /// Where a step was found, or the last one before it.
 pub(super) struct Place {
@@ -23,58 +26,99 @@ impl<H: Hash> DirBlock<H> {
     /// that it shares with the one before it says how it lies to what is sought, unless that is just
     /// the length up to which the one before was equal to it.
     pub(super) fn seek(&self, sought: &[u8]) -> Result<Option<Place>> {
-        let Some((restart, position)) = self.last_restart(&Sought::new(sought))? else {
+        let searched = Sought::new(sought);
+        let restarts = match self.narrow(&searched)? {
+            Fenced::BeforeAll => return Ok(None),
+            Fenced::Behind(post) => return self.seek_behind(sought, post).map(Some),
+            Fenced::At(post) => match self.place_of(sought, &post)? {
+                Some(place) => return Ok(Some(place)),
+                None => 0..self.len().div_ceil(RESTART_EVERY),
+            },
+            Fenced::Among(restarts) => restarts,
+        };
+        let Some((restart, position)) = self.last_restart(&searched, restarts)? else {
             return Ok(None);
         };
-        let (mut reader, mut rest) = (self.reader(position), sought);
-        let mut found = None;
         let first = restart * RESTART_EVERY;
-        for index in first..self.len().min(first + RESTART_EVERY) {
+        let end = self.len().min(first + RESTART_EVERY);
+        self.seek_among(sought, first..end, self.reader(position), None)
+    }
+
+    /// Goes on behind an item whose step is less than what is sought.
+    fn seek_behind(&self, sought: &[u8], post: Post) -> Result<Place> {
+        let Post { index, position, common } = post;
+        let mut reader = self.reader(position);
+        reader.step()?;
+        let place = Place { index, body: reader.position(), is_exact: false, common };
+        reader.skip_body::<H>(self.level())?;
+        let end = self.len().min(index + FENCE_EVERY);
+        let found = self.seek_among(sought, index + 1..end, reader, Some(place))?;
+        found.ok_or_else(|| Error::corrupt("an item is lost"))
+    }
+
+    /// Returns the place of an item whose step begins with what is sought, if it is that.
+    fn place_of(&self, sought: &[u8], post: &Post) -> Result<Option<Place>> {
+        let mut reader = self.reader(post.position);
+        let (shared, suffix) = reader.step()?;
+        let is_exact = shared + suffix.len() as u64 == sought.len() as u64;
+        let (index, body, common) = (post.index, reader.position(), sought.len());
+        Ok(is_exact.then_some(Place { index, body, is_exact, common }))
+    }
+
+    /// Finds the last of these items whose step is not greater; `found` is the one before them, if its step is
+    /// less.
+    #[inline]
+    fn seek_among(
+        &self,
+        sought: &[u8],
+        items: Range<usize>,
+        mut reader: Reader<'_>,
+        mut found: Option<Place>,
+    ) -> Result<Option<Place>> {
+        let mut equal = found.as_ref().map_or(0, |place| place.common);
+        for index in items {
             let (shared, suffix) = reader.step()?;
             let body = reader.position();
-            let equal = sought.len() - rest.len();
-            let order = match shared.cmp(&(equal as u64)) {
+            match shared.cmp(&(equal as u64)) {
                 // It left the common part earlier, so it lies behind what is sought.
-                Ordering::Less => Ordering::Greater,
+                Ordering::Less => break,
                 // It goes on like the one before, which lies before what is sought.
-                Ordering::Greater => Ordering::Less,
-                // The first byte tells as a rule.
-                Ordering::Equal => match suffix.first().cmp(&rest.first()) {
-                    Ordering::Equal => suffix.cmp(rest),
-                    order => order,
-                },
-            };
-            match order {
-                Ordering::Less if shared == equal as u64 => rest = &rest[common(suffix, rest)..],
-                Ordering::Less => {}
+                Ordering::Greater => {}
                 Ordering::Equal => {
-                    let common = sought.len();
-                    return Ok(Some(Place { index, body, is_exact: true, common }));
+                    let rest = sought.get(equal..).unwrap_or_default();
+                    let same = common(suffix, rest);
+                    match suffix.get(same).cmp(&rest.get(same)) {
+                        Ordering::Less => equal += same,
+                        Ordering::Equal => {
+                            let common = sought.len();
+                            return Ok(Some(Place { index, body, is_exact: true, common }));
+                        }
+                        Ordering::Greater => break,
+                    }
                 }
-                Ordering::Greater => break,
             }
-            let common = sought.len() - rest.len();
-            found = Some(Place { index, body, is_exact: false, common });
+            found = Some(Place { index, body, is_exact: false, common: equal });
             reader.skip_body::<H>(self.level())?;
         }
         Ok(found)
     }
 
-    /// Returns the last restart whose step is not greater, and where it begins.
-    fn last_restart(&self, sought: &Sought<'_>) -> Result<Option<(usize, usize)>> {
-        let narrowed = self.narrow(sought)?;
-        let (mut low, mut high) = (narrowed.left.start, narrowed.left.end);
-        let position =
-            |restart| narrowed.position(restart).unwrap_or_else(|| self.restart(restart));
+    /// Returns the last of these restarts whose step is not greater, or the one before them, and where it begins.
+    fn last_restart(
+        &self,
+        sought: &Sought<'_>,
+        restarts: Range<usize>,
+    ) -> Result<Option<(usize, usize)>> {
+        let (mut low, mut high) = (restarts.start, restarts.end);
         while low < high {
             let middle = usize::midpoint(low, high);
-            let (start, step) = self.step_at(position(middle))?;
+            let (start, step) = self.step_at(self.restart(middle))?;
             match sought.order(step, &self.block()[start..]) {
                 Ordering::Less | Ordering::Equal => low = middle + 1,
                 Ordering::Greater => high = middle,
             }
         }
-        Ok(low.checked_sub(1).map(|restart| (restart, position(restart))))
+        Ok(low.checked_sub(1).map(|restart| (restart, self.restart(restart))))
     }
 
     /// Returns the step of an item that stands in full and begins here, and where the step begins.
@@ -105,6 +149,12 @@ impl<'a> Sought<'a> {
             None => head.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from),
         }
         Self { bytes, head: u64::from_be_bytes(head) }
+    }
+
+    /// Returns whether the head is all of it, and shows where it ends.
+    #[inline]
+    pub(super) const fn is_short(&self) -> bool {
+        self.bytes.len() < AT_ONCE
     }
 
     /// Returns how a step, or what is left of it, lies to what is sought. `from_there` is the block from where
