@@ -28,6 +28,7 @@ use ramus_core::{Hash, Result};
 
 use crate::crew::Crew;
 
+pub(crate) use self::blocks::check_child;
 pub(crate) use self::build::{Built, build, build_by};
 pub(crate) use self::diff::{EntryDiff, EntryPair};
 pub(crate) use self::dir_block::DirBlock;
@@ -35,8 +36,8 @@ pub(crate) use self::edit::{Edits, edit, edit_leaf};
 pub(crate) use self::find::{Spot, find, find_spot};
 pub(crate) use self::fit::{AtHand, Known, check_index, check_root};
 pub(crate) use self::item::{Body, Item};
-pub(crate) use self::links::Links;
 pub use self::item::{Child, Entry, Held};
+pub(crate) use self::links::Links;
 pub(crate) use self::rule::{LEVEL_MAX, WEIGHT_MAX};
 pub use self::scan::Direction;
 pub(crate) use self::scan::{From, Scan, Scanned};

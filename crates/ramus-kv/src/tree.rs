@@ -24,6 +24,7 @@ mod stored;
 mod stream;
 pub(crate) mod three;
 mod update;
+mod waiting;
 mod walk;
 
 use std::fmt;
@@ -45,6 +46,7 @@ use crate::Schema;
 use crate::objects::Objects;
 use dir::Dir;
 use pending::{Pending, View};
+use waiting::Waiting;
 
 /// A directory with everything below it: a value that is edited in place and cloned for free.
 ///
@@ -99,6 +101,8 @@ pub struct Tree<S: Schema> {
     grafted: Vec<Arc<Pin>>,
     /// What was hashed and not stored yet, of this tree and of those that were put into it.
     pub(crate) pending: Vec<Arc<Pending<S>>>,
+    /// What its edits take in memory.
+    waiting: Waiting<S>,
     /// Directories in it that nobody has seen yet, besides those that its root says.
     unchecked: Vec<S::Hash>,
 }
@@ -123,7 +127,7 @@ impl<S: Schema> Tree<S> {
 
     fn of(objects: Arc<Objects<S>>, root: Dir<S>, pin: Option<Arc<Pin>>) -> Self {
         let (grafted, pending, unchecked) = (Vec::new(), Vec::new(), Vec::new());
-        Self { objects, root, pin, grafted, pending, unchecked }
+        Self { objects, root, pin, grafted, pending, waiting: Waiting::default(), unchecked }
     }
 
     /// Returns the tree of the same root, read through other objects of the same storage.
@@ -138,6 +142,7 @@ impl<S: Schema> Tree<S> {
     pub(crate) fn move_to(&mut self, root: S::Hash, pending: &[Arc<Pending<S>>]) {
         self.root = Dir::Stored(root);
         self.pending = pending.to_vec();
+        self.waiting = Waiting::default();
     }
 
     /// Returns whether the tree is read from there.
@@ -151,13 +156,14 @@ impl<S: Schema> Tree<S> {
 
     /// Returns a tree of another directory that was found in this one.
     fn below(&self, root: Dir<S>) -> Self {
-        let Self { objects, root: _, pin, grafted, pending, unchecked } = self;
+        let Self { objects, root: _, pin, grafted, pending, waiting, unchecked } = self;
         Self {
             objects: Arc::clone(objects),
             root,
             pin: pin.clone(),
             grafted: grafted.clone(),
             pending: pending.clone(),
+            waiting: waiting.clone(),
             unchecked: unchecked.clone(),
         }
     }
@@ -172,6 +178,7 @@ impl<S: Schema> Tree<S> {
     fn share(&mut self, other: &Self) {
         add_new(&mut self.grafted, other.pin.iter().chain(&other.grafted));
         add_new(&mut self.pending, &other.pending);
+        self.waiting.count(other.waiting.bytes());
         self.unchecked.extend(&other.unchecked);
     }
 }

@@ -7,8 +7,8 @@ use futures::{FutureExt as _, StreamExt as _};
 
 use crate::{
     AtomicWrite as _, Changes, ContentAddressable as _, Cursor, Epoch, Error, ErrorKind, Hash,
-    Limits, Pin, ReadOnly, RefName, RefOutcome, RefUpdate, Result, Snapshot, Storage,
-    Subscription, Sweep as _,
+    Limits, Pin, ReadOnly, RefName, RefOutcome, RefUpdate, Result, Snapshot, Storage, Subscription,
+    Sweep as _,
 };
 
 /// The object-safe companion of [`Storage`].

@@ -15,6 +15,8 @@ pub(super) struct Sum {
     pub(super) weight: u64,
     /// Whether one of them names a block of a directory.
     pub(super) has_links: bool,
+    /// Whether one of them names a block of any kind.
+    pub(super) has_names: bool,
 }
 
 impl<H: Hash> DirBlock<H> {
@@ -35,6 +37,7 @@ impl<H: Hash> DirBlock<H> {
             let raw = reader.body::<H>(self.level())?;
             sum.count = sum.count.checked_add(raw.count()).ok_or_else(too_many)?;
             sum.has_links |= raw.is_link();
+            sum.has_names |= raw.is_name();
             sum.weight += step_weight(step.len()) + (reader.position() - body) as u64;
         }
         if reader.position() != self.end_of_items() {

@@ -36,6 +36,8 @@ pub(crate) struct DirBlock<H> {
     weight: u64,
     /// Whether an item may name a block of a directory.
     has_links: bool,
+    /// Whether an item may name a block of any kind.
+    has_names: bool,
     links: Links<H>,
     fences: Fences,
     hash: PhantomData<fn() -> H>,
@@ -49,6 +51,7 @@ impl<H: Hash> DirBlock<H> {
             sum.count += item.body.count();
             sum.weight += item.weight();
             sum.has_links |= item.body.is_link();
+            sum.has_names |= item.body.is_name();
         }
         Self::of_parts(encode(level, items), level, items.len(), &sum)
     }
@@ -64,6 +67,7 @@ impl<H: Hash> DirBlock<H> {
         let mut last: &[u8] = &[];
         for (step, contents) in entries {
             let (held, metadata) = contents?;
+            sum.has_names |= matches!(held, Held::Block(_));
             let step = step.as_bytes();
             encoder.step(last, step);
             let start = encoder.position();
@@ -83,12 +87,12 @@ impl<H: Hash> DirBlock<H> {
     }
 
     fn new(block: Bytes, level: u8, len: usize, sum: &Sum) -> Self {
-        let Sum { count, weight, has_links } = *sum;
+        let Sum { count, weight, has_links, has_names } = *sum;
         let (links, fences, hash) = (Links::new(), Fences::default(), PhantomData);
         // The number may be wrong before the block is checked.
         let behind_items = len.div_ceil(RESTART_EVERY).saturating_mul(4).saturating_add(4);
         let end = block.len().saturating_sub(behind_items);
-        Self { block, end, level, len, count, weight, has_links, links, fences, hash }
+        Self { block, end, level, len, count, weight, has_links, has_names, links, fences, hash }
     }
 
     /// Returns the node that this block is.
@@ -148,6 +152,11 @@ impl<H: Hash> DirBlock<H> {
 
     pub(super) fn has_links(&self) -> bool {
         self.has_links
+    }
+
+    /// Returns whether an item may name a block: of a directory, or of contents.
+    pub(crate) fn has_names(&self) -> bool {
+        self.has_names
     }
 
     /// Returns the block that an item names, if that is known and the block is kept.

@@ -101,6 +101,11 @@ impl<H: Hash> Body<H> {
         matches!(self, Self::Child(_) | Self::Entry(Entry::Directory { .. }))
     }
 
+    /// Returns whether this names a block of any kind.
+    pub(super) fn is_name(&self) -> bool {
+        !matches!(self, Self::Entry(Entry::Contents { held: Held::Inline(_), .. }))
+    }
+
     /// Returns how many entries of the directory this stands for.
     pub(crate) fn count(&self) -> u64 {
         match self {

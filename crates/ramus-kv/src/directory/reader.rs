@@ -213,6 +213,11 @@ impl<H> RawBody<'_, H> {
         matches!(self, Self::Child(_) | Self::Directory { .. })
     }
 
+    /// Returns whether this names a block of any kind.
+    pub(super) fn is_name(&self) -> bool {
+        !matches!(self, Self::Inline { .. })
+    }
+
     /// Returns how many entries of the directory this stands for.
     pub(super) fn count(&self) -> u64 {
         match self {

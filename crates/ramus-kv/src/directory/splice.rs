@@ -50,7 +50,12 @@ impl<H: Hash> DirBlock<H> {
         });
         let added = usize::try_from(weights.sum::<u64>()).unwrap_or_default();
         let encoder = Encoder::new(self.level(), self.len() + 1, self.block().len() + added + 4);
-        let sum = Sum { count: self.count(), weight: self.weight(), has_links: self.has_links() };
+        let sum = Sum {
+            count: self.count(),
+            weight: self.weight(),
+            has_links: self.has_links(),
+            has_names: self.has_names(),
+        };
         let begin = (0, start_of(self.level()));
         let mut splicer =
             Splicer { old: self, encoder, next: 0, passed: begin, last: Last::Old, sum };
@@ -229,6 +234,7 @@ impl<H: Hash> Splicer<'_, H> {
         self.sum.count += body.count();
         self.sum.weight += step_weight(step.as_bytes().len()) + body.weight();
         self.sum.has_links |= body.is_link();
+        self.sum.has_names |= body.is_name();
     }
 
     /// Puts the next old item, which the walk has come to.

@@ -76,7 +76,7 @@ impl<S: Schema> KeptContents<S> {
         Ok(match block.entry_at(body)? {
             Entry::Contents { held: Held::Inline(encoded), .. } => Self::Inline(encoded),
             Entry::Contents { held, metadata } => {
-                Self::Leaf(Leaf { held, metadata, unsaved: None })
+                Self::Leaf(Leaf { held, metadata: metadata.into(), unsaved: None })
             }
             Entry::Directory { .. } => Self::Nothing,
             Entry::Conflict { .. } => Self::InConflict,

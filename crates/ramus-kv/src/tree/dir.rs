@@ -1,14 +1,16 @@
 //! A directory of a tree: as it is stored, or with edits over it.
 
+mod few;
 mod put;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use ramus_core::{Error, ErrorKind, Hash as _, Result, Step};
 
+use self::few::Few;
 use super::edit_map::EditMap;
 use crate::directory::{DirBlock, Entry, Held};
 use crate::large::Unsaved;
@@ -41,6 +43,14 @@ pub(crate) struct Edited<S: Schema> {
 pub(crate) struct Base<S: Schema> {
     pub(crate) hash: S::Hash,
     pub(crate) root: Arc<DirBlock<S::Hash>>,
+    /// The last step of a wide one, once somebody asked.
+    last: OnceLock<Step>,
+}
+
+impl<S: Schema> Base<S> {
+    pub(crate) const fn new(hash: S::Hash, root: Arc<DirBlock<S::Hash>>) -> Self {
+        Self { hash, root, last: OnceLock::new() }
+    }
 }
 
 /// What became of a step.
@@ -48,8 +58,8 @@ pub(crate) struct Base<S: Schema> {
 pub(crate) struct Edit<S: Schema> {
     /// What it leads to now; nothing if it was removed.
     pub(crate) node: Option<Node<S>>,
-    /// What it leads to in the base.
-    pub(super) was: Option<Entry<S::Hash>>,
+    /// What it leads to in the base. In a box, since most edits put what was not there.
+    was: Option<Box<Entry<S::Hash>>>,
 }
 
 /// What a step leads to.
@@ -65,7 +75,7 @@ pub(crate) enum Node<S: Schema> {
 #[derive(Debug)]
 pub(crate) struct Leaf<S: Schema> {
     pub(crate) held: Held<S::Hash>,
-    pub(crate) metadata: Bytes,
+    pub(crate) metadata: Few,
     /// Their blocks, if they have some that were not saved yet.
     pub(crate) unsaved: Option<Unsaved<S::Hash>>,
 }
@@ -73,6 +83,7 @@ pub(crate) struct Leaf<S: Schema> {
 impl<S: Schema> Leaf<S> {
     /// Returns contents of this encoding, which are not saved yet.
     pub(crate) fn unsaved(encoded: Bytes, metadata: Bytes) -> Result<Self> {
+        let metadata = metadata.into();
         if Held::<S::Hash>::is_inline(&encoded) {
             return Ok(Self { held: Held::Inline(encoded), metadata, unsaved: None });
         }
@@ -86,7 +97,7 @@ impl<S: Schema> Leaf<S> {
     }
 
     pub(crate) fn to_entry(&self) -> Entry<S::Hash> {
-        Entry::Contents { held: self.held.clone(), metadata: self.metadata.clone() }
+        Entry::Contents { held: self.held.clone(), metadata: Bytes::clone(&self.metadata) }
     }
 }
 
@@ -121,7 +132,7 @@ impl<S: Schema> Dir<S> {
         loaded: impl FnOnce() -> Arc<DirBlock<S::Hash>>,
     ) -> &mut Edited<S> {
         if let Self::Stored(hash) | Self::Unchecked(hash) = *self {
-            *self = Self::Edited(Arc::new(Edited::new(Some(Base { hash, root: loaded() }))));
+            *self = Self::Edited(Arc::new(Edited::new(Some(Base::new(hash, loaded())))));
         }
         match self {
             Self::Edited(edited) => Arc::make_mut(edited),
@@ -197,7 +208,7 @@ impl<S: Schema> Edited<S> {
         }
         let (has, was_there) = (node.is_some(), was.is_some());
         let before = if says_something {
-            self.edits.insert(step, Edit { node, was })
+            self.edits.insert(step, Edit { node, was: was.map(Box::new) })
         } else {
             self.edits.remove(&step)
         };
@@ -216,8 +227,13 @@ impl<S: Schema> Edited<S> {
 }
 
 impl<S: Schema> Edit<S> {
-    pub(crate) const fn was(&self) -> Option<&Entry<S::Hash>> {
-        self.was.as_ref()
+    /// Returns an edit that puts what was not there.
+    pub(super) const fn new(node: Node<S>) -> Self {
+        Self { node: Some(node), was: None }
+    }
+
+    pub(crate) fn was(&self) -> Option<&Entry<S::Hash>> {
+        self.was.as_deref()
     }
 }
 
@@ -225,7 +241,7 @@ impl<S: Schema> Node<S> {
     pub(crate) fn of_entry(entry: Entry<S::Hash>) -> Self {
         match entry {
             Entry::Contents { held, metadata } => {
-                Self::Contents(Leaf { held, metadata, unsaved: None })
+                Self::Contents(Leaf { held, metadata: metadata.into(), unsaved: None })
             }
             Entry::Directory { hash } => Self::Directory(Dir::Stored(hash)),
             Entry::Conflict { hash } => Self::Conflict(hash),
@@ -245,7 +261,7 @@ impl<S: Schema> Node<S> {
     fn is_known_as(&self, entry: &Entry<S::Hash>) -> bool {
         match (self, entry) {
             (Self::Contents(leaf), Entry::Contents { held, metadata }) => {
-                (&leaf.held, &leaf.metadata) == (held, metadata)
+                (&leaf.held, &*leaf.metadata) == (held, metadata)
             }
             (Self::Directory(dir), Entry::Directory { hash }) => dir.known_hash() == Some(*hash),
             (Self::Conflict(is), Entry::Conflict { hash }) => is == hash,
@@ -301,7 +317,7 @@ impl<S: Schema> Clone for Edited<S> {
 
 impl<S: Schema> Clone for Base<S> {
     fn clone(&self) -> Self {
-        Self { hash: self.hash, root: Arc::clone(&self.root) }
+        Self { hash: self.hash, root: Arc::clone(&self.root), last: self.last.clone() }
     }
 }
 

@@ -7,6 +7,7 @@ use ramus_core::{Error, ErrorKind, IntoPath, Path, Result, Step};
 
 use super::Tree;
 use super::dir::{DEPTH_MAX, Dir, Leaf, Node};
+use super::pending::View;
 use crate::block::CHUNK_MAX;
 use crate::directory::{DirBlock, Entry, METADATA_MAX, Spot, find_spot};
 use crate::large::{Unsaved, compute};
@@ -87,6 +88,7 @@ impl<S: Schema> Tree<S> {
             self.root = Dir::empty();
             return Ok(had_entries);
         }
+        self.relieve().await;
         let found = self.locate(&path).await?;
         if found.is_blocked() {
             self.refuse_conflict(&path, &found).await?;
@@ -143,7 +145,12 @@ impl<S: Schema> Tree<S> {
     ) -> Result<()> {
         refuse_root(path)?;
         let encoded = value.encode()?;
-        if metadata.is_none() && self.root.put_at_hand(path, &encoded) {
+        self.relieve().await;
+        let view = View { objects: &self.objects, pending: &self.pending };
+        if metadata.is_none()
+            && let Some(directories) = self.root.put_at_hand(&view, path, &encoded)
+        {
+            self.waiting.count_edit(directories);
             return Ok(());
         }
         self.put_encoded(path, encoded, metadata).await
@@ -173,7 +180,7 @@ impl<S: Schema> Tree<S> {
         self.refuse_conflict(path, &found).await?;
         found.refuse_contents_in_the_way(path)?;
         let kept = match &found.node {
-            Some(Node::Contents(leaf)) => Some(leaf.metadata.clone()),
+            Some(Node::Contents(leaf)) => Some(Bytes::clone(&leaf.metadata)),
             Some(node) => return Err(refuse_kind(path, node.noun(), "contents")),
             None => None,
         };
@@ -286,12 +293,14 @@ impl<S: Schema> Tree<S> {
         // Nothing else may hold what is edited, or it would have to be copied.
         let Located { steps, mut levels, node: replaced, .. } = found;
         drop(replaced);
+        self.waiting.count_edit(steps.len() - levels.len());
         apply(&mut self.root, &steps, &mut levels, Some(node));
     }
 
     pub(super) fn cut(&mut self, found: Located<S>) {
         let Located { steps, mut levels, node: removed, .. } = found;
         drop(removed);
+        self.waiting.count_edit(0);
         apply(&mut self.root, &steps, &mut levels, None);
     }
 }

@@ -162,7 +162,7 @@ impl<S: Schema> Merger<'_, S> {
             _ => self.doubtful_steps(&path),
         };
         let base = base.zip(dirs.ours);
-        let merged = Edited::new(base.map(|(root, hash)| Base { hash, root }));
+        let merged = Edited::new(base.map(|(root, hash)| Base::new(hash, root)));
         let diff = EntryDiff::new(old.as_ref(), theirs.as_ref())?;
         self.open.push(Open { path, diff, theirs, merged, doubtful, below: None });
         Ok(())

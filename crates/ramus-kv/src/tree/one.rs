@@ -80,7 +80,7 @@ impl<S: Schema> Tree<S> {
                 let below = unsaved.below().map(|(hash, block)| (*hash, block.clone()));
                 blocks.extend(below.map(|(hash, block)| (hash, PendingBlock::Plain(block))));
             }
-            Entry::Contents { held, metadata }
+            Entry::Contents { held, metadata: metadata.into_bytes() }
         });
         while let Some(step) = steps.pop() {
             // Directories that are not there yet have no level.

@@ -32,6 +32,11 @@ impl<S: Schema> Pending<S> {
         self.0.extend(blocks.iter().cloned());
     }
 
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

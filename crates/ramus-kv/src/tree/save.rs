@@ -240,7 +240,7 @@ impl<'t, S: Schema> Freezer<'t, S> {
             return false;
         }
         let entries = directory.edits().iter().map(|(step, edit)| match &edit.node {
-            Some(Node::Contents(leaf)) => (step, Some((&leaf.held, &leaf.metadata))),
+            Some(Node::Contents(leaf)) => (step, Some((&leaf.held, &*leaf.metadata))),
             Some(Node::Directory(_) | Node::Conflict(_)) | None => (step, None),
         });
         let Some(block) = DirBlock::of_contents(entries) else { return false };
@@ -356,7 +356,7 @@ fn items<H>(edits: Edits<H>) -> Vec<Item<H>> {
 /// Returns the blocks that wait to be stored and that can be come to from a root.
 ///
 /// Others wait, too, if the tree was hashed in the middle of its edits.
-fn reached<S: Schema>(
+pub(super) fn reached<S: Schema>(
     view: &View<'_, S>,
     known: &[Arc<Pending<S>>],
     root: S::Hash,
@@ -369,12 +369,13 @@ fn reached<S: Schema>(
             continue;
         }
         match block {
-            PendingBlock::Directory(directory) => {
+            PendingBlock::Directory(directory) if directory.has_names() => {
                 let mut walk = directory.walk();
                 while walk.advance()? {
                     todo.extend(walk.named()?);
                 }
             }
+            PendingBlock::Directory(_) => {}
             PendingBlock::Plain(block) => {
                 let links = S::Format::links::<S::Hash>(block)?;
                 todo.extend(links.iter().map(Link::hash));

@@ -96,8 +96,11 @@ impl<S: Schema> Tree<S> {
             )));
         }
         let (found, metadata) = self.locate_contents(&path, None).await?;
-        let leaf =
-            Leaf { held: upload.held().clone(), metadata, unsaved: upload.unsaved().cloned() };
+        let leaf = Leaf {
+            held: upload.held().clone(),
+            metadata: metadata.into(),
+            unsaved: upload.unsaved().cloned(),
+        };
         self.check_blocks(&path, &leaf)?;
         if let Some(pin) = upload.pin() {
             self.keep(pin);

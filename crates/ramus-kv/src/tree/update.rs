@@ -35,7 +35,9 @@ impl<S: Schema> Tree<S> {
         self.refuse_conflict(&path, &found).await?;
         found.refuse_contents_in_the_way(&path)?;
         let (old, metadata) = match &found.node {
-            Some(Node::Contents(leaf)) => (Some(self.contents(leaf).await?), leaf.metadata.clone()),
+            Some(Node::Contents(leaf)) => {
+                (Some(self.contents(leaf).await?), (*leaf.metadata).clone())
+            }
             Some(node) => return Err(refuse_kind(&path, node.noun(), "contents")),
             None => (None, S::Metadata::default().encode()),
         };

@@ -12,7 +12,7 @@ use crate::tree::dir::{Edit, Leaf, Node};
 /// An edit that can be told from others.
 fn edit(mark: u8) -> Edit<Kv<String>> {
     let leaf = Leaf::unsaved(Bytes::from(vec![mark]), Bytes::new()).expect("it is short");
-    Edit { node: Some(Node::Contents(leaf)), was: None }
+    Edit::new(Node::Contents(leaf))
 }
 
 fn mark(edit: &Edit<Kv<String>>) -> u8 {
