@@ -66,6 +66,10 @@ impl<S: Schema> Edited<S> {
 impl<S: Schema> Base<S> {
     /// Returns whether there is no entry of a step, as far as that is told without waiting.
     fn has_not(&self, view: &View<'_, S>, step: &Step) -> bool {
+        // A proof is told of what is needed for an answer, and the last block is not.
+        if view.objects.is_traced() {
+            return false;
+        }
         if self.last(view).is_some_and(|last| last < step) {
             return true;
         }
