@@ -52,6 +52,7 @@ impl<H: Hash, V: Value> Shared<H, V> {
         if self.closed.load(Ordering::Acquire) { Err(Error::closed()) } else { Ok(()) }
     }
 
+    #[inline]
     fn find(&self, key: &H) -> Result<Option<V>> {
         self.ensure_open()?;
         let found = self.slots.get(key).map(|slot| slot.value.clone());
