@@ -50,7 +50,7 @@ pub(super) enum Fenced {
 }
 
 /// An item that has a fence.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Post {
     pub(super) index: usize,
     /// Where it begins.

@@ -30,7 +30,7 @@ impl<H: Hash> DirBlock<H> {
         let restarts = match self.narrow(&searched)? {
             Fenced::BeforeAll => return Ok(None),
             Fenced::Behind(post) => return self.seek_behind(sought, post).map(Some),
-            Fenced::At(post) => match self.place_of(sought, &post)? {
+            Fenced::At(post) => match self.place_of(sought, post)? {
                 Some(place) => return Ok(Some(place)),
                 None => 0..self.len().div_ceil(RESTART_EVERY),
             },
@@ -57,7 +57,7 @@ impl<H: Hash> DirBlock<H> {
     }
 
     /// Returns the place of an item whose step begins with what is sought, if it is that.
-    fn place_of(&self, sought: &[u8], post: &Post) -> Result<Option<Place>> {
+    fn place_of(&self, sought: &[u8], post: Post) -> Result<Option<Place>> {
         let mut reader = self.reader(post.position);
         let (shared, suffix) = reader.step()?;
         let is_exact = shared + suffix.len() as u64 == sought.len() as u64;

@@ -27,7 +27,7 @@ pub(super) struct Waiting<S: Schema> {
 
 /// Edits that take less than this stay what they are. Blocks are made of more when they take as much as the
 /// blocks from before, which bounds how often a block is made anew.
-const BYTES_MIN: usize = 3 << 20;
+const BYTES_MIN: usize = 1 << 20;
 
 /// What a directory takes that was not there before, beside its entries: about, in bytes.
 const DIRECTORY_BYTES: usize = 512;

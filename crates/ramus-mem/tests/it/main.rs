@@ -1,5 +1,6 @@
 //! What the contracts promise beyond the laws, shown on the memory backend.
 
+mod at_once;
 mod blocks;
 mod erased;
 mod hooked;
