@@ -150,7 +150,8 @@ impl<H: Hash> DirBlock<H> {
         &self.fences
     }
 
-    pub(super) fn has_links(&self) -> bool {
+    /// Returns whether an item may name a block of a directory.
+    pub(crate) fn has_links(&self) -> bool {
         self.has_links
     }
 

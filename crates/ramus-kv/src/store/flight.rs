@@ -1,16 +1,17 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use parking_lot::Mutex;
 use ramus_core::hash::DigestHash;
 use ramus_core::{
-    ContentAddressable as _, ErrorKind, Pin, ReadOnly as _, RefUpdate, Result, Storage as _,
+    ContentAddressable as _, ErrorKind, Hash, Pin, ReadOnly as _, RefUpdate, Result, Storage as _,
 };
 
 use super::chain::Chain;
 use super::work::Answer;
 use super::{Place, Store};
+use crate::directory::DirBlock;
 use crate::line::Ticket;
 use crate::tree::pending::PendingBlock;
 use crate::tree::save::Blocks;
@@ -161,17 +162,16 @@ impl<S: Schema> Store<S> {
     /// Notes where the head is now, and what was stored for it; the last of the commits is the head.
     pub(super) fn settle(&self, commits: impl IntoIterator<Item = Commit<S>>, blocks: &Blocks<S>) {
         let objects = self.repo().objects();
-        for (hash, block) in blocks {
-            if let PendingBlock::Directory(directory) = block {
-                objects.keep_directory(*hash, Arc::clone(directory));
-            }
-        }
-        let mut last = None;
+        let (mut last, mut count) = (None, 0);
         for commit in commits {
             objects.history().note(commit.hash(), commit.parents());
-            last = Some(commit);
+            (last, count) = (Some(commit), count + 1);
         }
-        if let (Place::Branch(branch), Some(last)) = (&self.0.place, last) {
+        let Some(last) = last else { return };
+        for (hash, directory) in worth_keeping(blocks, &last.root(), count) {
+            objects.keep_directory(*hash, Arc::clone(directory));
+        }
+        if let Place::Branch(branch) = &self.0.place {
             *branch.head.lock() = Some(last);
         }
     }
@@ -190,5 +190,89 @@ impl<S: Schema> Store<S> {
         let found: Vec<_> = stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
         let hashes = found.into_iter().flatten().collect();
         Ok(Stored(vec![Arc::new(Left { hashes, _pin: pin })]))
+    }
+}
+
+/// Returns the directories that are looked for next among those of so many commits, the last of which has this root.
+///
+/// Those of many commits are versions of each other, and nobody but their writers knows of those in between: to keep
+/// them would push out what others look for.
+fn worth_keeping<'a, H: Hash>(
+    blocks: &'a [(H, PendingBlock<H>)],
+    root: &H,
+    commits: usize,
+) -> Vec<(&'a H, &'a Arc<DirBlock<H>>)> {
+    /// The blocks of fewer commits are kept all: a watcher compares with them, and a merge begins with them.
+    const MANY: usize = 8;
+    let directories = blocks.iter().filter_map(|(hash, block)| match block {
+        PendingBlock::Directory(directory) => Some((hash, directory)),
+        PendingBlock::Plain(_) => None,
+    });
+    if commits < MANY {
+        return directories.collect();
+    }
+    let mut left: HashMap<&H, &Arc<DirBlock<H>>, DigestHash> = directories.collect();
+    let mut kept: Vec<_> = left.remove_entry(root).into_iter().collect();
+    let mut next = 0;
+    while let Some((_, directory)) = kept.get(next) {
+        next += 1;
+        if !directory.has_links() {
+            continue;
+        }
+        let mut walk = directory.walk();
+        // It was made just now, so it is sound.
+        while let Ok(true) = walk.advance() {
+            kept.extend(walk.directory().ok().flatten().and_then(|name| left.remove_entry(&name)));
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use ramus_core::Sha1;
+    use ramus_core::erased::Backend;
+    use ramus_mem::Mem;
+
+    use super::worth_keeping;
+    use crate::tree::pending::PendingBlock;
+    use crate::tree::save::Blocks;
+    use crate::{Kv, Repo};
+
+    type Texts = Kv<String>;
+
+    fn directories(blocks: &Blocks<Texts>) -> BTreeSet<Sha1> {
+        let blocks = blocks.iter();
+        let blocks = blocks.filter(|(_, block)| matches!(block, PendingBlock::Directory(_)));
+        blocks.map(|(hash, _)| *hash).collect()
+    }
+
+    #[tokio::test]
+    async fn of_many_commits_the_directories_of_the_last_are_kept() {
+        let repo = Repo::<Texts>::new(Backend::new(Mem::default()));
+        let mut tree = repo.empty_tree();
+        for number in 0..2000 {
+            tree.set(format!("wide/{number:04}"), "some text").await.unwrap();
+        }
+        let (mut all, mut last) = (Blocks::<Texts>::new(), None);
+        for number in 0..20 {
+            tree.set(format!("a/{}/{number}", number % 3), "text").await.unwrap();
+            tree.set("wide/1000", number.to_string()).await.unwrap();
+            let saved = tree.save(&[]).await.unwrap();
+            all.extend(saved.blocks.iter().cloned());
+            last = Some(saved);
+        }
+        let last = last.unwrap();
+        let kept = |commits| -> BTreeSet<Sha1> {
+            let kept = worth_keeping(&all, &last.root, commits);
+            kept.into_iter().map(|(hash, _)| *hash).collect()
+        };
+        // An index and leaves of `wide`, `a` and the three in it, and the root.
+        assert!(directories(&last.blocks).len() > 8);
+        assert_eq!(kept(20), directories(&last.blocks));
+        assert_eq!(kept(2), directories(&all), "few may be compared with each other");
+        assert!(directories(&all).len() > directories(&last.blocks).len() + 20);
     }
 }
