@@ -11,7 +11,7 @@ use crate::options::Settings;
 use crate::recover::find_head;
 use crate::repair;
 use crate::scan::scan;
-use crate::writer::active::Active;
+use crate::writer::active::{Active, Ahead};
 use crate::writer::files::{HEAD, LOCK, MANIFEST, MANIFEST_NEW, state, write_file, write_manifest};
 
 /// Makes an empty directory a repository. Nothing of it counts before the manifest is there.
@@ -27,7 +27,7 @@ pub(crate) fn create<H: Hash>(
     let synced = disk.sync_own_name();
     synced.map_err(PackError::sync(format!("sync the directory of {}", disk.place())))?;
     let after = Cursor { incarnation: Incarnation::random(), sequence: 0 };
-    let active = Active::create(disk, 1, 1, after, settings.ahead_bytes)?;
+    let active = Active::create(disk, 1, 1, after, Ahead::new(settings))?;
     let refs = encode_refs(&Table::<H>::new_sync(), after);
     let refs = write_file(disk, FileKind::Refs, 2, &refs, [0, 0])?;
     let head = disk.create(HEAD).map_err(PackError::io(format!("make {HEAD}")))?;

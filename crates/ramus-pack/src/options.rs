@@ -270,8 +270,8 @@ pub(crate) struct Settings {
     pub(crate) options: PackOptions,
     /// A segment that has become so large is sealed, in bytes.
     pub(crate) segment_bytes: u64,
-    /// The file of a segment is extended by zeros so far ahead, in bytes: to sync a file that does not
-    /// grow is cheaper.
+    /// The file of a segment is extended by zeros so far ahead at least, in bytes: to write into a file that does not
+    /// grow, and to sync it, is cheaper.
     pub(crate) ahead_bytes: u64,
     /// How new blocks are stored.
     pub(crate) coding: Coding,
@@ -294,15 +294,10 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) const fn new(options: PackOptions) -> Self {
         let log_changes = options.log_changes_max;
-        let ahead_bytes = match options.durability {
-            Durability::Sync => 64 << 10,
-            // Hardly anything is synced, so the zeros would only be written in vain.
-            Durability::Os => 0,
-        };
         Self {
             options,
             segment_bytes: 64 << 20,
-            ahead_bytes,
+            ahead_bytes: 64 << 10,
             coding: Coding::Plain,
             log_changes,
             log_changes_min: PackOptions::LOG_CHANGES_MIN as u64,

@@ -36,7 +36,7 @@ use crate::index::run::Run;
 use crate::options::{Damaged, Settings};
 use crate::scan::{Scan, scan};
 use crate::shared::Shared;
-use crate::writer::active::Active;
+use crate::writer::active::{Active, Ahead};
 use crate::writer::core::{Core, Visible};
 use crate::writer::files::{Files, HEAD, LOCK, MANIFEST, state};
 use crate::writer::tail::Tail;
@@ -206,7 +206,7 @@ impl<H: Hash> Recovery<H> {
             file: active,
             end: scan.end,
             zeros_end: if goes_on { scan.size.max(scan.end) } else { scan.end },
-            ahead: settings.ahead_bytes,
+            ahead: Ahead::new(&settings),
             durable_end: if goes_on { scan.end } else { 0 },
             next_batch: scan.next_batch,
             chain: scan.chain,

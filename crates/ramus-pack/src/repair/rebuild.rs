@@ -14,7 +14,7 @@ use crate::format::manifest::{FileEntry, FileKind, Manifest, State};
 use crate::format::record::RecordHeader;
 use crate::index::{Place, write::write};
 use crate::options::Settings;
-use crate::writer::active::{Active, random_salt};
+use crate::writer::active::{Active, Ahead, random_salt};
 use crate::writer::copied::Copied;
 use crate::writer::files::{MANIFEST, index_entry, write_file, write_manifest};
 
@@ -99,7 +99,7 @@ impl<H: Hash> Rebuild<'_, H> {
         let (number, sequences) = (self.next_file(), [self.at.sequence, 0]);
         files.push(write_file(&self.staged, FileKind::Refs, number, &refs, sequences)?);
         let number = self.next_file();
-        let active = Active::create(&self.staged, number, 1, self.at, self.settings.ahead_bytes)?;
+        let active = Active::create(&self.staged, number, 1, self.at, Ahead::new(self.settings))?;
         let (hash, key_length) = Manifest::of_hash::<H>();
         Ok(Manifest {
             hash,

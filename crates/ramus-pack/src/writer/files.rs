@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use ramus_core::{Cursor, Hash};
 
-use super::active::Active;
+use super::active::{Active, Ahead};
 use super::forget;
 use super::tail::{Flight, Link};
 use crate::disk::{Disk, DiskFile, Locked, Pool};
@@ -109,8 +109,12 @@ impl<H: Hash> Files<H> {
         active.end = flight.end();
         active.next_batch = flight.number + 1;
         active.chain = flight.chain();
-        active.extend(flight.bytes.len() as u64);
         Ok(())
+    }
+
+    /// Makes room in the file for batches like this one, while nobody waits.
+    pub(crate) fn extend(&mut self, batch: u64) {
+        self.active.extend(batch);
     }
 
     /// Makes durable what was written, and notes it.
@@ -182,7 +186,7 @@ impl<H: Hash> Files<H> {
         files.push(write_file(&*disk, FileKind::Refs, numbers(), &bytes, sequences)?);
         let first_batch = self.active.next_batch;
         let active =
-            Active::create(&*disk, seal.next, first_batch, seal.after, settings.ahead_bytes)?;
+            Active::create(&*disk, seal.next, first_batch, seal.after, Ahead::new(settings))?;
         disk.sync().map_err(PackError::sync(format!("sync {}", disk.place())))?;
         self.write_manifest(Manifest {
             state: state(settings),

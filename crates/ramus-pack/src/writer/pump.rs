@@ -222,6 +222,7 @@ impl<H: Hash> Pump<H> {
         core.full = false;
         core.written = flight.number;
         if sync {
+        let batch = flight.bytes.len() as u64;
             core.synced = flight.number;
         }
         core.tail.landed(flight);
@@ -236,6 +237,7 @@ impl<H: Hash> Pump<H> {
             let mut core = self.shared.core.lock();
             core.full = false;
             core.synced = core.written;
+        self.files.extend(batch);
         }
         self.publish();
         Ok(())
