@@ -120,7 +120,7 @@ mod tests;
 pub use blocks::PackBlocks;
 pub use check::{Depth, Progress, Report, check, check_with};
 pub use open::open;
-pub use options::{Compression, Damaged, Durability, Mode, PackOptions};
+pub use options::{Compression, Damaged, Durability, Mode, PackOptions, SyncBy};
 pub use pack::Pack;
 pub use refs::PackRefs;
 pub use repair::{Damage, RefSetBack, RepairOptions, Repaired, repair};

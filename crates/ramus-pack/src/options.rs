@@ -21,6 +21,8 @@ pub struct PackOptions {
     pub mode: Mode,
     /// When an update counts as durable: `sync` by default.
     pub durability: Durability,
+    /// Who syncs, with `durability=sync`: `pool` by default.
+    pub sync_by: SyncBy,
     /// What to do with a directory whose log is damaged: `refuse` by default.
     pub damaged: Damaged,
     /// How many changes the log keeps, in memory and on disk; older ones are forgotten. 65 536 by default, and
@@ -106,6 +108,20 @@ pub enum Durability {
     Os,
 }
 
+/// Who writes and syncs a small batch, while those who wait for it wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum SyncBy {
+    /// A thread where the runtime allows blocking. Everything else that the runtime has to do goes on.
+    #[default]
+    Pool,
+    /// Whoever waits for it, on the spot: nobody has to be woken, which takes about as long as half a sync.
+    /// But the thread of the runtime stands still for as long as the disk takes, be it long, and with it what else
+    /// it has to do, timers included. So this is for programs that do one thing at a time.
+    Caller,
+}
+
 /// What is done with a directory whose log is damaged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -151,6 +167,13 @@ impl PackOptions {
     #[must_use]
     pub const fn with_durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
+        self
+    }
+
+    /// Returns these options with somebody else who syncs.
+    #[must_use]
+    pub const fn with_sync_by(mut self, sync_by: SyncBy) -> Self {
+        self.sync_by = sync_by;
         self
     }
 
@@ -248,6 +271,7 @@ impl Default for PackOptions {
         Self {
             mode: Mode::Write,
             durability: Durability::Sync,
+            sync_by: SyncBy::Pool,
             damaged: Damaged::Refuse,
             log_changes_max: Self::LOG_CHANGES_MIN,
             log_bytes_max: None,

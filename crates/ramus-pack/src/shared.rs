@@ -10,7 +10,7 @@ use crate::cache::Cache;
 use crate::derived::Derived;
 use crate::format::segment::SegmentHeader;
 use crate::index::{Index, Place};
-use crate::options::{Durability, Settings};
+use crate::options::{Durability, Settings, SyncBy};
 use crate::protection::Protection;
 use crate::read::cold::ColdReads;
 use crate::reader::Reader;
@@ -126,6 +126,11 @@ impl<H: Hash> Shared<H> {
             Durability::Sync => Need::Synced,
             Durability::Os => Need::Written,
         }
+    }
+
+    /// Returns whether whoever waits for a small batch syncs it.
+    pub(crate) const fn syncs_here(&self) -> bool {
+        matches!(self.settings.options.sync_by, SyncBy::Caller)
     }
 
     /// Returns the oldest segment whose blocks an `add` may rely on.

@@ -4,13 +4,16 @@ use std::pin::pin;
 use std::sync::{Arc, mpsc};
 use std::task::Poll;
 
-use ramus_core::{ContentAddressable as _, ReadOnly as _, Result, Storage as _, Sweep as _};
+use ramus_core::{
+    AtomicWrite as _, ContentAddressable as _, Hash as _, ReadOnly as _, RefName, Result, Sha1,
+    Storage as _, Sweep as _, Update,
+};
 
-use super::sim::SimDisk;
+use super::sim::{Op, SimDisk};
 use super::work::open;
 use crate::options::Settings;
 use crate::read::BLOCK_NOW_MAX;
-use crate::{Durability, Pack, PackOptions};
+use crate::{Durability, Pack, PackOptions, SyncBy};
 
 /// Calls `work` on a runtime that has one thread where blocking is allowed.
 fn run_with_one_thread(work: impl Future<Output = ()>) {
@@ -63,6 +66,50 @@ fn the_names_that_are_pinned_are_not_gathered_by_whoever_polls() {
         let _pin = sweep.pin(vec![block]).await.expect("pin");
         let (gathered_here, pinned) = is_done_here(sweep.pinned(epoch)).await;
         assert_eq!((gathered_here, pinned), (false, vec![block]));
+        pack.close().await.expect("close");
+    });
+}
+
+#[test]
+fn whoever_waits_syncs_a_small_batch_if_so_chosen() {
+    run_with_one_thread(async {
+        for (sync_by, small_here) in [(SyncBy::Pool, false), (SyncBy::Caller, true)] {
+            let (disk, options) =
+                (SimDisk::default(), PackOptions::default().with_sync_by(sync_by));
+            let opened = Pack::open_disk(Arc::new(disk.clone()), Settings::new(options));
+            let pack: Pack = opened.expect("open");
+            let key = RefName::branch("x").expect("a name");
+            disk.record();
+            for (length, expected) in [(300, small_here), (100 << 10, false), (300, small_here)] {
+                let block = bytes::Bytes::from(vec![7; length]);
+                let name = Sha1::of(&block);
+                let update = Update::new(pack.refs().position().await.expect("position"));
+                let update = update.set(key.clone(), name);
+                let (here, outcome) = is_done_here(pack.write(vec![(name, block)], update)).await;
+                assert!(outcome.is_applied());
+                assert_eq!(here, expected, "{sync_by:?} syncs a block of {length} bytes");
+            }
+            let syncs = disk.log().iter().filter(|op| matches!(op, Op::SyncFile { .. })).count();
+            assert_eq!(syncs, 3);
+            pack.close().await.expect("close");
+        }
+    });
+}
+
+/// What was added before may be much, and a sync takes it, too.
+#[test]
+fn what_was_written_before_is_not_synced_by_whoever_waits() {
+    run_with_one_thread(async {
+        let options = PackOptions::default().with_sync_by(SyncBy::Caller);
+        let settings = Settings { write_bytes: 1000, ..Settings::new(options) };
+        let pack: Pack = Pack::open_disk(Arc::new(SimDisk::default()), settings).expect("open");
+        let key = pack.blocks().add(vec![1; 2000].into()).await.expect("add");
+        let update = Update::new(pack.refs().position().await.expect("position"));
+        let update = update.set(RefName::branch("x").expect("a name"), key);
+        let (here, _) = is_done_here(pack.write(Vec::new(), update)).await;
+        assert!(!here);
+        let (here, ()) = is_done_here(pack.blocks().flush()).await;
+        assert!(here, "there is nothing to make durable");
         pack.close().await.expect("close");
     });
 }

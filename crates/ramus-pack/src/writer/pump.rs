@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use ramus_core::{Error, ErrorKind, Hash, Result};
 
+use super::active::Active;
 use super::core::{Core, Job, Need};
 use super::files::Files;
 use super::merge;
@@ -26,17 +27,17 @@ enum Work<H: Hash> {
     Stop,
 }
 
-/// A batch of up to so many bytes that needs no sync is written by whoever waits for it.
+/// A batch of up to so many bytes that needs no sync is written by whoever waits for it; one that needs it, too, if
+/// so chosen.
 const BRIEF_BYTES_MAX: usize = 64 << 10;
 /// Whoever waits writes up to so many batches, which others may have filled.
 const BRIEF_BATCHES_MAX: usize = 4;
 
 /// Sees to it that what there is to do is done: here if that is brief, else where blocking is allowed.
 pub(crate) fn wake<H: Hash>(shared: &Arc<Shared<H>>) {
-    let pump = Pump::take(shared).and_then(|pump| match shared.need() {
-        Need::Written => pump.run_briefly(),
-        Need::Synced => Some(pump),
-    });
+    let here = shared.need() == Need::Written || shared.syncs_here();
+    let pump =
+        Pump::take(shared).and_then(|pump| if here { pump.run_briefly() } else { Some(pump) });
     if let Some(pump) = pump {
         let queued = Queued(Some(pump));
         match tokio::runtime::Handle::try_current() {
@@ -91,7 +92,7 @@ impl<H: Hash> Pump<H> {
     }
 
     /// Does what takes no longer than to hand it over: writes of small batches into the memory of the
-    /// kernel. Returns the writer if there is more to do.
+    /// kernel, and syncs of them if the caller chose so. Returns the writer if there is more to do.
     fn run_briefly(mut self) -> Option<Self> {
         let _ended = Panicked(Arc::clone(&self.shared));
         for _ in 0..BRIEF_BATCHES_MAX {
@@ -106,8 +107,8 @@ impl<H: Hash> Pump<H> {
             };
             self = pump;
             match work {
-                Work::Write(flight, false) if flight.bytes.len() <= BRIEF_BYTES_MAX => {
-                    let done = self.write(flight, false);
+                Work::Write(flight, sync) if self.is_brief(&flight, sync) => {
+                    let done = self.write(flight, sync);
                     self.settle(done);
                 }
                 // It is found again: nothing was taken but the batch, which is still in flight.
@@ -115,6 +116,14 @@ impl<H: Hash> Pump<H> {
             }
         }
         Some(self)
+    }
+
+    /// Returns whether a batch is written by whoever waits for it.
+    fn is_brief(&self, flight: &Flight, sync: bool) -> bool {
+        let Active { end, durable_end, .. } = self.files.active;
+        // A sync takes what was written before, too.
+        let syncs = || self.shared.syncs_here() && durable_end == end;
+        flight.bytes.len() <= BRIEF_BYTES_MAX && (!sync || syncs())
     }
 
     /// Returns what is to be done next; lays the writer down if there is nothing.
@@ -213,6 +222,7 @@ impl<H: Hash> Pump<H> {
     }
 
     pub(super) fn write(&mut self, flight: Flight, sync: bool) -> PackResult<()> {
+        let batch = flight.bytes.len() as u64;
         self.files.write(&flight)?;
         if sync {
             self.files.sync()?;
@@ -222,12 +232,12 @@ impl<H: Hash> Pump<H> {
         core.full = false;
         core.written = flight.number;
         if sync {
-        let batch = flight.bytes.len() as u64;
             core.synced = flight.number;
         }
         core.tail.landed(flight);
         drop(core);
         self.publish();
+        self.files.extend(batch);
         Ok(())
     }
 
@@ -237,7 +247,6 @@ impl<H: Hash> Pump<H> {
             let mut core = self.shared.core.lock();
             core.full = false;
             core.synced = core.written;
-        self.files.extend(batch);
         }
         self.publish();
         Ok(())
