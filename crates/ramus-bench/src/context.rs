@@ -21,6 +21,11 @@ impl Context<'_> {
         Subject::RAMUS.into_iter().filter(|subject| self.has(*subject))
     }
 
+    /// Returns those of Ramus that take part where one caller does one thing at a time.
+    pub(crate) fn ramus_alone(&self) -> impl Iterator<Item = Subject> + use<'_> {
+        Subject::RAMUS_ALONE.into_iter().filter(|subject| self.has(*subject))
+    }
+
     /// Returns the peers that take part.
     pub(crate) fn peers(&self) -> impl Iterator<Item = &'static dyn Peer> + use<'_> {
         self.peers.iter().copied().filter(|peer| self.has(Subject::Peer(peer.name())))
@@ -41,7 +46,8 @@ impl Context<'_> {
 
     /// Returns the size of a workload, of which a quick run does less where each operation waits for a disk.
     pub(crate) fn size_for<T>(&self, subject: Subject, synced: T, quick: T, full: T) -> T {
-        let quick = if subject == Subject::RamusPack { synced } else { quick };
+        let waits = matches!(subject, Subject::RamusPack | Subject::RamusPackCaller);
+        let quick = if waits { synced } else { quick };
         self.size(quick, full)
     }
 

@@ -7,7 +7,7 @@ use ramus_core::wrap::{MeteredStorage, Operation};
 use ramus_core::{OsRandom, Sha1};
 use ramus_kv::{Clock, Info, Kv, Repo, RepoOptions};
 use ramus_mem::Mem;
-use ramus_pack::{Durability, Pack, PackOptions};
+use ramus_pack::{Durability, Pack, PackOptions, SyncBy};
 use tempfile::TempDir;
 
 use crate::Result;
@@ -49,8 +49,13 @@ impl Place {
             Subject::RamusPackOs => Durability::Os,
             _ => Durability::Sync,
         };
+        let sync_by = match self.subject {
+            Subject::RamusPackCaller => SyncBy::Caller,
+            _ => SyncBy::Pool,
+        };
         let cache_bytes = Caches::of_this_process().pack_bytes;
-        PackOptions::default().with_durability(durability).with_cache_bytes(cache_bytes)
+        let options = PackOptions::default().with_durability(durability).with_sync_by(sync_by);
+        options.with_cache_bytes(cache_bytes)
     }
 
     /// Returns the memory backend.

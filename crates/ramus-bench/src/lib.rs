@@ -8,8 +8,8 @@
 //! A *workload* has *steps*; of each step the time for one operation is printed, and its ratio to the
 //! *floor*: the least that the machine has to do for it, measured in the same run.
 //!
-//! Who does the work is a *subject*: `ramus-mem`, `ramus-pack` (an answer waits for an fsync), `ramus-pack-os`
-//! (it waits for the kernel), `floor`, and the [peers](Peer) that the program was built with. Each subject
+//! Who does the work is a *subject*: `ramus-mem`, `ramus-pack` (an answer waits for an fsync),
+//! `ramus-pack-caller` (whoever waits does it), `ramus-pack-os` (it waits for the kernel), `floor`, and the [peers](Peer) that the program was built with. Each subject
 //! does each workload in a process of its own, in turns when there are rounds, so that its largest size in
 //! memory is its own; where single operations are compared with their floor, both are in one process, in
 //! turns. What subjects find is compared, too: a run in which it differs fails.

@@ -159,9 +159,9 @@ pub(crate) fn parse(line: &str, workload: &str, subjects: &[Subject]) -> Result<
 }
 
 fn check_subjects(context: &Context<'_>) -> Result<()> {
-    let own = [Subject::RamusMem, Subject::RamusPack, Subject::RamusPackOs, Subject::Floor];
+    let own = Subject::RAMUS_ALONE.into_iter().chain([Subject::Floor]);
     let peers = context.peers.iter().map(|peer| peer.name());
-    let known: Vec<_> = own.into_iter().map(Subject::name).chain(peers).collect();
+    let known: Vec<_> = own.map(Subject::name).chain(peers).collect();
     match context.options.subjects.iter().find(|name| !known.contains(&name.as_str())) {
         None => Ok(()),
         Some(unknown) => {
@@ -208,7 +208,7 @@ mod tests {
         };
         let refused = run(&options, &[]).expect_err("it is refused").to_string();
         let expected = "no subject is called `ramus-pak`; \
-                        here there are: ramus-mem, ramus-pack, ramus-pack-os, floor";
+                        here there are: ramus-mem, ramus-pack, ramus-pack-caller, ramus-pack-os, floor";
         assert_eq!(refused, expected);
     }
 }

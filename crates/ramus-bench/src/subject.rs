@@ -7,7 +7,9 @@ pub(crate) enum Subject {
     RamusMem,
     /// Ramus on its durable backend; an answer waits for an fsync.
     RamusPack,
-    /// The same; an answer waits for the kernel.
+    /// The same; whoever waits for it syncs, as most peers do.
+    RamusPackCaller,
+    /// The same as `RamusPack`; an answer waits for the kernel.
     RamusPackOs,
     /// The least that the machine has to do.
     Floor,
@@ -19,10 +21,15 @@ impl Subject {
     /// Those that are Ramus.
     pub(crate) const RAMUS: [Self; 3] = [Self::RamusMem, Self::RamusPack, Self::RamusPackOs];
 
+    /// The same, where one caller does one thing at a time.
+    pub(crate) const RAMUS_ALONE: [Self; 4] =
+        [Self::RamusMem, Self::RamusPack, Self::RamusPackCaller, Self::RamusPackOs];
+
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::RamusMem => "ramus-mem",
             Self::RamusPack => "ramus-pack",
+            Self::RamusPackCaller => "ramus-pack-caller",
             Self::RamusPackOs => "ramus-pack-os",
             Self::Floor => "floor",
             Self::Peer(name) => name,

@@ -99,7 +99,9 @@ impl Workload {
         let peers = self.skill().into_iter().flat_map(|skill| context.skilled(skill));
         let peers = peers.filter(|peer| self != Self::Durable || peer.is_synced());
         let own: &[Subject] = match self {
-            Self::Cold | Self::Durable | Self::Durable64 => &[Subject::RamusPack],
+            Self::Cold | Self::Durable64 => &[Subject::RamusPack],
+            Self::Durable => &[Subject::RamusPack, Subject::RamusPackCaller],
+            Self::Kvset | Self::Wide | Self::Wide10k => &Subject::RAMUS_ALONE,
             // The strategies are those of the branch, and the threshold is that of the format: the backend is
             // not what is measured.
             Self::Hot | Self::Inline => &[Subject::RamusMem],

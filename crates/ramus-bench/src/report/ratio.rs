@@ -3,7 +3,7 @@ use crate::subject::Subject;
 
 /// Returns whether a subject is neither Ramus nor the floor.
 pub(super) fn is_peer(subject: &str) -> bool {
-    let own = Subject::RAMUS.into_iter().chain([Subject::Floor]);
+    let own = Subject::RAMUS_ALONE.into_iter().chain([Subject::Floor]);
     own.into_iter().all(|own| own.name() != subject)
 }
 

@@ -83,9 +83,15 @@ impl Prewritten {
 pub(super) async fn run(context: &Context<'_>) -> Measured {
     let count = context.size(500, 10_000);
     let mut recorder = Recorder::new("durable");
-    if context.has(Subject::RamusPack) {
-        updates(context, &mut recorder, count).await?;
-        commits(context, &mut recorder, count).await?;
+    let subjects = [Subject::RamusPack, Subject::RamusPackCaller];
+    for (subject, is_first) in subjects.into_iter().zip([true, false]) {
+        if !context.has(subject) {
+            continue;
+        }
+        // The floor is that of the first.
+        let has_floor = context.has(Subject::Floor) && (is_first || !context.has(subjects[0]));
+        updates(context, &mut recorder, count, (subject, has_floor)).await?;
+        commits(context, &mut recorder, count, (subject, has_floor)).await?;
     }
     for peer in context.skilled(Skill::Values).filter(|peer| peer.is_synced()) {
         sets(context, &mut recorder, count, peer)?;
@@ -93,9 +99,14 @@ pub(super) async fn run(context: &Context<'_>) -> Measured {
     Ok(recorder.records)
 }
 
-async fn updates(context: &Context<'_>, recorder: &mut Recorder, count: u64) -> Result<()> {
+async fn updates(
+    context: &Context<'_>,
+    recorder: &mut Recorder,
+    count: u64,
+    (subject, has_floor): (Subject, bool),
+) -> Result<()> {
     let (mut floor, _floor) = Prewritten::new(context)?;
-    let place = context.place(Subject::RamusPack)?;
+    let place = context.place(subject)?;
     let (pack, key) = (place.pack().await?, RefName::branch("x")?);
     let mut times = Times::default();
     for i in 0..count {
@@ -109,8 +120,8 @@ async fn updates(context: &Context<'_>, recorder: &mut Recorder, count: u64) -> 
         assert!(outcome.is_applied(), "it tests nothing");
         floor.turn()?;
     }
-    times.record(recorder, Subject::RamusPack, UPDATE);
-    if context.has(Subject::Floor) {
+    times.record(recorder, subject, UPDATE);
+    if has_floor {
         floor.times.record(recorder, Subject::Floor, UPDATE);
     }
     place.weigh().await?;
@@ -118,9 +129,14 @@ async fn updates(context: &Context<'_>, recorder: &mut Recorder, count: u64) -> 
     Ok(())
 }
 
-async fn commits(context: &Context<'_>, recorder: &mut Recorder, count: u64) -> Result<()> {
+async fn commits(
+    context: &Context<'_>,
+    recorder: &mut Recorder,
+    count: u64,
+    (subject, has_floor): (Subject, bool),
+) -> Result<()> {
     let (mut floor, _floor) = Prewritten::new(context)?;
-    let place = context.place(Subject::RamusPack)?;
+    let place = context.place(subject)?;
     let repo = repo(place.backend().await?);
     let main = repo.main().await?;
     let mut times = Times::default();
@@ -131,11 +147,11 @@ async fn commits(context: &Context<'_>, recorder: &mut Recorder, count: u64) -> 
         times.note(start);
         floor.turn()?;
     }
-    times.record(recorder, Subject::RamusPack, COMMIT);
-    if context.has(Subject::Floor) {
+    times.record(recorder, subject, COMMIT);
+    if has_floor {
         floor.times.record(recorder, Subject::Floor, COMMIT);
     }
-    versions(count).ask(recorder, Subject::RamusPack, (&repo, &main)).await?;
+    versions(count).ask(recorder, subject, (&repo, &main)).await?;
     place.weigh().await?;
     repo.close().await?;
     Ok(())

@@ -23,7 +23,7 @@ pub(super) async fn run(context: &Context<'_>) -> Measured {
     for (i, path) in paths.iter().enumerate() {
         versions.commit([(path.clone(), format!("v{i}"))]);
     }
-    for subject in context.ramus() {
+    for subject in context.ramus_alone() {
         let place = context.place(subject)?;
         let repo = place.repo().await?;
         let main = repo.main().await?;

@@ -25,7 +25,7 @@ pub(super) async fn run(context: &Context<'_>, name: &str, count: u64) -> Measur
     for j in 0..commits {
         versions.commit([(key(random.below(count)), format!("u{j}"))]);
     }
-    for subject in context.ramus() {
+    for subject in context.ramus_alone() {
         let place = context.place(subject)?;
         let (repo, given) = place.metered_repo().await?;
         let main = repo.main().await?;
