@@ -13,11 +13,11 @@ use std::task::Poll;
 use futures::future::BoxFuture;
 use ramus_core::{AtomicWrite as _, Changes, Cursor, Error, ErrorKind, Result, Sha1, Storage as _};
 use ramus_kv::{
-    CollectOptions, Commit, Contents, Counter, Kv, Made, MergeOptions, Note, OnRace, PickOptions,
-    Repo, Store, Transaction, TransactionOptions,
+    BranchesEvent, CollectOptions, Commit, Conflict, Contents, Counter, Kv, Made, MergeOptions, Note,
+    OnRace, PickOptions, Repo, Store, Transaction, TransactionOptions, merge,
 };
 
-use crate::bed::{Bed, Text, head, log, long_text, messages, put, read, refused, steps};
+use crate::bed::{Bed, Text, head, log, long_text, messages, next, put, read, refused, steps};
 use crate::rig::Fate;
 
 on_every_backend!(
@@ -31,6 +31,7 @@ on_every_backend!(
     a_conflict_is_only_that_of_the_writer_who_has_it,
     a_block_that_is_too_large_is_only_that_of_its_writer,
     a_type_that_panics_aborts_its_own_writer_alone,
+    a_merge_or_a_test_that_panics_aborts_its_own_writer_alone,
     what_the_storage_refuses_is_tried_one_by_one,
     a_failure_of_the_storage_is_told_to_all_and_nothing_is_written,
     a_lost_answer_is_recognised,
@@ -43,6 +44,8 @@ on_every_backend!(
     what_is_prepared_anew_after_a_lost_race_is_not_sent_again,
     whoever_is_dropped_at_any_poll_disturbs_nobody,
     a_round_is_bounded_in_bytes,
+    a_round_is_bounded_in_writers,
+    a_combined_update_is_one_event_of_every_watch,
     writers_of_a_detached_handle_are_combined,
     what_another_writer_deleted_is_not_brought_back_by_an_edit,
     a_tree_in_place_of_the_whole_is_merged_as_a_whole,
@@ -686,4 +689,131 @@ async fn a_tree_in_place_of_the_whole_is_merged_as_a_whole(bed: Bed) {
     put(&main, "v", "1").await;
     main.commit(edit, "replaced").await.unwrap().unwrap();
     assert_eq!(steps(&main, "").await, ["v", "w", "x", "z"], "y went, and v came meanwhile");
+}
+
+async fn a_combined_update_is_one_event_of_every_watch(bed: Bed) {
+    let main = bed.main().await;
+    put(&main, "dir/base", "0").await;
+    let repo = main.repo();
+    let mut of_one = [main.watch("").await.unwrap(), main.watch("dir").await.unwrap()];
+    let mut of_many = [
+        repo.watch("").await.unwrap(),
+        repo.watch("ma").await.unwrap(),
+        repo.watch_path("", "dir").await.unwrap(),
+    ];
+    bed.rig().be_slow();
+    let answers = all((0..50).map(|i| set(&main, format!("dir/w{i}"), "1"))).await;
+    let made: Vec<_> = answers.into_iter().map(|one| one.unwrap().unwrap()).collect();
+    // The first writer alone, and one update for those who came meanwhile.
+    for made in [&made[..1], &made[1..]] {
+        let newest_first: Vec<_> = made.iter().rev().cloned().collect();
+        for watch in &mut of_one {
+            let event = next(watch).await;
+            assert_eq!(event.new.as_ref(), made.last());
+            assert_eq!(event.commits().collect().await.unwrap(), newest_first);
+        }
+        for watch in &mut of_many {
+            let BranchesEvent::Changed { branches, .. } = watch.next().await.unwrap().unwrap()
+            else {
+                panic!("a change");
+            };
+            let [change] = &branches[..] else { panic!("one branch: {branches:?}") };
+            assert_eq!(change.new.as_ref(), made.last());
+            assert_eq!(change.commits().collect().await.unwrap(), newest_first);
+        }
+    }
+    let last = put(&main, "dir/base", "1").await;
+    for watch in &mut of_one {
+        assert_eq!(next(watch).await.new, Some(last.clone()), "there was no event between");
+    }
+}
+
+async fn a_round_is_bounded_in_writers(bed: Bed) {
+    let main = bed.main().await;
+    bed.rig().be_slow();
+    let before = bed.rig().writes();
+    for answer in all((0..600).map(|i| set(&main, format!("w{i}"), "1"))).await {
+        answer.unwrap().unwrap();
+    }
+    assert_eq!(bed.rig().writes() - before, 3, "the first, 512 of the others, and the rest");
+    let said = notes(&bed).await.into_iter().map(|note| match note.reason().unwrap().commits {
+        Made::Several { count, .. } => count,
+        Made::One => 1,
+        Made::None => 0,
+    });
+    assert_eq!(said.collect::<Vec<_>>(), [1, 512, 87]);
+    let newest_first: Vec<_> = (0..600).rev().map(|i| format!("w{i}")).collect();
+    assert_eq!(messages(&main).await, newest_first, "first come, first served");
+}
+
+/// A text that panics: where it is merged, if it is `unmergeable`, and where it is compared, if it is
+/// `incomparable`.
+#[derive(Clone, Debug)]
+struct Fragile(String);
+
+impl PartialEq for Fragile {
+    fn eq(&self, other: &Self) -> bool {
+        assert_ne!(self.0, "incomparable", "it will not be compared");
+        self.0 == other.0
+    }
+}
+
+impl Contents for Fragile {
+    fn encode(&self) -> Result<bytes::Bytes> {
+        self.0.encode()
+    }
+
+    fn decode(encoded: &bytes::Bytes) -> Result<Self> {
+        String::decode(encoded).map(Self)
+    }
+
+    fn merge(
+        ancestor: Option<&Self>,
+        ours: Option<&Self>,
+        theirs: Option<&Self>,
+    ) -> Result<Option<Self>, Conflict> {
+        assert_ne!(
+            theirs.map(|theirs| theirs.0.as_str()),
+            Some("unmergeable"),
+            "it will not merge"
+        );
+        merge::whole(ancestor, ours, theirs)
+    }
+}
+
+async fn a_merge_or_a_test_that_panics_aborts_its_own_writer_alone(bed: Bed) {
+    let main = bed.repo_of::<Kv<Fragile>>().main().await.unwrap();
+    let fragile = |text: &str| Fragile(text.to_owned());
+    main.set("x", fragile("0"), "base").await.unwrap();
+    main.set("y", fragile("incomparable"), "base").await.unwrap();
+    let mut writes: Vec<BoxFuture<'static, Result<bool>>> = Vec::new();
+    for i in 0..6 {
+        let mut edit = main.begin().await.unwrap();
+        match i {
+            0 => edit.set("x", fragile("first")).await.unwrap(),
+            2 | 4 => edit.set("x", fragile("unmergeable")).await.unwrap(),
+            _ => edit.set(format!("own/{i}"), fragile("1")).await.unwrap(),
+        }
+        let main = main.clone();
+        writes.push(Box::pin(async move { Ok(main.commit(edit, "write").await?.is_some()) }));
+    }
+    for path in ["y", "x"] {
+        let main = main.clone();
+        writes.push(Box::pin(async move {
+            let (test, set) = (Fragile("first".to_owned()), Fragile("last".to_owned()));
+            main.test_and_set(path, Some(test), Some(set), "test").await
+        }));
+    }
+    bed.rig().be_slow();
+    let before = bed.rig().writes();
+    for (i, answer) in all(writes).await.into_iter().enumerate() {
+        match i {
+            2 | 4 => drop(refused(answer, ErrorKind::Aborted, "it will not merge")),
+            6 => drop(refused(answer, ErrorKind::Aborted, "it will not be compared")),
+            _ => assert!(answer.unwrap(), "{i}"),
+        }
+    }
+    assert_eq!(bed.rig().writes() - before, 2, "the first, and one round for all others");
+    assert_eq!(steps(&main, "own").await, ["1", "3", "5"]);
+    assert_eq!(main.find("x").await.unwrap().unwrap().0, "last");
 }
