@@ -7,19 +7,21 @@
 //! RAMUS_SCALE=200 cargo test -p ramus-tests --test system strategies
 //! ```
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use ramus_core::erased::Backend;
-use ramus_core::{Error, ErrorKind};
+use ramus_core::{Error, ErrorKind, IdSource, UpdateId};
 use ramus_kv::{
     Counter, Kv, MergeOptions, OnRace, RebaseOptions, Repo, RepoOptions, SquashOptions, Store,
-    TransactionOptions,
+    SystemClock, TransactionOptions,
 };
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
+use crate::backends;
 use crate::bed::{Bed, Text, head, log, messages, put, read, refused, repeats};
 use crate::combining::poll_once;
 
@@ -34,6 +36,7 @@ on_every_backend!(
     a_transaction_that_holds_its_turn_too_long_does_not_block_others,
     writing_to_the_same_branch_from_inside_a_transaction_ends,
     whoever_moves_a_branch_forward_waits_for_the_turn_of_another,
+    a_transaction_that_panics_in_its_turn_delays_nobody,
     a_transaction_of_another_branch_is_refused,
     a_transaction_on_a_branch_that_was_removed_or_made_meanwhile_is_merged,
 );
@@ -225,7 +228,7 @@ async fn a_transaction_that_holds_its_turn_too_long_does_not_block_others(bed: B
         }
     });
     holds.notified().await;
-    let began = tokio::time::Instant::now();
+    let began = Instant::now();
     put(&main, "x", "2").await;
     let waited = began.elapsed();
     let turn = Duration::from_millis(RepoOptions::default().turn_ms);
@@ -252,6 +255,45 @@ async fn writing_to_the_same_branch_from_inside_a_transaction_ends(bed: Bed) {
     .await
     .unwrap();
     assert_eq!(messages(&main).await, ["outer", "inner", "inner"]);
+}
+
+async fn a_transaction_that_panics_in_its_turn_delays_nobody(bed: Bed) {
+    tokio::time::pause();
+    let main = bed.main().await;
+    put(&main, "x", "0").await;
+    let (holds, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let panics = tokio::spawn({
+        let (main, holds, go_on) = (main.clone(), Arc::clone(&holds), Arc::clone(&go_on));
+        async move {
+            let runs = Arc::new(AtomicUsize::new(0));
+            let rerun = main.clone();
+            let answer = main.transact_again("panics", async move |edit| {
+                let (store, runs) = (rerun.clone(), Arc::clone(&runs));
+                let (holds, go_on) = (Arc::clone(&holds), Arc::clone(&go_on));
+                if runs.fetch_add(1, Ordering::SeqCst) == 0 {
+                    // Loses its first race.
+                    store.set("x", "first", "first").await?;
+                    return edit.set("panics", "done").await;
+                }
+                holds.notify_one();
+                go_on.notified().await;
+                panic!("it panics in its turn")
+            });
+            answer.await
+        }
+    });
+    holds.notified().await;
+    let waiting = tokio::spawn({
+        let main = main.clone();
+        async move { put(&main, "x", "2").await }
+    });
+    tokio::task::yield_now().await;
+    let began = Instant::now();
+    go_on.notify_one();
+    waiting.await.unwrap();
+    assert!(began.elapsed() < Duration::from_millis(100), "{:?}", began.elapsed());
+    assert!(panics.await.unwrap_err().is_panic());
+    assert_eq!(messages(&main).await, ["set x to 2", "first", "set x to 0"]);
 }
 
 async fn whoever_moves_a_branch_forward_waits_for_the_turn_of_another(bed: Bed) {
@@ -346,4 +388,62 @@ async fn a_transaction_on_a_branch_that_was_removed_or_made_meanwhile_is_merged(
     main.commit(edit, "anew").await.unwrap().unwrap();
     assert_eq!(messages(&main).await, ["anew"]);
     assert_eq!(crate::bed::steps(&main, "").await, ["c"], "what was removed stays so");
+}
+
+/// Ids that are never the same, and of which each taken modulo 51 200, or half of that and so on, leaves
+/// the same: what a pause is made of.
+#[derive(Debug)]
+struct Leaves(u64, AtomicU64);
+
+impl IdSource for Leaves {
+    fn next_id(&self) -> UpdateId {
+        let Self(left, count) = self;
+        let count = u128::from(count.fetch_add(1, Ordering::SeqCst));
+        UpdateId::from_bytes((count * 51_200 + u128::from(*left)).to_le_bytes())
+    }
+}
+
+/// Lets another process write before each write that is still to come, and notes when it is.
+fn come_first(bed: &Bed, other: Store<Text>, times: Arc<Mutex<Vec<Instant>>>) {
+    let next = bed.clone();
+    bed.rig().before_next_write(async move {
+        let time = {
+            let mut times = times.lock().unwrap();
+            times.push(Instant::now());
+            times.len()
+        };
+        put(&other, "others", &time.to_string()).await;
+        come_first(&next, other, times);
+    });
+}
+
+/// Returns how long a write paused before each of its attempts but the first, of which all came to nothing.
+async fn pauses(left: u64) -> Vec<Duration> {
+    let bed = Bed::new(backends::mem).await;
+    let (options, backend) =
+        (RepoOptions::default().with_attempts_max(13), Backend::new(bed.rig().clone()));
+    let ids = Leaves(left, AtomicU64::new(0));
+    let main = Repo::<Text>::with_parts(backend, options, SystemClock, ids).main().await.unwrap();
+    let times = Arc::default();
+    come_first(&bed, bed.main().await, Arc::clone(&times));
+    refused(main.set("x", "1", "never").await, ErrorKind::Contention, "each of 13 attempts");
+    let times = times.lock().unwrap().clone();
+    assert_eq!(times.len(), 13);
+    times.windows(2).map(|two| two[1] - two[0]).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_lost_a_race_waits_longer_each_time_and_not_as_long_as_others() {
+    // Timers count in milliseconds, and begin one of them.
+    let slack = Duration::from_millis(2);
+    let longest = pauses(51_199).await;
+    for (index, pause) in longest.iter().enumerate() {
+        let doubled = Duration::from_micros(100 << (index + 1).min(9));
+        assert!(*pause + Duration::from_micros(1) >= doubled, "{index}: {pause:?} of {doubled:?}");
+        assert!(*pause <= doubled + slack, "{index}: {pause:?} of {doubled:?}");
+    }
+    assert!(longest.is_sorted() && longest[8] == longest[11], "{longest:?}: up to 51.2 ms");
+    let shorter = pauses(20_000).await;
+    assert!(shorter[11] + slack < longest[11], "{shorter:?}: another source, another pause");
+    assert!(pauses(0).await.iter().all(|pause| *pause <= slack), "at best none");
 }
