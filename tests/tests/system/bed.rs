@@ -232,7 +232,8 @@ fn number_from_env(name: &str) -> u64 {
     text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number"))
 }
 
-/// Fails a test that hangs.
+/// Fails a test that hangs: after a minute at scale 1.
 pub(crate) async fn within_a_minute<T>(test: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_mins(1), test).await.expect("the test hangs")
+    let minutes = Duration::from_mins(Choices::scale());
+    tokio::time::timeout(minutes, test).await.expect("the test hangs")
 }
