@@ -136,58 +136,6 @@ async fn equal_counts_of_two_branches_are_two_also_in_the_same_moment() {
     assert!(ours.info().headers.is_empty());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn writers_at_once_lose_no_update_of_any_container() {
-    const WRITERS: i64 = 8;
-    const WRITES: i64 = 5;
-    let main = repo().main().await.unwrap();
-    let write = |writer: i64| {
-        let main = main.clone();
-        async move {
-            let (count, log) = (CounterAt::new("count")?, LogAt::new("log")?);
-            let (set, map) = (SetAt::<u64>::new("set")?, MapAt::<String>::new("map")?);
-            let register = RegisterAt::<String>::new("register")?;
-            for round in 0..WRITES {
-                let name = format!("{writer}/{round}");
-                count.add(&main, 1, "count").await?;
-                log.append(&main, name.clone(), "append").await?;
-                set.insert(&main, (writer * WRITES + round).unsigned_abs(), "insert").await?;
-                map.insert(&main, name.clone(), Counter(round), "insert").await?;
-                let one_more = |before| match before {
-                    Some(Held::Count(Counter(before))) => Some(Held::Count(Counter(before + 1))),
-                    _ => Some(Held::Count(Counter(1))),
-                };
-                map.update(&main, "all", one_more, "count").await?;
-                register.write(&main, name, "write").await?;
-            }
-            Ok::<(), ramus_core::Error>(())
-        }
-    };
-    let writers: Vec<_> = (0..WRITERS).map(|writer| tokio::spawn(write(writer))).collect();
-    for writer in writers {
-        writer.await.unwrap().unwrap();
-    }
-    let tree = main.tree().await.unwrap();
-    let all = WRITERS * WRITES;
-    assert_eq!(CounterAt::new("count").unwrap().read(&tree).await.unwrap(), all);
-    let entries = texts(&LogAt::new("log").unwrap(), &main, &LogCursor::start()).await;
-    let expected = (0..all).map(|n| format!("{}/{}", n / WRITES, n % WRITES));
-    assert_eq!(entries.iter().cloned().collect::<BTreeSet<_>>(), expected.collect());
-    assert_eq!(entries.len(), usize::try_from(all).unwrap());
-    // A writer's own entries stand in the order in which it appended them.
-    for writer in 0..WRITERS {
-        let own: Vec<_> =
-            entries.iter().filter(|name| name.starts_with(&format!("{writer}/"))).collect();
-        assert!(own.is_sorted(), "{own:?}");
-    }
-    let set = SetAt::<u64>::new("set").unwrap();
-    let members: Vec<u64> = (0..all.unsigned_abs()).collect();
-    assert_eq!(set.page(&tree, 0, 1000).await.unwrap(), members);
-    let map = MapAt::<String>::new("map").unwrap();
-    assert_eq!(map.len(&tree).await.unwrap(), all.unsigned_abs() + 1);
-    assert_eq!(map.find(&tree, "all").await.unwrap(), Some(Held::Count(Counter(all))));
-}
-
 #[tokio::test]
 async fn the_last_write_of_a_register_wins_on_every_branch() {
     let main = repo().main().await.unwrap();
