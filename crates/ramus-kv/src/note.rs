@@ -54,7 +54,8 @@ pub struct Reason<H> {
 pub enum Made<H> {
     /// None: a ref was moved to a commit that was there, or removed.
     None,
-    /// One, which a branch is on now.
+    /// One, which a branch is on now; or one on each branch that an
+    /// [update of several](crate::Repo::commit_all) moved.
     One,
     /// One for each of several writers of a branch, each on top of the one before.
     Several {

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use ramus_core::erased::Backend;
 use ramus_core::{ErrorKind, Result};
 use ramus_kv::{
-    BranchesEvent, Commit, Counter, Kv, OnRace, Repo, RepoOptions, Store, Transaction,
+    BranchesEvent, Commit, Counter, Kv, Made, OnRace, Repo, RepoOptions, Store, Transaction,
     TransactionOptions, WatchStart,
 };
 
@@ -82,7 +82,9 @@ async fn branches_of_one_update_move_together(bed: Bed) {
     let names: Vec<_> = branches.iter().map(|change| change.branch.clone()).collect();
     assert_eq!(names, ["a", "b", "c"], "one event for all");
     let why = repo.operations().await.unwrap().next().await.unwrap().unwrap().note;
-    assert_eq!(why.reason().unwrap().message, "of b; of a; of c");
+    let why = why.reason().unwrap();
+    assert_eq!(why.message, "of b; of a; of c");
+    assert_eq!(why.commits, Made::One, "one on each branch");
     let alike = [(begun(&a, "y", "1").await, "why"), (begun(&b, "y", "1").await, "why")];
     repo.commit_all(alike).await.unwrap();
     let why = repo.operations().await.unwrap().next().await.unwrap().unwrap().note;

@@ -54,7 +54,8 @@ impl<S: Schema> Store<S> {
     /// By default it has the author of the oldest of the commits, and all their messages, from the oldest
     /// on, as far as they fit into 64 KiB. Commits that come to nothing are taken out, and the handle is
     /// on `base`, unless the options allow a commit. What there is no second one of stays as it is, unless
-    /// it gets another info. If the head moves meanwhile, what came is taken in, too.
+    /// it gets another info; so does a merge, with its parents, if it is the only one that is taken as a
+    /// [change of the branch](SquashOptions::first_parent). If the head moves meanwhile, what came is taken in, too.
     ///
     /// What lies after a range and is not to be squashed can be [rebased](Store::rebase) onto it.
     ///
