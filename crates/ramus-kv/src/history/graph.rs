@@ -50,7 +50,7 @@ impl GraphOptions {
     }
 }
 
-/// The branches and commits of a repository, as text in the language of Graphviz: a stream of lines.
+/// The branches, tags and commits of a repository, as text in the language of Graphviz: a stream of lines.
 ///
 /// `dot -Tsvg` makes a picture of it. What is held at a time is the hashes of what was shown, and a line;
 /// what it shows is kept from collection until it is dropped.
@@ -66,16 +66,21 @@ impl GraphOptions {
 pub struct Graph(BoxStream<'static, Result<String>>);
 
 impl Graph {
-    /// Begins with the branches as they are together now.
+    /// Begins with the branches and tags as they are together now.
     pub(crate) async fn open<S: Schema>(repo: &Repo<S>, options: GraphOptions) -> Result<Self> {
         let GraphOptions { limit, trees } = options;
-        let prefix = Namespace::Branch.prefix().as_bytes();
-        let refs = repo.refs().snapshot(prefix).await?.collect().await?;
+        let refs = repo.refs().snapshot(b"").await?.collect().await?;
         let mut heads = Vec::with_capacity(refs.len());
         let mut first = vec!["digraph ramus {".to_owned(), "  node [shape=box];".to_owned()];
         for (name, head) in refs {
+            let shape = match name.namespace() {
+                Namespace::Branch => "cds",
+                Namespace::Tag => "tab",
+                // The library's own.
+                _ => continue,
+            };
             let label = escaped(name.name());
-            first.push(format!("  \"{name}\" [shape=cds, label=\"{label}\"];"));
+            first.push(format!("  \"{name}\" [shape={shape}, label=\"{label}\"];"));
             first.push(format!("  \"{name}\" -> \"{head}\" [style=dashed];"));
             heads.push(repo.existing(head).await?);
         }

@@ -58,6 +58,34 @@ async fn branches_and_commits_are_drawn_newest_first() {
 }
 
 #[tokio::test]
+async fn tags_are_drawn_with_what_only_they_lead_to() {
+    let repo = Repo::<Kv<String>>::new(Backend::new(Mem::default()));
+    let main = repo.main().await.unwrap();
+    let first = main.set("a", "x", info("first", 1)).await.unwrap().unwrap();
+    let draft = main.fork("draft").await.unwrap();
+    let tagged = draft.set("a", "y", info("tagged", 2)).await.unwrap().unwrap();
+    repo.create_tag("v1", &tagged).await.unwrap();
+    repo.create_tag("v0", &first).await.unwrap();
+    repo.remove_branch("draft").await.unwrap();
+    let (first, tagged) = (first.hash(), tagged.hash());
+    let graph = drawn(&repo, GraphOptions::default()).await;
+    let refs = format!(
+        "digraph ramus {{
+  node [shape=box];
+  \"branch/main\" [shape=cds, label=\"main\"];
+  \"branch/main\" -> \"{first}\" [style=dashed];
+  \"tag/v0\" [shape=tab, label=\"v0\"];
+  \"tag/v0\" -> \"{first}\" [style=dashed];
+  \"tag/v1\" [shape=tab, label=\"v1\"];
+  \"tag/v1\" -> \"{tagged}\" [style=dashed];
+"
+    );
+    assert!(graph.starts_with(&refs), "{graph}");
+    assert!(graph.contains(&format!("  \"{tagged}\" -> \"{first}\";\n")), "{graph}");
+    assert_eq!(graph.matches(&format!("  \"{first}\" [label=")).count(), 1, "once: {graph}");
+}
+
+#[tokio::test]
 async fn labels_show_what_was_written() {
     let repo = Repo::<Kv<String>>::new(Backend::new(Mem::default()));
     let main = repo.main().await.unwrap();
