@@ -9,7 +9,8 @@
 //! *floor*: the least that the machine has to do for it, measured in the same run.
 //!
 //! Who does the work is a *subject*: `ramus-mem`, `ramus-pack` (an answer waits for an fsync),
-//! `ramus-pack-caller` (whoever waits does it), `ramus-pack-os` (it waits for the kernel), `floor`, and the [peers](Peer) that the program was built with. Each subject
+//! `ramus-pack-caller` (whoever waits does it), `ramus-pack-os` (it waits for the kernel), `floor` (with it
+//! `floor-sync` and `floor-os` where that makes a difference), and the [peers](Peer) that the program was built with. Each subject
 //! does each workload in a process of its own, in turns when there are rounds, so that its largest size in
 //! memory is its own; where single operations are compared with their floor, both are in one process, in
 //! turns. What subjects find is compared, too: a run in which it differs fails.
@@ -31,6 +32,7 @@ mod memory;
 mod parent;
 mod peer;
 mod random;
+mod ratio;
 mod record;
 mod report;
 mod rss;

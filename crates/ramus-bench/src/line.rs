@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::memory::Memory;
+use crate::record::Record;
 
 /// A line of JSON: what was measured of one step, as it is read again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,6 +18,25 @@ pub(crate) struct Line {
     pub(crate) ns_per_op_range: Option<[f64; 2]>,
     pub(crate) result: Option<String>,
     pub(crate) memory: Option<Memory>,
+}
+
+impl From<&Record> for Line {
+    fn from(record: &Record) -> Self {
+        Self {
+            workload: record.workload.clone(),
+            step: record.step.clone(),
+            subject: record.subject.name().to_owned(),
+            n: record.n,
+            ns_per_op: record.ns_per_op,
+            ops_per_s: record.ops_per_s,
+            peak_rss_bytes: record.peak_rss_bytes,
+            bytes_written: record.bytes_written,
+            cpu_ns_per_op: record.cpu_ns_per_op,
+            ns_per_op_range: record.ns_per_op_range,
+            result: record.result.clone(),
+            memory: record.memory,
+        }
+    }
 }
 
 #[cfg(test)]

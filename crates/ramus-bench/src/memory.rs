@@ -32,19 +32,19 @@ pub(crate) struct Caches {
 }
 
 impl Caches {
-    /// Where times are measured: nothing that is decoded has to be decoded again.
-    const AMPLE: Self = Self { repo_bytes: 1 << 30, pack_bytes: 32 << 20 };
+    /// Where times are measured: those that a user has who says nothing.
+    const USUAL: Self = Self { repo_bytes: 64 << 20, pack_bytes: 32 << 20 };
     /// Where memory is measured: so little that what else is taken shows.
     const SMALL: Self = Self { repo_bytes: 8 << 20, pack_bytes: 4 << 20 };
 
     /// Chooses those of this process, before any is made.
     pub(crate) fn choose(small: bool) {
-        let _chosen = CACHES.set(if small { Self::SMALL } else { Self::AMPLE });
+        let _chosen = CACHES.set(if small { Self::SMALL } else { Self::USUAL });
     }
 
     /// Returns those of this process.
     pub(crate) fn of_this_process() -> Self {
-        *CACHES.get_or_init(|| Self::AMPLE)
+        *CACHES.get_or_init(|| Self::USUAL)
     }
 }
 
@@ -180,9 +180,18 @@ pub(crate) fn print(records: &[Record]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use ramus_core::{AtomicWriteExt as _, ContentAddressable as _};
+    use ramus_kv::RepoOptions;
     use ramus_mem::Mem;
+    use ramus_pack::PackOptions;
 
     use super::*;
+
+    #[test]
+    fn the_usual_caches_are_those_of_a_user_who_says_nothing() {
+        let (repo, pack) = (RepoOptions::default(), PackOptions::default());
+        let usual = Caches::USUAL;
+        assert_eq!((usual.repo_bytes, usual.pack_bytes), (repo.cache_bytes, pack.cache_bytes));
+    }
 
     #[test]
     fn what_is_held_counts_twice_and_the_rest_once() {

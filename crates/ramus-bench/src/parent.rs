@@ -36,6 +36,7 @@ pub(crate) fn run(options: &RunOptions, peers: &[&'static dyn Peer]) -> Result<(
     let bar = ProgressBar::new(workloads.len() as u64);
     bar.set_style(ProgressStyle::with_template("{elapsed_precise} {wide_bar} {pos}/{len} {msg}")?);
     let mut weighed = Vec::new();
+    let mut idle = options.subjects.clone();
     for workload in workloads {
         let records = record::medians(rounds(&context, workload, &bar)?);
         if let Some((one, other)) = record::differing(&records) {
@@ -48,6 +49,7 @@ pub(crate) fn run(options: &RunOptions, peers: &[&'static dyn Peer]) -> Result<(
             workload.print_summary(&records);
         });
         for record in &records {
+            idle.retain(|name| name != record.subject.name());
             if let Some(lines) = &mut lines {
                 writeln!(lines, "{}", serde_json::to_string(record)?)?;
             }
@@ -56,6 +58,9 @@ pub(crate) fn run(options: &RunOptions, peers: &[&'static dyn Peer]) -> Result<(
         bar.inc(1);
     }
     bar.finish_and_clear();
+    if !idle.is_empty() {
+        return Err(format!("took part in none of these workloads: {}", idle.join(", ")).into());
+    }
     if !options.memory {
         return Ok(());
     }
@@ -141,11 +146,13 @@ fn child(options: &RunOptions, workload: Workload, subjects: &[Subject]) -> Meas
 /// Takes a record that another process printed.
 pub(crate) fn parse(line: &str, workload: &str, subjects: &[Subject]) -> Result<Record> {
     let line: Line = serde_json::from_str(line)?;
-    let subject = subjects.iter().find(|subject| subject.name() == line.subject);
+    let floors = subjects.contains(&Subject::Floor).then_some(Subject::FLOORS);
+    let subject = subjects.iter().copied().chain(floors.into_iter().flatten());
+    let subject = subject.into_iter().find(|subject| subject.name() == line.subject);
     Ok(Record {
         workload: workload.to_owned(),
         step: line.step,
-        subject: *subject.ok_or("a subject that was not asked")?,
+        subject: subject.ok_or("a subject that was not asked")?,
         n: line.n,
         ns_per_op: line.ns_per_op,
         ops_per_s: line.ops_per_s,

@@ -36,6 +36,8 @@ pub enum Skill {
     Values,
     /// Keep the values of every commit: [`PeerStore::find_at`].
     Versions,
+    /// Make several commits durable at once: [`PeerStore::set_each`].
+    Group,
     /// Say which paths differ between two commits: [`PeerStore::diff`].
     Diff,
     /// Fork branches and merge them: [`PeerStore::fork`], [`PeerStore::switch`] and [`PeerStore::merge`].
@@ -55,12 +57,13 @@ pub trait PeerStore {
         refused("blocks")
     }
 
-    /// Returns a block, if it is there.
+    /// Shows a block, if it is there, as it lies in the store: without a copy, where there can be none. Returns
+    /// whether it is there.
     ///
     /// # Errors
     ///
     /// Those of the store.
-    fn block(&mut self, _name: &Sha1) -> Result<Option<Vec<u8>>> {
+    fn block(&mut self, _name: &Sha1, _show: &mut dyn FnMut(&[u8])) -> Result<bool> {
         refused("blocks")
     }
 
@@ -72,6 +75,15 @@ pub trait PeerStore {
     /// Those of the store.
     fn set(&mut self, _edits: &[(String, String)]) -> Result<()> {
         refused("values")
+    }
+
+    /// Makes a commit of each of these lists, all of them as one transaction.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    fn set_each(&mut self, _commits: &[Vec<(String, String)>]) -> Result<()> {
+        refused("groups of commits")
     }
 
     /// Returns the value under a path, if there is one.

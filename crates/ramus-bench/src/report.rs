@@ -3,7 +3,6 @@
 mod bars;
 mod growth;
 mod page;
-mod ratio;
 mod run;
 
 use std::path::{Path, PathBuf};

@@ -13,6 +13,10 @@ pub(crate) enum Subject {
     RamusPackOs,
     /// The least that the machine has to do.
     Floor,
+    /// The least where an answer waits for an fsync; it is measured with the floor.
+    FloorSync,
+    /// The least where an answer waits for the kernel; it is measured with the floor.
+    FloorOs,
     /// Somebody else.
     Peer(&'static str),
 }
@@ -20,6 +24,8 @@ pub(crate) enum Subject {
 impl Subject {
     /// Those that are Ramus.
     pub(crate) const RAMUS: [Self; 3] = [Self::RamusMem, Self::RamusPack, Self::RamusPackOs];
+    /// Those that are a floor.
+    pub(crate) const FLOORS: [Self; 3] = [Self::Floor, Self::FloorSync, Self::FloorOs];
 
     /// The same, where one caller does one thing at a time.
     pub(crate) const RAMUS_ALONE: [Self; 4] =
@@ -32,6 +38,8 @@ impl Subject {
             Self::RamusPackCaller => "ramus-pack-caller",
             Self::RamusPackOs => "ramus-pack-os",
             Self::Floor => "floor",
+            Self::FloorSync => "floor-sync",
+            Self::FloorOs => "floor-os",
             Self::Peer(name) => name,
         }
     }

@@ -1,45 +1,55 @@
+use crate::line::Line;
+use crate::ratio;
 use crate::record::Record;
-use crate::subject::Subject;
 
 /// Prints the steps of a workload, one a line.
 pub(crate) fn print(records: &[Record]) {
-    let Some(first) = records.first() else { return };
+    let lines: Vec<Line> = records.iter().map(Line::from).collect();
+    let Some(first) = lines.first() else { return };
     println!("\n{}", first.workload);
     println!(
-        "  {:28} {:13} {:>10} {:>9} {:>11} {:>8} {:>9} {:>8}  range",
-        "step", "subject", "time/op", "cpu/op", "op/s", "to floor", "bytes/op", "peak MiB"
+        "  {:28} {:13} {:>10} {:>9} {:>11} {:>8} {:>8} {:>9} {:>8}  range",
+        "step",
+        "subject",
+        "time/op",
+        "cpu/op",
+        "op/s",
+        "to floor",
+        "to ramus",
+        "bytes/op",
+        "peak MiB"
     );
     let mut shown: Vec<&str> = Vec::new();
-    for step in records.iter().map(|record| record.step.as_str()) {
+    for step in lines.iter().map(|line| line.step.as_str()) {
         if !shown.contains(&step) {
             shown.push(step);
-            let same: Vec<_> = records.iter().filter(|record| record.step == step).collect();
+            let same: Vec<_> = lines.iter().filter(|line| line.step == step).collect();
             print_step(&same);
         }
     }
 }
 
-fn print_step(records: &[&Record]) {
-    let floor = records.iter().find(|record| record.subject == Subject::Floor).copied();
-    for record in records {
-        let ratio = floor.filter(|_| record.subject != Subject::Floor);
-        let ratio = ratio
-            .map_or_else(String::new, |floor| format!("{:.2}", record.ns_per_op / floor.ns_per_op));
-        let bytes = match record.bytes_written {
+fn print_step(step: &[&Line]) {
+    for line in step {
+        let is_timed = !ratio::is_of_sizes(line);
+        let timed = |cell: String| if is_timed { cell } else { String::new() };
+        let ratio = |ratio: Option<f64>| ratio.map(ratio::text).unwrap_or_default();
+        let bytes = match line.bytes_written {
             0 => String::new(),
-            bytes => (bytes / record.n.max(1)).to_string(),
+            bytes => (bytes / line.n.max(1)).to_string(),
         };
         println!(
-            "  {:28} {:13} {:>10} {:>9} {:>11.0} {:>8} {:>9} {:>8}  {}",
-            record.step,
-            record.subject.name(),
-            time(record.ns_per_op),
-            record.cpu_ns_per_op.map_or_else(String::new, time),
-            record.ops_per_s,
-            ratio,
+            "  {:28} {:13} {:>10} {:>9} {:>11} {:>8} {:>8} {:>9} {:>8}  {}",
+            line.step,
+            line.subject,
+            timed(time(line.ns_per_op)),
+            line.cpu_ns_per_op.map_or_else(String::new, time),
+            timed(format!("{:.0}", line.ops_per_s)),
+            ratio(ratio::to_floor(line, step)),
+            ratio(ratio::to_ramus(line, step)),
             bytes,
-            record.peak_rss_bytes >> 20,
-            record.ns_per_op_range.map_or_else(String::new, |range| range.map(time).join(" to ")),
+            line.peak_rss_bytes >> 20,
+            line.ns_per_op_range.map_or_else(String::new, |range| range.map(time).join(" to ")),
         );
     }
 }

@@ -6,6 +6,7 @@ mod diff;
 mod durable;
 mod durable64;
 mod fanout;
+mod floors;
 mod growth;
 mod history;
 mod historynear;
@@ -97,7 +98,8 @@ impl Workload {
     /// Returns who takes part.
     pub(crate) fn subjects(self, context: &Context<'_>) -> Vec<Subject> {
         let peers = self.skill().into_iter().flat_map(|skill| context.skilled(skill));
-        let peers = peers.filter(|peer| self != Self::Durable || peer.is_synced());
+        let is_durable = matches!(self, Self::Durable | Self::Durable64);
+        let peers = peers.filter(|peer| !is_durable || peer.is_synced());
         let own: &[Subject] = match self {
             Self::Cold | Self::Durable64 => &[Subject::RamusPack],
             Self::Durable => &[Subject::RamusPack, Subject::RamusPackCaller],
@@ -118,6 +120,7 @@ impl Workload {
             Self::Kvset | Self::Tree | Self::Wide10k | Self::Wide | Self::Bulk | Self::Durable => {
                 Some(Skill::Values)
             }
+            Self::Durable64 => Some(Skill::Group),
             Self::Merge => Some(Skill::Merge),
             Self::Diff => Some(Skill::Diff),
             _ => None,

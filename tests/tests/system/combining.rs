@@ -13,8 +13,8 @@ use std::task::Poll;
 use futures::future::BoxFuture;
 use ramus_core::{AtomicWrite as _, Changes, Cursor, Error, ErrorKind, Result, Sha1, Storage as _};
 use ramus_kv::{
-    BranchesEvent, CollectOptions, Commit, Conflict, Contents, Counter, Kv, Made, MergeOptions, Note,
-    OnRace, PickOptions, Repo, Store, Transaction, TransactionOptions, merge,
+    BranchesEvent, CollectOptions, Commit, Conflict, Contents, Counter, Kv, Made, MergeOptions,
+    Note, OnRace, PickOptions, Repo, Store, Transaction, TransactionOptions, merge,
 };
 
 use crate::bed::{Bed, Text, head, log, long_text, messages, next, put, read, refused, steps};

@@ -63,11 +63,36 @@ impl Store {
         self.database.batch().durability(Some(self.durability))
     }
 
-    /// Puts what makes a commit of the edits into the batch.
-    fn commit(&self, batch: &mut OwnedWriteBatch, edits: &[(String, String)]) -> Result<()> {
+    /// Returns the newest commit; 0 if there is none. A program with several writers would read it in a
+    /// transaction; here there is one.
+    fn head(&self) -> Result<u64> {
         let head = self.heads.get("main")?;
-        let parent =
-            head.map_or(Ok(0), |head| <[u8; 8]>::try_from(&*head).map(u64::from_be_bytes))?;
+        Ok(head.map_or(Ok(0), |head| <[u8; 8]>::try_from(&*head).map(u64::from_be_bytes))?)
+    }
+
+    /// Puts the edits into the batch, and the commit of them if there are versions.
+    fn write(
+        &self,
+        batch: &mut OwnedWriteBatch,
+        parent: u64,
+        edits: &[(String, String)],
+    ) -> Result<()> {
+        for (path, value) in edits {
+            batch.insert(&self.values, path.as_str(), value.as_str());
+        }
+        match self.keeps {
+            Keeps::Versions => self.commit(batch, parent, edits),
+            Keeps::Newest => Ok(()),
+        }
+    }
+
+    /// Puts what makes a commit of the edits into the batch.
+    fn commit(
+        &self,
+        batch: &mut OwnedWriteBatch,
+        parent: u64,
+        edits: &[(String, String)],
+    ) -> Result<()> {
         let commit = parent + 1;
         for (path, value) in edits {
             batch.insert(&self.versions, version(path, commit), value.as_str());
@@ -91,22 +116,28 @@ impl PeerStore for Store {
     fn add(&mut self, blocks: &[(Sha1, Bytes)]) -> Result<()> {
         let mut batch = self.batch();
         for (name, block) in blocks {
-            batch.insert(&self.blocks, name.as_bytes(), &**block);
+            if !self.blocks.contains_key(name.as_bytes())? {
+                batch.insert(&self.blocks, name.as_bytes(), &**block);
+            }
         }
         Ok(batch.commit()?)
     }
 
-    fn block(&mut self, name: &Sha1) -> Result<Option<Vec<u8>>> {
-        Ok(self.blocks.get(name.as_bytes())?.map(|block| block.to_vec()))
+    fn block(&mut self, name: &Sha1, show: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        Ok(self.blocks.get(name.as_bytes())?.map(|block| show(&block)).is_some())
     }
 
     fn set(&mut self, edits: &[(String, String)]) -> Result<()> {
         let mut batch = self.batch();
-        for (path, value) in edits {
-            batch.insert(&self.values, path.as_str(), value.as_str());
-        }
-        if self.keeps == Keeps::Versions {
-            self.commit(&mut batch, edits)?;
+        let parent = self.head()?;
+        self.write(&mut batch, parent, edits)?;
+        Ok(batch.commit()?)
+    }
+
+    fn set_each(&mut self, commits: &[Vec<(String, String)>]) -> Result<()> {
+        let mut batch = self.batch();
+        for (parent, edits) in (self.head()?..).zip(commits) {
+            self.write(&mut batch, parent, edits)?;
         }
         Ok(batch.commit()?)
     }

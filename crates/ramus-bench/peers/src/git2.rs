@@ -96,9 +96,10 @@ impl PeerStore for Store {
         Ok(())
     }
 
-    fn block(&mut self, name: &Sha1) -> Result<Option<Vec<u8>>> {
-        let Some(name) = self.names.get(name) else { return Ok(None) };
-        Ok(Some(self.repository.odb()?.read(*name)?.data().to_vec()))
+    fn block(&mut self, name: &Sha1, show: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        let Some(name) = self.names.get(name) else { return Ok(false) };
+        show(self.repository.odb()?.read(*name)?.data());
+        Ok(true)
     }
 
     fn set(&mut self, edits: &[(String, String)]) -> Result<()> {

@@ -94,9 +94,10 @@ impl PeerStore for Store {
         Ok(())
     }
 
-    fn block(&mut self, name: &Sha1) -> Result<Option<Vec<u8>>> {
-        let Some(name) = self.names.get(name) else { return Ok(None) };
-        Ok(Some(self.repository.find_object(*name)?.detach().data))
+    fn block(&mut self, name: &Sha1, show: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        let Some(name) = self.names.get(name) else { return Ok(false) };
+        show(&self.repository.find_object(*name)?.data);
+        Ok(true)
     }
 
     fn set(&mut self, edits: &[(String, String)]) -> Result<()> {

@@ -73,6 +73,18 @@ impl Store {
         Ok(transaction)
     }
 
+    /// Writes the edits, and the commit of them if there are versions.
+    fn write(&self, transaction: &WriteTransaction, edits: &[(String, String)]) -> Result<()> {
+        let mut table = transaction.open_table(VALUES)?;
+        for (path, value) in edits {
+            table.insert(path.as_str(), value.as_str())?;
+        }
+        match self.keeps {
+            Keeps::Versions => self.commit(transaction, edits),
+            Keeps::Newest => Ok(()),
+        }
+    }
+
     /// Writes what makes a commit of the edits.
     fn commit(&self, transaction: &WriteTransaction, edits: &[(String, String)]) -> Result<()> {
         let mut heads = transaction.open_table(HEADS)?;
@@ -95,27 +107,30 @@ impl PeerStore for Store {
         {
             let mut table = transaction.open_table(BLOCKS)?;
             for (name, block) in blocks {
-                table.insert(name.as_bytes(), &**block)?;
+                if table.get(name.as_bytes())?.is_none() {
+                    table.insert(name.as_bytes(), &**block)?;
+                }
             }
         }
         Ok(transaction.commit()?)
     }
 
-    fn block(&mut self, name: &Sha1) -> Result<Option<Vec<u8>>> {
+    fn block(&mut self, name: &Sha1, show: &mut dyn FnMut(&[u8])) -> Result<bool> {
         let table = self.database.begin_read()?.open_table(BLOCKS)?;
-        Ok(table.get(name.as_bytes())?.map(|block| block.value().to_vec()))
+        let block = table.get(name.as_bytes())?;
+        Ok(block.map(|block| show(block.value())).is_some())
     }
 
     fn set(&mut self, edits: &[(String, String)]) -> Result<()> {
         let transaction = self.begin()?;
-        {
-            let mut table = transaction.open_table(VALUES)?;
-            for (path, value) in edits {
-                table.insert(path.as_str(), value.as_str())?;
-            }
-        }
-        if self.keeps == Keeps::Versions {
-            self.commit(&transaction, edits)?;
+        self.write(&transaction, edits)?;
+        Ok(transaction.commit()?)
+    }
+
+    fn set_each(&mut self, commits: &[Vec<(String, String)>]) -> Result<()> {
+        let transaction = self.begin()?;
+        for edits in commits {
+            self.write(&transaction, edits)?;
         }
         Ok(transaction.commit()?)
     }

@@ -69,24 +69,25 @@ impl PeerStore for Store {
         Ok(transaction.commit()?)
     }
 
-    fn block(&mut self, name: &Sha1) -> Result<Option<Vec<u8>>> {
+    fn block(&mut self, name: &Sha1, show: &mut dyn FnMut(&[u8])) -> Result<bool> {
         let sql = "SELECT block FROM blocks WHERE name = ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
-        Ok(statement.query_row([name.as_bytes()], |row| row.get(0)).optional()?)
+        let mut rows = statement.query([name.as_bytes()])?;
+        let Some(row) = rows.next()? else { return Ok(false) };
+        show(row.get_ref(0)?.as_blob()?);
+        Ok(true)
     }
 
     fn set(&mut self, edits: &[(String, String)]) -> Result<()> {
         let transaction = self.connection.transaction()?;
-        {
-            let sql = "INSERT INTO contents VALUES (?1, ?2)
-                       ON CONFLICT DO UPDATE SET value = excluded.value";
-            let mut statement = transaction.prepare_cached(sql)?;
-            for (path, value) in edits {
-                statement.execute((path, value))?;
-            }
-        }
-        if self.keeps == Keeps::Versions {
-            commit(&transaction, edits)?;
+        write(&transaction, self.keeps, edits)?;
+        Ok(transaction.commit()?)
+    }
+
+    fn set_each(&mut self, commits: &[Vec<(String, String)>]) -> Result<()> {
+        let transaction = self.connection.transaction()?;
+        for edits in commits {
+            write(&transaction, self.keeps, edits)?;
         }
         Ok(transaction.commit()?)
     }
@@ -103,6 +104,20 @@ impl PeerStore for Store {
         let mut statement = self.connection.prepare_cached(sql)?;
         let commit = i64::try_from(commit)?;
         Ok(statement.query_row((path, commit), |row| row.get(0)).optional()?)
+    }
+}
+
+/// Writes the edits, and the commit of them if there are versions.
+fn write(transaction: &Transaction<'_>, keeps: Keeps, edits: &[(String, String)]) -> Result<()> {
+    let sql = "INSERT INTO contents VALUES (?1, ?2)
+               ON CONFLICT DO UPDATE SET value = excluded.value";
+    let mut statement = transaction.prepare_cached(sql)?;
+    for (path, value) in edits {
+        statement.execute((path, value))?;
+    }
+    match keeps {
+        Keeps::Versions => commit(transaction, edits),
+        Keeps::Newest => Ok(()),
     }
 }
 

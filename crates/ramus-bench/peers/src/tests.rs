@@ -80,9 +80,13 @@ fn work(peer: &dyn Peer, directory: &Path) {
     if can(Skill::Blocks) {
         let block = Bytes::from_static(b"block");
         let name = Sha1::of(&block);
-        assert_eq!(store.block(&name).expect("block"), None);
-        store.add(&[(name, block.clone())]).expect("add");
-        assert_eq!(store.block(&name).expect("block").as_deref(), Some(&*block));
+        let mut seen = Vec::new();
+        assert!(!store.block(&name, &mut |_| panic!("it is not there")).expect("block"));
+        for _ in 0..2 {
+            store.add(&[(name, block.clone())]).expect("add");
+        }
+        assert!(store.block(&name, &mut |block| seen.extend_from_slice(block)).expect("block"));
+        assert_eq!(seen, *block);
     }
     store.set(&edits(&[("a/b", "1"), ("a/c", "2")])).expect("set");
     store.set(&edits(&[("a/b", "3")])).expect("set");
@@ -93,6 +97,11 @@ fn work(peer: &dyn Peer, directory: &Path) {
         let found = found.map(|(commit, path)| store.find_at(commit, path).expect("find at"));
         let expected = [Some("1"), None, Some("3"), Some("2")];
         assert_eq!(found.each_ref().map(Option::as_deref), expected);
+    }
+    if can(Skill::Group) {
+        store.set_each(&[edits(&[("g", "1")]), edits(&[("g", "2")])]).expect("set each");
+        let found = [3, 4].map(|commit| store.find_at(commit, "g").expect("find at"));
+        assert_eq!(found.each_ref().map(Option::as_deref), [Some("1"), Some("2")]);
     }
     if can(Skill::Diff) {
         store.forget().expect("forget");

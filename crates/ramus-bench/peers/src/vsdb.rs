@@ -75,13 +75,15 @@ impl PeerStore for Store {
     fn add(&mut self, blocks: &[(Sha1, Bytes)]) -> Result<()> {
         let mut batch = self.blocks.batch();
         for (name, block) in blocks {
-            batch.insert(name.as_bytes(), block);
+            if !self.blocks.contains_key(name.as_bytes()) {
+                batch.insert(name.as_bytes(), block);
+            }
         }
         Ok(batch.commit_sync()?)
     }
 
-    fn block(&mut self, name: &Sha1) -> Result<Option<Vec<u8>>> {
-        Ok(self.blocks.get(name.as_bytes()).map(|block| block.to_vec()))
+    fn block(&mut self, name: &Sha1, show: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        Ok(self.blocks.get(name.as_bytes()).map(|block| show(&block)).is_some())
     }
 
     fn set(&mut self, edits: &[(String, String)]) -> Result<()> {

@@ -1,9 +1,8 @@
 use plotters::prelude::*;
 
-use super::ratio;
-use crate::Result;
 use crate::line::Line;
 use crate::subject::Subject;
+use crate::{Result, ratio};
 
 /// What a bar stands for, and how long it is.
 struct Bar {

@@ -2,11 +2,11 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::run::Run;
-use super::{bars, growth, ratio};
-use crate::Result;
+use super::{bars, growth};
 use crate::cli::ReportOptions;
 use crate::line::Line;
 use crate::table::{mib, time};
+use crate::{Result, ratio};
 
 /// A page, and the plots that it shows.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl Page {
         writeln!(
             text,
             "\n*To the floor* is how often the time of the floor goes into the time shown: the floor is the least\n\
-             that the machine has to do. *To Ramus* is how often the time of Ramus with the same durability goes\n\
+             that the machine has to do, with the same durability where that makes a difference. *To Ramus* is how often the time of Ramus with the same durability goes\n\
              into that of the peer: more than 1 where Ramus is faster. In the plots of peers a bar to the right\n\
              says the same, and a red one to the left that the peer is faster. In `memory` sizes are compared:\n\
              there the column of bytes is what is asked."
@@ -141,11 +141,14 @@ impl Page {
         for (step, lines) in steps {
             let mut named = *step;
             for line in lines {
-                write!(text, "| {named} | {} | {} | ", line.subject, time(line.ns_per_op))?;
+                let is_timed = !ratio::is_of_sizes(line);
+                let timed = |cell: String| if is_timed { cell } else { String::new() };
+                let taken = timed(time(line.ns_per_op));
+                write!(text, "| {named} | {} | {taken} | ", line.subject)?;
                 let range = line.ns_per_op_range.map(|range| range.map(time).join(" to "));
                 write!(text, "{} | ", range.unwrap_or_default())?;
                 write!(text, "{} | ", line.cpu_ns_per_op.map(time).unwrap_or_default())?;
-                write!(text, "{:.0} | ", line.ops_per_s)?;
+                write!(text, "{} | ", timed(format!("{:.0}", line.ops_per_s)))?;
                 write!(
                     text,
                     "{} | ",

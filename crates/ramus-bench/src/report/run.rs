@@ -64,6 +64,6 @@ impl Run {
 
     /// Returns whether others than Ramus and the floor took part.
     pub(super) fn has_peers(&self) -> bool {
-        self.lines.iter().any(|line| super::ratio::is_peer(&line.subject))
+        self.lines.iter().any(|line| crate::ratio::is_peer(&line.subject))
     }
 }

@@ -69,8 +69,10 @@ pub(super) async fn run(context: &Context<'_>, name: &str, length: u64) -> Measu
         recorder.done(subject, step, values.len() as u64, start);
         let start = Start::now();
         for index in places(values.len()) {
-            let found = store.block(&blocks[index].0)?;
-            assert_eq!(found.as_deref(), Some(&*values[index]), "what was added is found");
+            let mut same = false;
+            let found =
+                store.block(&blocks[index].0, &mut |block| same = *block == *values[index])?;
+            assert!(found && same, "what was added is found");
         }
         recorder.done(subject, FIND, values.len() as u64, start);
         let start = Start::now();

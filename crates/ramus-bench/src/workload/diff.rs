@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use ramus_core::hash::DigestHash;
 use ramus_core::{Hash as _, Sha1};
 
 use crate::Result;
@@ -76,7 +77,7 @@ fn changed() -> impl Iterator<Item = u64> {
 /// Two lists of a thousand hashes are compared, and of the directories that differ both versions are
 /// fetched from a map, taken apart and compared.
 fn floor(recorder: &mut Recorder) -> Result<()> {
-    let mut map: HashMap<Sha1, String> = HashMap::new();
+    let mut map: HashMap<Sha1, String, DigestHash> = HashMap::default();
     let mut version = |changed: bool| -> Vec<Sha1> {
         let directories = (0..COUNT / 100).map(|directory| {
             let entry = |i: u64| {
@@ -94,15 +95,16 @@ fn floor(recorder: &mut Recorder) -> Result<()> {
     let start = Start::now();
     let mut differs = Vec::new();
     for (older, newer) in older.iter().zip(&newer).filter(|(older, newer)| older != newer) {
-        let entries = |name: &Sha1| -> Result<Vec<(String, String)>> {
-            let block = map.get(name).ok_or("it was put in")?;
-            let entries = block.lines().filter_map(|line| line.split_once(' '));
-            Ok(entries.map(|(step, value)| (step.to_owned(), value.to_owned())).collect())
-        };
-        let (older, newer) = (entries(older)?, entries(newer)?);
-        differs.extend(older.into_iter().zip(newer).filter(|(older, newer)| older != newer));
+        let [older, newer] = [older, newer].map(|name| map.get(name).ok_or("it was put in"));
+        let (older, newer) = (entries(older?), entries(newer?));
+        differs.extend(older.zip(newer).filter(|(older, newer)| older != newer));
     }
     recorder.done(Subject::Floor, STEP, 1, start);
     assert_eq!(differs.len() as u64, CHANGES, "as many as were changed");
     Ok(())
+}
+
+/// Returns the steps of a directory and their values.
+fn entries(block: &str) -> impl Iterator<Item = (&str, &str)> {
+    block.lines().filter_map(|line| line.split_once(' '))
 }

@@ -2,7 +2,6 @@
 //! which nobody slows down, then the events of all, and at last those of the slow one, each of which it
 //! gets.
 
-use std::collections::VecDeque;
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -40,28 +39,26 @@ fn sets(context: &Context<'_>, watchers: u32, subject: Subject) -> u64 {
     context.size_for(subject, 100, sets, 10 * sets)
 }
 
-/// Each event is put into a queue for each watcher and taken out again.
+/// An event is put into a list that all share, and each watcher takes every event from there.
 fn floor(recorder: &mut Recorder, watchers: u32, sets: u64) {
-    let mut queues: Vec<VecDeque<Arc<u64>>> = vec![VecDeque::new(); watchers as usize + 1];
+    let mut log: Vec<Arc<u64>> = Vec::new();
     let start = Start::now();
     for i in 0..sets {
-        let event = Arc::new(i);
-        for queue in &mut queues {
-            queue.push_back(Arc::clone(&event));
-        }
+        log.push(Arc::new(i));
     }
     recorder.done(Subject::Floor, &format!("{watchers}: set"), sets, start);
-    let slow = queues.split_off(watchers as usize);
-    let take = |queues: Vec<VecDeque<_>>| {
-        for event in queues.into_iter().flatten() {
-            drop(black_box(event));
+    let watch = || {
+        for event in &log {
+            black_box(Arc::clone(event));
         }
     };
-    take(queues);
+    for _ in 0..watchers {
+        watch();
+    }
     let events = sets * u64::from(watchers);
     recorder.done(Subject::Floor, &format!("{watchers}: event"), events, start);
     let start = Start::now();
-    take(slow);
+    watch();
     recorder.done(Subject::Floor, &format!("{watchers}: event of the slow"), sets, start);
 }
 

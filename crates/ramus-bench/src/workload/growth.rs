@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use ramus_core::hash::DigestHash;
 use ramus_core::{Hash as _, Sha1};
 use ramus_kv::{ListOptions, Store};
 
@@ -237,14 +238,19 @@ pub(super) fn key(i: u64) -> String {
 
 /// An update hashes the bytes that it writes and puts them into a map.
 pub(super) fn floor_of_updates(recorder: &mut Recorder, step: &str, updates: u64, bytes: u64) {
-    let size = usize::try_from(bytes).unwrap_or(usize::MAX).max(8);
-    let mut map: HashMap<Sha1, Vec<u8>> = HashMap::new();
+    let mut map: HashMap<Sha1, Vec<u8>, DigestHash> = HashMap::default();
     let start = Start::now();
     for i in 0..updates {
-        let mut block = vec![0; size];
-        block[..8].copy_from_slice(&i.to_le_bytes());
+        let block = block(i, bytes);
         map.insert(Sha1::of(&block), block);
     }
     recorder.done(Subject::Floor, step, updates, start);
     black_box(map);
+}
+
+/// Returns what an update writes, as one block.
+pub(super) fn block(i: u64, bytes: u64) -> Vec<u8> {
+    let mut block = vec![0; usize::try_from(bytes).unwrap_or(usize::MAX).max(8)];
+    block[..8].copy_from_slice(&i.to_le_bytes());
+    block
 }

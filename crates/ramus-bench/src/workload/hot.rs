@@ -118,9 +118,11 @@ fn measure(
             let place = Place::new(Subject::RamusMem, None).map_err(|error| error.to_string())?;
             let repo = runtime.block_on(place.repo()).map_err(|error| error.to_string())?;
             let (start, used) = (Instant::now(), cpu::used());
-            let answers = runtime.block_on(crowd(repo, way, (writers, each), branch));
+            let answers = runtime.block_on(crowd(repo.clone(), way, (writers, each), branch));
             let answers = answers.map_err(|error| error.to_string())?;
             let (took, used) = (start.elapsed(), cpu::used().saturating_sub(used));
+            let verified = runtime.block_on(verify(&repo, (writers, each), branch));
+            verified.map_err(|error| error.to_string())?;
             runtime.block_on(place.weigh()).map_err(|error| error.to_string())?;
             Ok((answers, took, used))
         });
@@ -149,13 +151,33 @@ async fn crowd(
             let mut answers = 0;
             for i in 0..each {
                 let number = writer * each + i;
-                let path = format!("a/{}/{}", number % 64, number / 64);
-                answers += way.write(&store, path, format!("v{number}")).await?;
+                let (path, value) = edit(number);
+                answers += way.write(&store, path, value).await?;
             }
             Ok(answers)
         });
     }
     tasks.join_all().await.into_iter().sum()
+}
+
+/// Looks for what every writer wrote.
+async fn verify(
+    repo: &Repo<Texts>,
+    (writers, each): (u64, u64),
+    branch: fn(u64) -> String,
+) -> CoreResult<()> {
+    for writer in 0..writers {
+        let store = repo.branch(&branch(writer)).await?;
+        for (path, value) in (writer * each..writer * each + each).map(edit) {
+            assert_eq!(store.find(&path).await?, Some(value), "{path} is what was written");
+        }
+    }
+    Ok(())
+}
+
+/// Returns the `n`th of all edits.
+fn edit(number: u64) -> (String, String) {
+    (format!("a/{}/{}", number % 64, number / 64), format!("v{number}"))
 }
 
 /// Prints what many writers do in a time, and with so much processor time, for what one does.

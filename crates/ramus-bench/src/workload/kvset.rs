@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::hint::black_box;
 
+use ramus_core::hash::DigestHash;
 use ramus_core::{Hash as _, Sha1};
 
 use crate::context::{Context, Measured};
@@ -13,6 +14,7 @@ use crate::random::SplitMix64;
 use crate::record::Recorder;
 use crate::start::Start;
 use crate::subject::Subject;
+use crate::workload::floors;
 use crate::workload::versions::Versions;
 
 pub(super) async fn run(context: &Context<'_>) -> Measured {
@@ -47,6 +49,12 @@ pub(super) async fn run(context: &Context<'_>) -> Measured {
     }
     if context.has(Subject::Floor) {
         floor(&mut recorder, count);
+        floors::on_disk(
+            context,
+            &mut recorder,
+            ("commit", count),
+            (0..count).map(|i| blocks(i, count)),
+        )?;
     }
     for peer in context.skilled(Skill::Values) {
         let (mut store, _place) = context.open(peer)?;
@@ -72,16 +80,24 @@ fn path(i: u64) -> String {
     format!("a/{:02}/{:03}", i / 100, i % 100)
 }
 
-/// A commit hashes three directories and itself, of the sizes that they have here on average, and
-/// puts them into a map.
+/// Returns what a commit writes: three directories and itself, of the sizes that they have here on average;
+/// the middle one has an entry for every hundred commits.
+fn blocks(i: u64, count: u64) -> floors::Blocks {
+    let middle = usize::try_from(count).map_or(0, |count| count / 200 * 28);
+    let block = |size: usize| {
+        let mut block = vec![0; size];
+        block[..8].copy_from_slice(&i.to_le_bytes());
+        block
+    };
+    [30, middle, 50 * 12, 100].map(block).to_vec()
+}
+
+/// A commit hashes its blocks, and puts them into a map.
 fn floor(recorder: &mut Recorder, count: u64) {
-    const SIZES: [usize; 4] = [30, 50 * 28, 50 * 12, 100];
-    let mut map: HashMap<Sha1, Vec<u8>> = HashMap::new();
+    let mut map: HashMap<Sha1, Vec<u8>, DigestHash> = HashMap::default();
     let start = Start::now();
     for i in 0..count {
-        for size in SIZES {
-            let mut block = vec![0; size];
-            block[..8].copy_from_slice(&i.to_le_bytes());
+        for block in blocks(i, count) {
             map.insert(Sha1::of(&block), block);
         }
     }

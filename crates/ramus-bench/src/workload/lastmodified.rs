@@ -18,7 +18,7 @@ const QUESTIONS: u64 = 2000;
 pub(super) async fn run(context: &Context<'_>) -> Measured {
     let mut recorder = Recorder::new("lastmodified");
     for subject in context.ramus() {
-        let commits = context.size_for(subject, 500, 5000, 100_000);
+        let commits = context.size(5000, 100_000);
         ramus(&mut recorder, &context.place(subject)?, (subject, commits)).await?;
     }
     if context.has(Subject::Floor) {

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::hint::black_box;
 
+use ramus_core::hash::DigestHash;
 use ramus_core::{Hash as _, Sha1};
 
 use crate::Result;
@@ -13,6 +14,7 @@ use crate::peer::{Peer, Skill};
 use crate::record::Recorder;
 use crate::start::Start;
 use crate::subject::Subject;
+use crate::workload::floors;
 use crate::workload::tree::{self, COUNT, path};
 
 const STEP: &str = "merge";
@@ -44,7 +46,7 @@ pub(super) async fn run(context: &Context<'_>) -> Measured {
         repo.close().await?;
     }
     if context.has(Subject::Floor) {
-        floor(&mut recorder);
+        floor(context, &mut recorder)?;
     }
     for peer in context.skilled(Skill::Merge) {
         peer_merges(context, &mut recorder, peer)?;
@@ -65,7 +67,6 @@ fn peer_merges(
         store.switch(branch)?;
         store.set(&changes(from, letter))?;
     }
-    store.forget()?;
     let start = Start::now();
     store.merge("b2")?;
     recorder.done(Subject::Peer(peer.name()), STEP, 1, start);
@@ -89,8 +90,8 @@ fn merged() -> Vec<(String, String)> {
 }
 
 /// The three lists are gone through together, and the thousand directories of the result are hashed and
-/// put into a map.
-fn floor(recorder: &mut Recorder) {
+/// put into a map; or, on disk, written with one call.
+fn floor(context: &Context<'_>, recorder: &mut Recorder) -> Result<()> {
     let base: Vec<_> = (0..COUNT).map(|i| (path(i), format!("v{i}"))).collect();
     let changed = |from: usize, letter: char| {
         let mut side = base.clone();
@@ -100,20 +101,24 @@ fn floor(recorder: &mut Recorder) {
         side
     };
     let (ours, theirs) = (changed(0, 'x'), changed(50, 'y'));
-    let start = Start::now();
-    let mut map: HashMap<Sha1, Vec<u8>> = HashMap::new();
-    let mut block = Vec::new();
-    for (i, base) in base.iter().enumerate() {
-        let (ours, theirs) = (&ours[i], &theirs[i]);
-        assert!(base.0 == ours.0 && base.0 == theirs.0, "the lists have the same keys");
-        let value = if ours.1 == base.1 { &theirs.1 } else { &ours.1 };
-        block.extend_from_slice(&base.0.as_bytes()[6..]);
-        block.extend_from_slice(value.as_bytes());
-        if (i + 1) % 100 == 0 {
-            let block = std::mem::take(&mut block);
-            map.insert(Sha1::of(&block), block);
+    let merge = || {
+        let (mut blocks, mut block) = (Vec::new(), Vec::new());
+        for (i, base) in base.iter().enumerate() {
+            let (ours, theirs) = (&ours[i], &theirs[i]);
+            assert!(base.0 == ours.0 && base.0 == theirs.0, "the lists have the same keys");
+            let value = if ours.1 == base.1 { &theirs.1 } else { &ours.1 };
+            block.extend_from_slice(&base.0.as_bytes()[6..]);
+            block.extend_from_slice(value.as_bytes());
+            if (i + 1) % 100 == 0 {
+                blocks.push(std::mem::take(&mut block));
+            }
         }
-    }
+        blocks
+    };
+    let start = Start::now();
+    let blocks = merge().into_iter().map(|block| (Sha1::of(&block), block));
+    let map: HashMap<Sha1, Vec<u8>, DigestHash> = blocks.collect();
     recorder.done(Subject::Floor, STEP, 1, start);
     black_box(map);
+    floors::on_disk(context, recorder, (STEP, 1), std::iter::once_with(merge))
 }

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::hint::black_box;
 
+use ramus_core::hash::DigestHash;
 use ramus_core::{Hash as _, Sha1};
 use ramus_kv::Store;
 
@@ -15,6 +16,7 @@ use crate::random::SplitMix64;
 use crate::record::Recorder;
 use crate::start::Start;
 use crate::subject::Subject;
+use crate::workload::floors;
 use crate::workload::versions::Versions;
 
 pub(super) const COUNT: u64 = 100_000;
@@ -47,6 +49,7 @@ pub(super) async fn run(context: &Context<'_>) -> Measured {
     }
     if context.has(Subject::Floor) {
         floor(&mut recorder, finds);
+        floors::on_disk(context, &mut recorder, (BUILD, COUNT), std::iter::once_with(blocks))?;
     }
     for peer in context.skilled(Skill::Values) {
         let (mut store, _place) = context.open(peer)?;
@@ -58,7 +61,7 @@ pub(super) async fn run(context: &Context<'_>) -> Measured {
         let start = Start::now();
         for _ in 0..finds {
             let i = random.below(COUNT);
-            assert_eq!(store.find(&path(i))?, Some(format!("v{i}")), "what was set is found");
+            assert!(store.find(&path(i))?.is_some(), "what was set is found");
         }
         recorder.done(subject, FIND, finds, start);
         versions.ask_peer(&mut recorder, peer, &mut *store)?;
@@ -88,18 +91,25 @@ pub(super) async fn commit(
     Ok(())
 }
 
-/// The entries are written into a thousand blocks, which are hashed and put into a map; a find reads
-/// a map.
-fn floor(recorder: &mut Recorder, finds: u64) {
-    let start = Start::now();
-    let mut map: HashMap<Sha1, Vec<u8>> = HashMap::new();
-    for block in 0..COUNT / 100 {
+/// Returns the entries, written into a thousand blocks.
+fn blocks() -> floors::Blocks {
+    let directory = |block| {
         let mut bytes = Vec::new();
         for i in block * 100..block * 100 + 100 {
             bytes.extend_from_slice(path(i).as_bytes());
             bytes.extend_from_slice(format!("v{i}").as_bytes());
         }
-        map.insert(Sha1::of(&bytes), bytes);
+        bytes
+    };
+    (0..COUNT / 100).map(directory).collect()
+}
+
+/// The blocks are hashed and put into a map; a find reads a map.
+fn floor(recorder: &mut Recorder, finds: u64) {
+    let start = Start::now();
+    let mut map: HashMap<Sha1, Vec<u8>, DigestHash> = HashMap::default();
+    for block in blocks() {
+        map.insert(Sha1::of(&block), block);
     }
     recorder.done(Subject::Floor, BUILD, COUNT, start);
     black_box(map);

@@ -15,9 +15,9 @@ use crate::subject::Subject;
 
 const STEP: &str = "find at an earlier commit";
 /// So many commits are asked.
-const COMMITS: u64 = 16;
+const COMMITS: u64 = 64;
 /// So many paths are looked for in each.
-const PATHS: usize = 16;
+const PATHS: usize = 64;
 
 /// What every path held as of every commit: the model of what is to be found.
 #[derive(Debug, Default)]

@@ -8,6 +8,7 @@ use crate::random::SplitMix64;
 use crate::record::Recorder;
 use crate::start::Start;
 use crate::subject::Subject;
+use crate::workload::floors;
 use crate::workload::growth::{self, key};
 use crate::workload::versions::Versions;
 
@@ -55,6 +56,8 @@ pub(super) async fn run(context: &Context<'_>, name: &str, count: u64) -> Measur
     if context.has(Subject::Floor) {
         let bytes = growth::bytes_of_an_update(count).await?;
         growth::floor_of_updates(&mut recorder, UPDATE, commits, bytes);
+        let writes = (0..commits).map(|i| vec![growth::block(i, bytes)]);
+        floors::on_disk(context, &mut recorder, (UPDATE, commits), writes)?;
     }
     for peer in context.skilled(Skill::Values) {
         let (mut store, _place) = context.open(peer)?;
