@@ -500,7 +500,7 @@
 //! | feature | scheme | kept | options |
 //! |---|---|---|---|
 //! | `mem` (a default) | `mem:` | in memory, always new | `log_changes_max`, `notices_max` |
-//! | `pack` (a default) | `pack:./data` | in a directory, for good | `mode`, `durability`, `sync_by`, `damaged`, `log_changes_max`, `log_bytes_max`, `log_age_max_s`, `cache_bytes`, `notices_max`, `follow_ms`, `compression`, `compression_level`, `reclaim_bytes_per_second`, `reclaim_percent` |
+//! | `pack` (a default) | `pack:./data` | in a directory, for good | `mode`, `durability`, `sync_by`, `damaged`, `log_changes_max`, `log_bytes_max`, `log_age_max_s`, `cache_bytes`, `open_files_max`, `notices_max`, `follow_ms`, `compression`, `compression_level`, `reclaim_bytes_per_second`, `reclaim_percent` |
 //!
 //! Everything above is the same on every backend. What the options mean is said at
 //! [`MemOptions`](mem::MemOptions) and [`PackOptions`](pack::PackOptions).

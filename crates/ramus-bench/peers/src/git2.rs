@@ -9,12 +9,21 @@ use ramus_core::Sha1;
 
 use crate::{AUTHOR, MESSAGE};
 
-/// `libgit2`, by `git2`: a bare repository of loose objects.
-pub(crate) struct Git2 {
-    pub(crate) synced: bool,
+/// `libgit2`, by `git2`: a bare repository of loose objects, or of objects in memory.
+pub(crate) struct Git2(pub(crate) Kept);
+
+/// Where its objects are when it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    Synced,
+    ByTheKernel,
+    InMemory,
 }
 
 struct Store {
+    kept: Kept,
+    /// The newest commits of the branches, where references are in memory, too.
+    heads: HashMap<String, Oid>,
     path: PathBuf,
     repository: Repository,
     /// What blocks are called here, by what they are called elsewhere: Git hashes a header, too.
@@ -27,7 +36,11 @@ struct Store {
 
 impl Peer for Git2 {
     fn name(&self) -> &'static str {
-        if self.synced { "git2" } else { "git2-os" }
+        match self.0 {
+            Kept::Synced => "git2",
+            Kept::ByTheKernel => "git2-os",
+            Kept::InMemory => "git2-mem",
+        }
     }
 
     fn version(&self) -> String {
@@ -36,7 +49,7 @@ impl Peer for Git2 {
     }
 
     fn is_synced(&self) -> bool {
-        self.synced
+        self.0 == Kept::Synced
     }
 
     fn skills(&self) -> &'static [Skill] {
@@ -46,11 +59,18 @@ impl Peer for Git2 {
     fn open(&self, directory: &Path) -> Result<Box<dyn PeerStore>> {
         let path = directory.join("git");
         let repository = Repository::init_bare(&path)?;
-        repository.config()?.set_bool("core.fsyncObjectFiles", self.synced)?;
+        repository.config()?.set_bool("core.fsyncObjectFiles", self.is_synced())?;
         // The setting is read when it is opened.
         let repository = Repository::open_bare(&path)?;
+        let kept = self.0;
+        if kept == Kept::InMemory {
+            /// Before the objects in files.
+            const FIRST: i32 = 1000;
+            repository.odb()?.add_new_mempack_backend(FIRST)?;
+        }
         let (names, branch, commits) = (HashMap::new(), reference("main"), Vec::new());
-        Ok(Box::new(Store { path, repository, names, branch, commits }))
+        let heads = HashMap::new();
+        Ok(Box::new(Store { kept, heads, path, repository, names, branch, commits }))
     }
 }
 
@@ -60,7 +80,14 @@ fn reference(branch: &str) -> String {
 
 impl Store {
     fn head(&self) -> Option<Commit<'_>> {
-        self.repository.find_reference(&self.branch).and_then(|head| head.peel_to_commit()).ok()
+        self.head_of(&self.branch)
+    }
+
+    fn head_of(&self, branch: &str) -> Option<Commit<'_>> {
+        if self.kept == Kept::InMemory {
+            return self.repository.find_commit(*self.heads.get(branch)?).ok();
+        }
+        self.repository.find_reference(branch).and_then(|head| head.peel_to_commit()).ok()
     }
 
     /// Returns a commit by its number, counted from 1.
@@ -73,7 +100,15 @@ impl Store {
     fn commit(&self, tree: &Tree<'_>, parents: &[&Commit<'_>]) -> Result<Oid> {
         let date = Time::new(i64::try_from(self.commits.len())? + 1, 0);
         let who = Signature::new(AUTHOR, AUTHOR, &date)?;
-        Ok(self.repository.commit(Some(&self.branch), &who, &who, MESSAGE, tree, parents)?)
+        let branch = (self.kept != Kept::InMemory).then_some(&*self.branch);
+        Ok(self.repository.commit(branch, &who, &who, MESSAGE, tree, parents)?)
+    }
+
+    fn made(&mut self, commit: Oid) {
+        self.commits.push(commit);
+        if self.kept == Kept::InMemory {
+            self.heads.insert(self.branch.clone(), commit);
+        }
     }
 
     fn find_in(&self, tree: &Tree<'_>, path: &str) -> Result<Option<String>> {
@@ -117,12 +152,12 @@ impl PeerStore for Store {
             let parents: Vec<_> = head.iter().collect();
             self.commit(&tree, &parents)?
         };
-        self.commits.push(commit);
+        self.made(commit);
         Ok(())
     }
 
     fn find(&mut self, path: &str) -> Result<Option<String>> {
-        let tree = self.repository.find_reference(&self.branch)?.peel_to_commit()?.tree()?;
+        let tree = self.head().ok_or("there is no commit")?.tree()?;
         self.find_in(&tree, path)
     }
 
@@ -131,7 +166,9 @@ impl PeerStore for Store {
     }
 
     fn forget(&mut self) -> Result<()> {
-        self.repository = Repository::open_bare(&self.path)?;
+        if self.kept != Kept::InMemory {
+            self.repository = Repository::open_bare(&self.path)?;
+        }
         Ok(())
     }
 
@@ -146,8 +183,12 @@ impl PeerStore for Store {
     }
 
     fn fork(&mut self, branch: &str) -> Result<()> {
-        let head = self.head().ok_or("there is no commit to fork")?;
-        self.repository.branch(branch, &head, false)?;
+        let head = self.head().ok_or("there is no commit to fork")?.id();
+        if self.kept == Kept::InMemory {
+            self.heads.insert(reference(branch), head);
+        } else {
+            self.repository.branch(branch, &self.repository.find_commit(head)?, false)?;
+        }
         Ok(())
     }
 
@@ -160,7 +201,7 @@ impl PeerStore for Store {
         let commit = {
             let repository = &self.repository;
             let ours = self.head().ok_or("there is no commit to merge into")?;
-            let theirs = repository.find_reference(&reference(other))?.peel_to_commit()?;
+            let theirs = self.head_of(&reference(other)).ok_or("there is no commit to merge")?;
             let base = repository.find_commit(repository.merge_base(ours.id(), theirs.id())?)?;
             let trees = [base.tree()?, ours.tree()?, theirs.tree()?];
             let mut index = repository.merge_trees(&trees[0], &trees[1], &trees[2], None)?;
@@ -170,7 +211,7 @@ impl PeerStore for Store {
             let tree = repository.find_tree(index.write_tree_to(repository)?)?;
             self.commit(&tree, &[&ours, &theirs])?
         };
-        self.commits.push(commit);
+        self.made(commit);
         Ok(())
     }
 }

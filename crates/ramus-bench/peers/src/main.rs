@@ -4,7 +4,8 @@
 //! cargo run --release --manifest-path crates/ramus-bench/peers/Cargo.toml -- run kvset wide --scale full
 //! ```
 //!
-//! Under a plain name every answer waits for an fsync, and with `-os` none does. What has no versions of its
+//! Under a plain name every answer waits for an fsync, with `-os` none does, and with
+//! `-mem` nothing is written to a disk. What has no versions of its
 //! own (`redb`, `fjall`, `sqlite`) is made to keep them, in the tables that a user would lay out for that;
 //! with `-plain` it keeps the newest value under each path and no more, and does less than the others.
 
@@ -16,6 +17,8 @@ mod git2;
 mod gix;
 #[cfg(any(feature = "fjall", feature = "redb", feature = "sqlite"))]
 mod keeps;
+#[cfg(feature = "prollytree")]
+mod prollytree;
 #[cfg(feature = "redb")]
 mod redb;
 #[cfg(feature = "sqlite")]
@@ -64,11 +67,15 @@ const PEERS: &[&dyn Peer] = &[
     #[cfg(feature = "sqlite")]
     &sqlite::Sqlite { name: "sqlite-plain-os", keeps: keeps::Keeps::Newest, synced: false },
     #[cfg(feature = "git2")]
-    &git2::Git2 { synced: true },
+    &git2::Git2(git2::Kept::Synced),
     #[cfg(feature = "git2")]
-    &git2::Git2 { synced: false },
+    &git2::Git2(git2::Kept::ByTheKernel),
+    #[cfg(feature = "git2")]
+    &git2::Git2(git2::Kept::InMemory),
     #[cfg(feature = "gix")]
     &gix::Gix,
+    #[cfg(feature = "prollytree")]
+    &prollytree::Prollytree,
     #[cfg(feature = "vsdb")]
     &vsdb::Vsdb,
 ];

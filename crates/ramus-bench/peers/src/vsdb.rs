@@ -73,11 +73,11 @@ impl Store {
 
 impl PeerStore for Store {
     fn add(&mut self, blocks: &[(Sha1, Bytes)]) -> Result<()> {
+        let new = blocks.iter().filter(|(name, _)| !self.blocks.contains_key(name.as_bytes()));
+        let new: Vec<_> = new.collect();
         let mut batch = self.blocks.batch();
-        for (name, block) in blocks {
-            if !self.blocks.contains_key(name.as_bytes()) {
-                batch.insert(name.as_bytes(), block);
-            }
+        for (name, block) in new {
+            batch.insert(name.as_bytes(), block);
         }
         Ok(batch.commit_sync()?)
     }
