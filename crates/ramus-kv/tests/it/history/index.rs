@@ -18,6 +18,7 @@ use tokio::time::timeout;
 
 use crate::probe::Probe;
 
+use super::paths::{check_paths_up_to, tangled as tangled_paths};
 use super::{Graph, Texts, check_asked, new_repo, number};
 
 fn name() -> RefName {
@@ -224,6 +225,43 @@ async fn an_index_that_was_deleted_or_damaged_is_made_anew() {
         let index = HistoryIndex::<Sha1>::decode(&bed.kept().await);
         assert_eq!(index.expect("it is sound again").commits(), 11);
     }
+}
+
+#[tokio::test]
+async fn what_changed_a_path_is_told_right_whatever_became_of_the_index() {
+    let bed = Bed::new();
+    let repo = bed.open();
+    let made = tangled_paths(&repo).await.unwrap();
+    // In two parts.
+    repo.detached(&made[3].commit).last_modified("a").await.unwrap();
+    repo.close().await.unwrap();
+    let ask = async |part: &[u8], places: std::ops::Range<usize>| {
+        let repo = bed.open();
+        let commits: Vec<_> = made.iter().map(|made| made.commit.clone()).collect();
+        let again = reopened(&repo, &commits).await;
+        let again = made.iter().zip(again).map(|(made, commit)| made.again(commit));
+        let again: Vec<_> = again.collect();
+        for head in places {
+            let asked = check_paths_up_to(&repo, &again, head).await;
+            asked.unwrap_or_else(|error| panic!("{error:?}, by {part:02x?}"));
+        }
+        repo.close().await.unwrap();
+    };
+    ask(&[], 0..made.len()).await;
+    let sound = bed.kept().await;
+    let index = HistoryIndex::<Sha1>::decode(&sound).unwrap();
+    assert_eq!((index.commits(), index.commits_with_paths()), (made.len(), made.len()));
+    let last = made.len() - 1..made.len();
+    for place in 0..sound.len() {
+        let mut flipped = sound.to_vec();
+        flipped[place] ^= 1 << (place % 8);
+        for bytes in [&sound[..place], &flipped] {
+            bed.keep(bytes).await;
+            ask(bytes, last.clone()).await;
+        }
+    }
+    bed.keep(&sound).await;
+    ask(&sound, 0..made.len()).await;
 }
 
 #[tokio::test]

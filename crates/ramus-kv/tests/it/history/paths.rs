@@ -36,11 +36,19 @@ enum Choice {
 }
 
 /// A commit of the model.
-struct Made {
+#[derive(Clone)]
+pub(super) struct Made {
     parents: Vec<usize>,
     map: Map,
     generation: usize,
-    commit: Commit<Texts>,
+    pub(super) commit: Commit<Texts>,
+}
+
+impl Made {
+    /// Returns the same, of a repository that was opened again.
+    pub(super) fn again(&self, commit: Commit<Texts>) -> Self {
+        Self { commit, ..self.clone() }
+    }
 }
 
 fn any_plan() -> impl Strategy<Value = Plan> {
@@ -60,26 +68,57 @@ fn any_plan() -> impl Strategy<Value = Plan> {
 
 async fn make(repo: &Repo<Texts>, plans: &[Plan]) -> Result<Vec<Made>> {
     let mut made: Vec<Made> = Vec::new();
-    for (index, plan) in plans.iter().enumerate() {
+    for (index, Plan { parents, choices, time_ms }) in plans.iter().enumerate() {
         let parents: Vec<usize> = match index {
             0 => Vec::new(),
             // Most follow a recent one, so that there are lines.
-            _ => plan.parents.iter().map(|parent| index - 1 - parent.index(index.min(3))).collect(),
+            _ => parents.iter().map(|parent| index - 1 - parent.index(index.min(3))).collect(),
         };
-        let mut map = Map::new();
-        for (path, choice) in PATHS.into_iter().zip(plan.choices) {
-            let value = match choice {
-                Choice::Parent(nth) if !parents.is_empty() => {
-                    made[parents[nth % parents.len()]].map.get(path).copied()
-                }
-                Choice::Parent(_) | Choice::Nothing => None,
-                Choice::Value(value) => Some(value),
-            };
-            map.extend(value.map(|value| (path, value)));
-        }
-        let highest = parents.iter().map(|parent| made[*parent].generation + 1).max();
-        let commit = commit(repo, index, &map, &parents, &made, plan.time_ms).await?;
-        made.push(Made { parents, map, generation: highest.unwrap_or(0), commit });
+        let next = next(repo, &made, parents, *choices, *time_ms).await?;
+        made.push(next);
+    }
+    Ok(made)
+}
+
+async fn next(
+    repo: &Repo<Texts>,
+    made: &[Made],
+    parents: Vec<usize>,
+    choices: [Choice; PATHS.len()],
+    time_ms: i64,
+) -> Result<Made> {
+    let mut map = Map::new();
+    for (path, choice) in PATHS.into_iter().zip(choices) {
+        let value = match choice {
+            Choice::Parent(nth) if !parents.is_empty() => {
+                made[parents[nth % parents.len()]].map.get(path).copied()
+            }
+            Choice::Parent(_) | Choice::Nothing => None,
+            Choice::Value(value) => Some(value),
+        };
+        map.extend(value.map(|value| (path, value)));
+    }
+    let highest = parents.iter().map(|parent| made[*parent].generation + 1).max();
+    let commit = commit(repo, made.len(), &map, &parents, made, time_ms).await?;
+    Ok(Made { parents, map, generation: highest.unwrap_or(0), commit })
+}
+
+/// Makes a history that crosses itself, and changes each of the paths here and there.
+pub(super) async fn tangled(repo: &Repo<Texts>) -> Result<Vec<Made>> {
+    use Choice::{Nothing as X, Parent as P, Value as V};
+    let plans: [(&[usize], [Choice; PATHS.len()]); 7] = [
+        (&[], [V(0), V(0), X, V(1), X]),
+        (&[0], [V(1), P(0), V(0), P(0), X]),
+        (&[0], [P(0), P(0), P(0), X, V(2)]),
+        (&[1, 2], [P(0), P(0), P(0), P(1), P(1)]),
+        (&[2, 1], [P(1), V(1), P(1), P(0), P(0)]),
+        (&[3, 4], [P(0), P(1), P(0), V(2), P(1)]),
+        (&[5], [P(0), P(0), X, P(0), P(0)]),
+    ];
+    let mut made: Vec<Made> = Vec::new();
+    for (parents, choices) in plans {
+        let next = next(repo, &made, parents.to_vec(), choices, 0).await?;
+        made.push(next);
     }
     Ok(made)
 }
@@ -163,28 +202,43 @@ async fn check_paths(plans: &[Plan]) -> Result<()> {
         heads.reverse();
     }
     for head in heads {
-        let store = repo.detached(&made[head].commit);
-        let without = made.len() / 2;
-        for path in ASKED {
-            let changes = expected(&made, head, path, None, false);
-            let log = store.log_with(LogOptions::default().with_path(path)?).await?;
-            assert_eq!(numbers(&log.collect().await?), changes, "`{path}` up to {head}");
-            let last = store.last_modified(path).await?;
-            assert_eq!(last.as_ref().map(super::number), changes.first().copied(), "`{path}`");
+        check_paths_up_to(&repo, &made, head).await?;
+        check_log(&made, head, &repo.detached(&made[head].commit)).await?;
+    }
+    Ok(())
+}
 
-            let options = LogOptions::default().with_path(path)?.first_parent();
-            let log = store.log_with(options).await?.collect().await?;
-            let changes = expected(&made, head, path, None, true);
-            assert_eq!(numbers(&log), changes, "`{path}` up to {head} by first parents");
+/// Asks about each path up to a commit.
+pub(super) async fn check_paths_up_to(
+    repo: &Repo<Texts>,
+    made: &[Made],
+    head: usize,
+) -> Result<()> {
+    let store = repo.detached(&made[head].commit);
+    let without = made.len() / 2;
+    for path in ASKED {
+        let changes = expected(made, head, path, None, false);
+        let log = store.log_with(LogOptions::default().with_path(path)?).await?;
+        assert_eq!(numbers(&log.collect().await?), changes, "`{path}` up to {head}");
+        let last = store.last_modified(path).await?;
+        assert_eq!(last.as_ref().map(super::number), changes.first().copied(), "`{path}`");
 
-            let options = LogOptions::default().with_path(path)?.with_limit(2);
-            let options = options.without(made[without].commit.clone());
-            let log = store.log_with(options).await?.collect().await?;
-            let mut changes = expected(&made, head, path, Some(without), false);
-            changes.truncate(2);
-            assert_eq!(numbers(&log), changes, "`{path}` up to {head} without {without}");
-        }
-        check_log(&made, head, &store).await?;
+        let first_parent = LogOptions::default().with_path(path)?.first_parent();
+        let log = store.log_with(first_parent.clone()).await?.collect().await?;
+        let changes = expected(made, head, path, None, true);
+        assert_eq!(numbers(&log), changes, "`{path}` up to {head} by first parents");
+
+        let options = first_parent.without(made[without].commit.clone());
+        let log = store.log_with(options).await?.collect().await?;
+        let changes = expected(made, head, path, Some(without), true);
+        assert_eq!(numbers(&log), changes, "`{path}` by first parents without {without}");
+
+        let options = LogOptions::default().with_path(path)?.with_limit(2);
+        let options = options.without(made[without].commit.clone());
+        let log = store.log_with(options).await?.collect().await?;
+        let mut changes = expected(made, head, path, Some(without), false);
+        changes.truncate(2);
+        assert_eq!(numbers(&log), changes, "`{path}` up to {head} without {without}");
     }
     Ok(())
 }
