@@ -24,6 +24,7 @@ mod merge_rules;
 mod metadata;
 mod note;
 mod proof;
+mod replicas;
 mod saves;
 mod smoke;
 mod tree;
