@@ -9,6 +9,8 @@ use ramus_kv::{Conflict, Contents, Counter, Json, Whole, codec, laws, merge};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::campaign::cases;
+
 /// Checks the laws of all types, and those that only some promise; all of ours do.
 fn check<C: Contents>(samples: &[C]) {
     laws::codec_laws(samples);
@@ -408,10 +410,78 @@ fn model_merge(sides: [&BTreeMap<String, u8>; 3]) -> Option<BTreeMap<String, u8>
     Some(merged)
 }
 
+/// The values in JSON that are no objects, and where they lie.
+fn leaves(Json(value): &Json) -> Vec<(Vec<String>, Value)> {
+    let (mut leaves, mut open) = (Vec::new(), vec![(Vec::new(), value)]);
+    while let Some((place, value)) = open.pop() {
+        let Value::Object(members) = value else {
+            leaves.push((place, value.clone()));
+            continue;
+        };
+        for (key, member) in members {
+            let mut below = place.clone();
+            below.push(key.clone());
+            open.push((below, member));
+        }
+    }
+    leaves
+}
+
+/// Objects in objects over few keys, so that their sides meet.
+fn nested_object() -> impl Strategy<Value = Json> {
+    let leaf = (0..3_u8).prop_map(Value::from);
+    let value = leaf.prop_recursive(2, 8, 3, |inner| {
+        prop::collection::btree_map("[ab]", inner, 0..3)
+            .prop_map(|members| Value::Object(members.into_iter().collect()))
+    });
+    value.prop_map(Json)
+}
+
+/// Counters near one another, and at the ends.
+fn any_counter() -> impl Strategy<Value = Counter> {
+    prop_oneof![4 => -3..4_i64, 1 => any::<i64>(), 1 => Just(i64::MAX), 1 => Just(i64::MIN)]
+        .prop_map(Counter)
+}
+
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
-    fn json_keeps_the_laws(samples in prop::collection::vec(any_json(), 1..5)) {
+    fn json_keeps_the_laws(
+        samples in prop::collection::vec(any_json(), 1..5),
+        nested in prop::collection::vec(nested_object(), 1..4),
+    ) {
         check(&samples);
+        laws::nothing_is_made_up(&samples, leaves);
+        check(&nested);
+        laws::nothing_is_made_up(&nested, leaves);
+    }
+
+    #[test]
+    fn texts_and_bytes_keep_the_laws(
+        texts in prop::collection::vec("[ab]?|.{0,3}", 1..5),
+        bytes in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..4), 1..5),
+    ) {
+        check(&texts);
+        laws::nothing_is_made_up(&texts, |text| [text.clone()]);
+        let bytes: Vec<_> = bytes.into_iter().map(Bytes::from).collect();
+        check(&bytes);
+        laws::nothing_is_made_up(&bytes, |bytes| [bytes.clone()]);
+    }
+
+    #[test]
+    fn counters_keep_the_laws_and_add_up(
+        counters in prop::collection::vec(any_counter(), 1..5),
+        sides in prop::array::uniform3(any_counter()),
+    ) {
+        check(&counters);
+        let [ancestor, ours, theirs] = &sides;
+        for (ancestor, before) in [(Some(ancestor), i128::from(ancestor.0)), (None, 0)] {
+            let sum = i128::from(ours.0) + i128::from(theirs.0) - before;
+            let merged = Counter::merge(ancestor, Some(ours), Some(theirs));
+            let expected = i64::try_from(sum).ok().map(Counter);
+            prop_assert_eq!(merged.ok().flatten(), expected);
+        }
     }
 
     #[test]
@@ -442,5 +512,6 @@ proptest! {
     fn any_serde_type_keeps_the_laws(samples in prop::collection::vec(any::<(u64, String, Option<i16>)>(), 1..4)) {
         let samples: Vec<_> = samples.into_iter().map(Whole).collect();
         check(&samples);
+        laws::nothing_is_made_up(&samples, |whole| [whole.clone()]);
     }
 }

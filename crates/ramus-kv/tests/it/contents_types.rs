@@ -93,8 +93,11 @@ proptest! {
         pairs in vec_of((0..3_i64, "[ab]?")),
         triples in vec_of((0..3_i64, small_bag(), any::<Option<u8>>())),
     ) {
-        check(&pairs.into_iter().map(|(n, text)| (Counter(n), text)).collect::<Vec<_>>());
+        check(&pairs.iter().cloned().map(|(n, text)| (Counter(n), text)).collect::<Vec<_>>());
         check(&triples.into_iter().map(|(n, bag, one)| (Max(n), bag, Whole(one))).collect::<Vec<_>>());
+        let plain: Vec<_> = pairs.into_iter().map(|(n, text)| (Whole(n), text)).collect();
+        check(&plain);
+        laws::nothing_is_made_up(&plain, |(n, text)| [(Some(n.0), None), (None, Some(text.clone()))]);
     }
 }
 
