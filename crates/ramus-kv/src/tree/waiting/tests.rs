@@ -192,3 +192,29 @@ fn a_dropped_edit_leaves_the_tree_what_it_is_and_edits_are_not_stored() {
     let sweep = mem.sweep().expect("memory sweeps");
     assert!(at_once(sweep.keys().next()).is_none(), "nothing is stored before a commit");
 }
+
+#[test]
+fn what_another_tree_waits_for_stays_when_blocks_are_made() {
+    at_once(async {
+        let repo = Repo::<Texts>::new(Backend::new(Mem::default()));
+        let mut eager = relieved_at(repo.empty_tree(), 1);
+        let mut never = relieved_at(repo.empty_tree(), usize::MAX);
+        for number in 0..20 {
+            eager.set(format!("a/sub/{number}"), "x").await?;
+            never.set(format!("kept/sub/{number}"), "x").await?;
+        }
+        // Blocks of its own, one of which names one of those that wait already.
+        let mut other = eager.clone();
+        other.set("a/new", "z").await?;
+        let below = other.frozen().await?.find_tree("a").await?.expect("a directory");
+        never.set("kept/new", "z").await?;
+        eager.remove("a").await?;
+        eager.set_tree("kept", &below).await?;
+        for path in ["b/c", "b/d", "b/e"] {
+            eager.set(path, "y").await?;
+            never.set(path, "y").await?;
+        }
+        Pair { eager, never }.check().await
+    })
+    .expect("memory answers");
+}
