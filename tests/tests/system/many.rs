@@ -30,6 +30,9 @@ on_every_backend!(
     a_damaged_head_keeps_no_other_branch_back,
     a_damaged_head_is_missing_among_what_exists,
     a_head_that_cannot_be_read_for_now_comes_later,
+    a_head_that_can_never_be_read_keeps_no_other_branch_back,
+    a_head_that_is_left_before_it_can_be_read_is_not_told,
+    a_head_that_cannot_be_read_for_now_is_no_gap_for_who_knows_no_heads,
     a_tree_that_cannot_be_read_is_a_change_all_the_same,
     closing_ends_a_watch_of_branches,
     whatever_happens_to_the_branches_nothing_is_missed_or_told_twice,
@@ -288,12 +291,11 @@ async fn a_place_that_is_advanced_by_events_of_a_path_goes_on(bed: Bed) {
     place.advance(&event(&mut watch).await);
     assert_ne!(place, watch.place().unwrap(), "one branch is behind, with the same at the path");
     let mut watch = repo.watch_path_after("", "x", kept(&place)).await.unwrap();
-    put(&stores[0], "beside", "2").await;
     put(&stores[0], "x", "2").await;
     let (changed, resync) = changes(&mut watch).await;
     // The log says all that happened since, as far as the path goes.
     assert!(!resync);
-    assert_eq!(rows(&changed), [row("a", Some("set beside to 2"), Some("2"))]);
+    assert_eq!(rows(&changed), [row("a", Some("set beside to 1"), Some("2"))]);
 }
 
 async fn a_commit_that_is_gone_makes_its_branch_a_resync(bed: Bed) {
@@ -468,6 +470,69 @@ async fn a_head_that_cannot_be_read_for_now_comes_later(bed: Bed) {
         assert_eq!((branch.as_str(), old), ("a", at));
         at = new;
     }
+}
+
+/// Returns the next event, while a commit cannot be read however often it is tried.
+async fn without(bed: &Bed, commit: Sha1, watch: &mut BranchesWatch<Text>) -> Vec<Row> {
+    loop {
+        bed.rig().fail_next_find(commit);
+        match watch.next().await.expect("the watch goes on") {
+            Ok(BranchesEvent::Changed { branches, .. }) => return rows(&branches),
+            Ok(existing) => panic!("{existing:?}"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}"),
+        }
+        // What reads the log gets its turn.
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn a_head_that_can_never_be_read_keeps_no_other_branch_back(bed: Bed) {
+    let repo = bed.repo_that_counts();
+    let stores = five(&repo).await;
+    let mut watch = bed.repo().watch("").await.unwrap();
+    let never = put(&stores[0], "x", "1").await.hash();
+    for (old, new) in [("0", "1"), ("1", "2")] {
+        put(&stores[1], "x", new).await;
+        assert_eq!(without(&bed, never, &mut watch).await, [row("b", Some(old), Some(new))]);
+    }
+    bed.rig().find_all_again();
+    let (changed, resync) = loop {
+        match watch.next().await.unwrap() {
+            Ok(BranchesEvent::Changed { branches, resync, .. }) => break (branches, resync),
+            other => refused(other, ErrorKind::Unavailable, "branch `a`"),
+        };
+    };
+    assert_eq!((rows(&changed), resync), (vec![row("a", Some("0"), Some("1"))], true));
+}
+
+async fn a_head_that_is_left_before_it_can_be_read_is_not_told(bed: Bed) {
+    let repo = bed.repo_that_counts();
+    let stores = five(&repo).await;
+    let mut watch = bed.repo().watch("").await.unwrap();
+    let before = head(&stores[0]).await;
+    let left = put(&stores[0], "x", "1").await.hash();
+    bed.rig().fail_next_find(left);
+    refused(watch.next().await.unwrap(), ErrorKind::Unavailable, "branch `a`");
+    stores[0].set_head(&before).await.unwrap();
+    put(&stores[1], "x", "1").await;
+    bed.rig().forget_log().await;
+    assert_eq!(without(&bed, left, &mut watch).await, [row("b", Some("0"), Some("1"))]);
+    bed.rig().find_all_again();
+    assert_eq!(watch.place().unwrap().cursor, Some(watch.cursor()), "nothing is behind");
+    put(&stores[2], "x", "1").await;
+    assert_eq!(rows(&changes(&mut watch).await.0), [row("c", Some("0"), Some("1"))]);
+}
+
+async fn a_head_that_cannot_be_read_for_now_is_no_gap_for_who_knows_no_heads(bed: Bed) {
+    let repo = bed.repo_that_counts();
+    let stores = five(&repo).await;
+    let cursor = repo.watch("").await.unwrap().cursor();
+    let mut watch = bed.repo().watch_from("", WatchStart::After(cursor)).await.unwrap();
+    let passed = put(&stores[0], "x", "1").await.hash();
+    bed.rig().fail_next_find(passed);
+    refused(watch.next().await.unwrap(), ErrorKind::Unavailable, "branch `a`");
+    put(&stores[0], "x", "2").await;
+    assert_eq!(without(&bed, passed, &mut watch).await, [row("a", Some("0"), Some("2"))]);
 }
 
 async fn a_tree_that_cannot_be_read_is_a_change_all_the_same(bed: Bed) {
