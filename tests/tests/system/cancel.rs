@@ -650,7 +650,7 @@ async fn a_dropped_write_of_a_detached_handle_did_nothing_or_everything(bed: Bed
     let mut done = 0;
     for polls in 1.. {
         let detached = main.repo().detached(&base);
-        let answer = poll_times(detached.set("x", "2", "write"), polls).await;
+        let answer = poll_times(Box::pin(detached.set("x", "2", "write")), polls).await;
         let now = head(&detached).await;
         if now == base {
             assert_eq!((done, read(&detached, "x").await), (0, "1".to_owned()));
