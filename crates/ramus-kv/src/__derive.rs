@@ -9,11 +9,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// What a type parameter of a contents type has to be, so that its values can be kept.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be a part of contents",
-    note = "a part is `Clone + PartialEq + Debug + Send + Sync + 'static`, and is serialized and \
-            deserialized by serde"
-)]
 pub trait Part: Value + Serialize + DeserializeOwned {}
 
 impl<T: Value + Serialize + DeserializeOwned> Part for T {}

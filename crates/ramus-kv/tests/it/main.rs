@@ -21,6 +21,7 @@ mod laws;
 mod merge;
 mod merge_model;
 mod merge_rules;
+mod messages;
 mod metadata;
 mod note;
 mod proof;
