@@ -40,8 +40,9 @@ pub type BranchWatch<S> = EventStream<BranchEvent<S>>;
 ///
 /// # Errors
 ///
-/// An event whose commits cannot be read is an error, and the watch goes on after it. If it was one
-/// that says what is there now, such an event comes again.
+/// An event whose commits cannot be read is an error, and the watch goes on after it. If that was
+/// [`Unavailable`](ramus_core::ErrorKind::Unavailable), the same event is tried again first; and if it was
+/// one that says what is there now, such an event comes again.
 ///
 /// Commits are read when their event is, and can have been collected by then, if a branch was moved away
 /// from them or removed, and the watch was behind. If it is the old one that is gone, the event has none, and

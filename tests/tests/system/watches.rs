@@ -35,6 +35,7 @@ on_every_backend!(
     events_differ_by_what_was_changed,
     an_event_whose_commit_is_missing_is_an_error_and_the_watch_goes_on,
     a_resync_that_cannot_be_read_comes_again,
+    a_change_that_cannot_be_read_for_now_comes_later,
     closing_ends_a_watch_with_one_closed,
     a_dropped_next_loses_no_event,
     a_watch_can_write_to_what_it_watches,
@@ -467,6 +468,37 @@ async fn a_resync_that_cannot_be_read_comes_again(bed: Bed) {
     let last = put(&main, "x", "last").await;
     let event = next(&mut watch).await;
     assert_eq!((event.resync, event.old, event.new.as_ref()), (true, None, Some(&last)));
+}
+
+async fn a_change_that_cannot_be_read_for_now_comes_later(bed: Bed) {
+    let main = bed.main().await;
+    let first = put(&main, "x", "1").await;
+    let other = bed.main().await;
+    for path in ["", "x"] {
+        let mut watch = other.watch(path).await.unwrap();
+        let (before, begun) = (watch.cursor(), head(&main).await);
+        let second = put(&main, "x", &format!("2, beside `{path}`")).await;
+        let third = put(&main, "x", "3").await;
+        for _ in 0..3 {
+            bed.rig().fail_next_find(second.hash());
+            refused(watch.next().await.unwrap(), ErrorKind::Unavailable, "for once");
+            assert_eq!(watch.cursor(), before, "nothing was given yet");
+        }
+        let events = until(&mut watch, &third).await;
+        let moves: Vec<_> =
+            events.iter().map(|event| (event.old.clone(), event.new.clone())).collect();
+        let begins = (Some(begun), Some(second.clone()));
+        assert_eq!(moves, [begins, (Some(second), Some(third))]);
+        check_chain(&events);
+    }
+    // One that is gone for good is passed over.
+    let mut watch = other.watch("x").await.unwrap();
+    let lost = put(&main, "x", "lost").await;
+    bed.rig().lose(lost.hash());
+    refused(watch.next().await.unwrap(), ErrorKind::Missing, &lost.hash().to_string());
+    main.set_head(&first).await.unwrap();
+    let event = next(&mut watch).await;
+    assert_eq!((event.new, event.resync), (Some(first), true));
 }
 
 async fn closing_ends_a_watch_with_one_closed(bed: Bed) {

@@ -67,8 +67,7 @@ impl<S: Schema> BranchWatch<S> {
             }
             WatchStart::Now | WatchStart::After(_) => (First::Next, refs.watch(options).await?),
         };
-        let source = BranchSource { watched, watch, first, last: None, held: None };
-        Ok(Self::new(source.watch.cursor(), source))
+        Ok(BranchSource::new(watched, watch, first).into_stream())
     }
 
     pub(crate) async fn resume(
@@ -89,8 +88,8 @@ impl<S: Schema> BranchWatch<S> {
             let (now, watch) = refs.snapshot_and_watch(watched.options()).await?;
             (First::Since(now), watch)
         };
-        let source = BranchSource { watched, watch, first, last: commit, held };
-        Ok(Self::new(source.watch.cursor(), source))
+        let source = BranchSource::new(watched, watch, first);
+        Ok(BranchSource { last: commit, held, ..source }.into_stream())
     }
 }
 
@@ -106,6 +105,8 @@ impl<S: Schema> fmt::Debug for BranchEvent<S> {
 struct BranchSource<S: Schema> {
     watched: Watched<S>,
     watch: Watch<RefName, S::Hash>,
+    /// The place up to which everything was given.
+    given: Cursor,
     first: First<S>,
     /// The head that was given last, or that the watch began from, if there is one.
     last: Option<S::Hash>,
@@ -124,8 +125,18 @@ enum First<S: Schema> {
     Since(Snapshot<RefName, S::Hash>),
     /// What the log has next; if it has nothing from there, what has changed since `last`.
     AfterPlace,
+    /// This move of the head, whose commits could not be read for now.
+    Move(Move<S::Hash>),
     /// What is there by then: what should have told it could not be read.
     Again,
+}
+
+/// A move of the head, and where in the log it is.
+#[derive(Clone, Copy)]
+struct Move<H> {
+    old: Option<H>,
+    new: Option<H>,
+    cursor: Cursor,
 }
 
 /// What is watched.
@@ -144,6 +155,7 @@ impl<S: Schema> Source for BranchSource<S> {
                 First::Existing(now) => self.of_snapshot(now, false).await.map(Some),
                 First::Since(now) => self.of_snapshot_since_last(now).await,
                 First::Again => self.begin_again().await.map(Some),
+                First::Move(one) => self.of_move(one).await,
                 First::AfterPlace => match self.watch.next().await? {
                     Ok(Event::Changed(changed)) => self.of_change(&changed, self.last).await,
                     Ok(Event::Resync(now)) => self.of_snapshot_since_last(now).await,
@@ -161,14 +173,26 @@ impl<S: Schema> Source for BranchSource<S> {
                     Err(error) => Err(error),
                 },
             };
-            if let Some(event) = event.transpose() {
-                return Some((self.watch.cursor(), event));
+            let Some(event) = event.transpose() else { continue };
+            // After an error that passes the same comes again.
+            if matches!(self.first, First::Next) {
+                self.given = self.watch.cursor();
             }
+            return Some((self.given, event));
         }
     }
 }
 
 impl<S: Schema> BranchSource<S> {
+    fn new(watched: Watched<S>, watch: Watch<RefName, S::Hash>, first: First<S>) -> Self {
+        let given = watch.cursor();
+        Self { watched, watch, given, first, last: None, held: None }
+    }
+
+    fn into_stream(self) -> BranchWatch<S> {
+        BranchWatch::new(self.given, self)
+    }
+
     /// Returns the event of a change of the head, if it changed anything below the path since the
     /// head was `old`. Another commit than the log has there was kept with the wrong cursor, so it is
     /// not known what lay between.
@@ -181,9 +205,25 @@ impl<S: Schema> BranchSource<S> {
         if old != change.old {
             return self.since_last(change.new, changed.cursor()).await;
         }
-        self.last = change.new;
-        let event = self.event(old, change.new, changed.cursor(), false).await?;
-        Ok(if event.is_the_same_as(old).await? { None } else { Some(event) })
+        self.of_move(Move { old, new: change.new, cursor: changed.cursor() }).await
+    }
+
+    /// Returns the event of a move of the head, if anything differs below the path. If that cannot be
+    /// read for now, it comes again; what can never be read is passed over.
+    async fn of_move(&mut self, one: Move<S::Hash>) -> Result<Option<BranchEvent<S>>> {
+        let Move { old, new, cursor } = one;
+        let (last, held) = (self.last, self.held.clone());
+        let told = match self.event(old, new, cursor, false).await {
+            Ok(event) => event.is_the_same_as(old).await.map(|same| (!same).then_some(event)),
+            Err(error) => Err(error),
+        };
+        match &told {
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                (self.last, self.held, self.first) = (last, held, First::Move(one));
+            }
+            _ => self.last = new,
+        }
+        told
     }
 
     /// Returns the event of what is there.
