@@ -148,7 +148,7 @@ async fn what_conflicts(main: &Store<Recipes>) -> ramus::Result<()> {
         println!("    resolved: {resolution:?}");
         unmerged.resolve(conflict.path, resolution)?;
     }
-    let commit = main.commit_merge(unmerged, "merge the second guest, by hand").await?;
+    let commit = main.commit_merge(&unmerged, "merge the second guest, by hand").await?;
     println!("\n{:?} has {} parents", commit.info().message, commit.parents().len());
     for path in ["breads/rye", "cakes/apple"] {
         println!("  {path}: {:?}", main.find(path).await?);

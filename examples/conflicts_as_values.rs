@@ -66,7 +66,7 @@ async fn merge_at_night(main: &Store<Pages>, theirs: &Commit<Pages>) -> ramus::R
         (None, Some(_)) => Some(Resolution::Theirs),
         _ => Some(Resolution::Later),
     });
-    main.commit_merge(unmerged, "nightly merge").await?;
+    main.commit_merge(&unmerged, "nightly merge").await?;
     println!(
         "\nat night: `old` is {:?}, `help` is {:?}",
         read(main, "old").await?,
@@ -111,7 +111,7 @@ async fn change_the_past(main: &Store<Pages>, editor: &Store<Pages>) -> ramus::R
     if let Rebased::Moved(tip) = editor.rebase(&onto, later).await? {
         println!("rebased: {} is on top of {}", tip.info().message, onto.info().message);
     }
-    let one = editor.squash(Some(&onto), SquashOptions::default().with_info("about us")).await?;
+    let one = editor.squash(&onto, SquashOptions::default().with_info("about us")).await?;
     println!("squashed: {:?} has {} parent", one.info().message, one.parents().len());
     // The change of the last commit alone: it needs the one before it.
     match main.cherry_pick(&better, PickOptions::default()).await? {

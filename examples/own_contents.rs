@@ -82,7 +82,7 @@ async fn main() -> ramus::Result<()> {
             println!("in conflict: `{}` {}", conflict.path, conflict.conflict);
         }
         unmerged.resolve("party", Resolution::Theirs)?;
-        ada.commit_merge(unmerged, "the beach it is").await?;
+        ada.commit_merge(&unmerged, "the beach it is").await?;
     }
     if let Some(plan) = ada.find("party").await? {
         println!("resolved: {}", plan.place);

@@ -63,10 +63,13 @@ impl<S: Schema> StdError for Conflicts<S> {}
 
 impl<S: Schema> From<Conflicts<S>> for Error {
     fn from(conflicts: Conflicts<S>) -> Self {
-        let paths = match conflicts.0.len() {
-            1 => "1 path is".to_owned(),
-            count => format!("{count} paths are"),
+        let message = match conflicts.0.as_slice() {
+            [one] => format!("`{}` is in conflict", one.path),
+            [first, ..] => {
+                format!("{} paths are in conflict, `{}` the first", conflicts.0.len(), first.path)
+            }
+            [] => "there is a conflict".to_owned(),
         };
-        Self::new(ErrorKind::Conflict, format!("{paths} in conflict")).with_source(conflicts)
+        Self::new(ErrorKind::Conflict, message).with_source(conflicts)
     }
 }

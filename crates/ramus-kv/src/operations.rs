@@ -182,7 +182,8 @@ impl<S: Schema> Reading<S> {
                     self.oldest = next;
                 }
                 Changes::Truncated { oldest } => {
-                    return Err(Truncated { after, oldest }.while_doing("cannot read on"));
+                    return Err(Truncated { after, oldest }
+                        .while_doing("cannot read the operations on; begin anew"));
                 }
             }
         }

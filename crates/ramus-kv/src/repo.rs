@@ -53,7 +53,7 @@ use crate::{
 /// # Ok::<(), ramus_core::Error>(())
 /// # }).unwrap();
 /// ```
-pub struct Repo<S: Schema>(Arc<Shared<S>>);
+pub struct Repo<S: Schema>(Arc<Shared<S>>, Option<Arc<str>>);
 
 struct Shared<S: Schema> {
     objects: Arc<Objects<S>>,
@@ -87,7 +87,26 @@ impl<S: Schema> Repo<S> {
         let objects = Arc::new(Objects::new(backend, options.cache_bytes));
         let (clock, ids) = (Arc::new(clock), Arc::new(ids));
         let (collecting, branches) = (Arc::new(Semaphore::new(1)), Mutex::default());
-        Self(Arc::new(Shared { objects, options, clock, ids, collecting, branches }))
+        Self(Arc::new(Shared { objects, options, clock, ids, collecting, branches }), None)
+    }
+
+    /// Returns the same repository for somebody else: what is written through it, and through handles
+    /// that it gives, has this author where an [`Info`] names none. So have the moves of branches and
+    /// tags, and undo: the [log of operations](Repo::operations) says who did it.
+    ///
+    /// ```
+    /// # use ramus_kv::{Kv, Repo};
+    /// # async fn example(repo: Repo<Kv<String>>) -> ramus_core::Result<()> {
+    /// let repo = repo.with_author("ada");
+    /// let main = repo.main().await?;
+    /// let commit = main.set("motto", "begin", "first").await?.expect("it changes something");
+    /// assert_eq!(commit.info().author.as_deref(), Some("ada"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_author(&self, author: &str) -> Self {
+        Self(Arc::clone(&self.0), Some(Arc::from(author)))
     }
 
     /// Returns a handle on the branch `main`, which need not exist yet.
@@ -111,8 +130,13 @@ impl<S: Schema> Repo<S> {
     }
 
     /// Returns a handle on a commit that no branch follows: its own commits move this handle alone.
-    pub fn detached(&self, commit: &Commit<S>) -> Store<S> {
-        Store::detached(self.clone(), Some(commit.clone()))
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ramus_core::ErrorKind::InvalidInput) for a commit of another repository.
+    pub fn detached(&self, commit: &Commit<S>) -> Result<Store<S>> {
+        self.check_commit(commit)?;
+        Ok(Store::detached(self.clone(), Some(commit.clone())))
     }
 
     /// Returns a detached handle on nothing yet.
@@ -239,6 +263,11 @@ impl<S: Schema> Repo<S> {
         &self.0.options
     }
 
+    /// Returns who writes where nobody is named.
+    pub(crate) fn author(&self) -> &str {
+        self.1.as_deref().unwrap_or(&self.options().author)
+    }
+
     pub(crate) fn collecting(&self) -> &Arc<Semaphore> {
         &self.0.collecting
     }
@@ -266,7 +295,10 @@ impl<S: Schema> Repo<S> {
             return Ok(());
         }
         let hash = commit.hash();
-        Err(Error::invalid_input(format!("commit {hash} is of another repository")))
+        Err(Error::invalid_input(format!(
+            "commit {hash} is of another repository (two that were made on one storage are two, too); \
+             look it up here by its hash"
+        )))
     }
 
     /// Returns a random number below `bound`, which is not zero.
@@ -321,7 +353,7 @@ impl<S: Schema> Repo<S> {
 
 impl<S: Schema> Clone for Repo<S> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self(Arc::clone(&self.0), self.1.clone())
     }
 }
 

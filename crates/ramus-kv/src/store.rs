@@ -73,7 +73,10 @@ use desk::Desk;
 /// # Cancel safety
 ///
 /// A dropped write has made its whole commit or none, or it is still under way: if others wait for the
-/// same update, they finish it. One that is neither polled nor dropped delays the others of its branch by
+/// same update, they finish it. So who gives a write up, by a timeout for instance, and does it once more may
+/// have done it twice: let a task of its own wait for the write to its end, or give it an
+/// [`Info`](crate::Info) with a header of its own, and look for that in the log once a later write has been
+/// answered. One that is neither polled nor dropped delays the others of its branch by
 /// [`turn_ms`](crate::RepoOptions::turn_ms) at most, unless it is left in the middle of what it asked the
 /// storage for: then they wait for it.
 pub struct Store<S: Schema>(Arc<Shared<S>>);

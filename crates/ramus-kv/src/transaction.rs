@@ -80,10 +80,8 @@ impl<S: Schema> Transaction<S> {
     /// refused, whatever [`on_race`](TransactionOptions::on_race) says.
     ///
     /// [`Store::commit`] checks that they are commits of this repository, and there.
-    #[must_use]
-    pub fn with_parents(mut self, parents: impl IntoIterator<Item = Commit<S>>) -> Self {
+    pub fn set_parents(&mut self, parents: impl IntoIterator<Item = Commit<S>>) {
         self.parents = Some(parents.into_iter().collect());
-        self
     }
 
     /// Returns the tree as it is with the edits.

@@ -71,7 +71,8 @@
 //! # Reading and writing
 //!
 //! A write to a store is one commit, and its last argument says why it is made: a message, or a whole
-//! [`Info`] with author and headers. It answers with the commit, or with nothing if nothing changed.
+//! [`Info`] with author and headers. ([`Repo::with_author`] gives handles for somebody else, who is the author where
+//! none is named.) It answers with the commit, or with nothing if nothing changed.
 //! What is absent is `None`, and never an error.
 //!
 //! ```
@@ -298,7 +299,7 @@
 //!     println!("{}: {}", conflict.path, conflict.conflict); // and all three sides
 //! }
 //! unmerged.resolve("motto", Resolution::Contents("go on anew".to_owned()))?;
-//! main.commit_merge(unmerged, "merge draft, by hand").await?;
+//! main.commit_merge(&unmerged, "merge draft, by hand").await?;
 //! assert_eq!(main.find("motto").await?.as_deref(), Some("go on anew"));
 //! # Ok(()) }
 //! ```
@@ -317,7 +318,7 @@
 //! # main.set("motto", "go on", "in the main line").await?;
 //! # let Merged::Conflicts(mut unmerged) = main.merge(&draft, "merge draft").await? else { panic!() };
 //! unmerged.resolve_each(|_conflict| Some(Resolution::Later));
-//! main.commit_merge(unmerged, "merge draft, to be resolved").await?;
+//! main.commit_merge(&unmerged, "merge draft, to be resolved").await?;
 //! // Half a decision is no value.
 //! assert_eq!(main.find("motto").await.unwrap_err().kind(), ErrorKind::Conflict);
 //!
@@ -352,7 +353,7 @@
 //!
 //! let onto = main.head().await?.unwrap();
 //! draft.rebase(&onto, RebaseOptions::default()).await?.clean()?;
-//! let one = draft.squash(Some(&onto), SquashOptions::default().with_info("a colour")).await?;
+//! let one = draft.squash(&onto, SquashOptions::default().with_info("a colour")).await?;
 //! assert_eq!(one.parents(), [onto.hash()]);
 //! assert!(main.fast_forward(&one).await?);
 //! # Ok(()) }
@@ -563,7 +564,8 @@
 //! | `Missing`, `Corrupt` | the data are damaged: [`pack::check`] and [`Repo::check`] say what is wrong, [`pack::repair`] keeps what is sound |
 //! | `Unproven` | the proof is forged, or does not reach so far |
 //!
-//! A future that is dropped leaves nothing behind, or the whole commit.
+//! A write that is dropped has made its whole commit or nothing of it, or makes it a moment later, if others wait for
+//! the same update. Before it is done once more, [`Store`] says what to look at.
 //!
 //! # Where to go on
 //!

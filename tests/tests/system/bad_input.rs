@@ -203,7 +203,8 @@ async fn commits_and_trees_of_another_repository_are_refused(bed: Bed) {
     let theirs = put(&elsewhere, "b", "1").await;
     let invalid = ErrorKind::InvalidInput;
     let says = "another repository";
-    for store in [&main, &main.repo().detached(&ours)] {
+    refused(main.repo().detached(&theirs), invalid, says);
+    for store in [&main, &main.repo().detached(&ours).unwrap()] {
         refused(store.set_head(&theirs).await, invalid, says);
         refused(store.test_and_set_head(Some(&ours), Some(&theirs)).await, invalid, says);
         refused(store.test_and_set_head(Some(&theirs), Some(&ours)).await, invalid, says);

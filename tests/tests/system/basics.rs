@@ -70,7 +70,7 @@ async fn a_commit_reaches_its_ancestors_and_the_author_is_kept(bed: Bed) {
     let repo = bed.repo();
     let reached = |hash: Sha1| {
         let repo = repo.clone();
-        async move { log(&repo.detached(&repo.commit(&hash).await.unwrap().unwrap())).await }
+        async move { log(&repo.detached(&repo.commit(&hash).await.unwrap().unwrap()).unwrap()).await }
     };
     assert_eq!(reached(first.hash()).await, std::slice::from_ref(&first));
     assert_eq!(reached(second.hash()).await, [second.clone(), first.clone()]);
@@ -106,7 +106,7 @@ async fn branches_are_set_overwritten_listed_and_removed(bed: Bed) {
 async fn every_operation_on_a_closed_repository_answers_closed(bed: Bed) {
     let main = bed.main().await;
     let (repo, commit) = (main.repo().clone(), put(&main, "dir/a", "1").await);
-    let (detached, mut log) = (repo.detached(&commit), main.log().await.unwrap());
+    let (detached, mut log) = (repo.detached(&commit).unwrap(), main.log().await.unwrap());
     let transaction = main.begin().await.unwrap();
     let tree = commit.tree();
     let operation = repo.operations().await.unwrap().next().await.unwrap().unwrap();
@@ -257,14 +257,14 @@ async fn a_handle_says_what_it_is_on(bed: Bed) {
     assert_eq!(main.branch_name(), Some("main"));
     let fork = main.fork("some/fork").await.unwrap();
     assert_eq!(fork.status(), Status::Branch("some/fork".to_owned()));
-    let detached = main.repo().detached(&commit);
+    let detached = main.repo().detached(&commit).unwrap();
     assert_eq!((detached.status(), detached.branch_name()), (Status::Commit(commit), None));
 }
 
 async fn a_detached_handle_moves_alone(bed: Bed) {
     let main = bed.main().await;
     let first = put(&main, "a", "1").await;
-    let detached = main.repo().detached(&first);
+    let detached = main.repo().detached(&first).unwrap();
     let clone = detached.clone();
     let second = put(&detached, "a", "2").await;
     assert_eq!(second.parents(), [first.hash()]);

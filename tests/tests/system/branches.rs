@@ -82,7 +82,7 @@ async fn a_branch_is_made_only_if_there_is_none(bed: Bed) {
         let error = refused(taken, ErrorKind::InvalidInput, "open it and set its head");
         assert_eq!(*fault(&error), exists(&RefName::branch("draft").unwrap(), &first));
     }
-    let forked = repo.detached(&second).fork("draft").await;
+    let forked = repo.detached(&second).unwrap().fork("draft").await;
     let error = refused(forked, ErrorKind::InvalidInput, "take another name");
     assert_eq!(*fault(&error), exists(&RefName::branch("draft").unwrap(), &first));
     let forked = repo.empty().fork("draft").await;
@@ -108,9 +108,9 @@ async fn a_refusal_has_written_nothing(bed: Bed) {
     repo.copy_branch("none", "new").await.unwrap_err();
     repo.create_tag("v1", &second).await.unwrap_err();
     repo.create_tag("v2", &foreign).await.unwrap_err();
-    repo.detached(&second).fork("draft").await.unwrap_err();
-    repo.detached(&second).fork("bad name").await.unwrap_err();
-    repo.detached(&foreign).fork("new").await.unwrap_err();
+    repo.detached(&second).unwrap().fork("draft").await.unwrap_err();
+    repo.detached(&second).unwrap().fork("bad name").await.unwrap_err();
+    repo.detached(&foreign).unwrap().fork("new").await.unwrap_err();
     assert!(!repo.remove_branch_at("draft", &second).await.unwrap());
     repo.create_tag("v1", &first).await.unwrap();
     assert_eq!(end(&bed).await, before);

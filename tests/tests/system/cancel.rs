@@ -266,7 +266,7 @@ async fn a_dropped_commit_with_parents_did_nothing_or_everything(bed: Bed) {
     check(bed, async |s: Scene| {
         let mut edit = s.main.begin().await?;
         edit.set("b", "2").await?;
-        let edit = edit.with_parents([head(&s.main).await, head(&s.draft).await]);
+        edit.set_parents([head(&s.main).await, head(&s.draft).await]);
         s.main.commit(edit, "write").await
     })
     .await;
@@ -340,13 +340,13 @@ async fn a_dropped_merge_forward_did_nothing_or_everything(bed: Bed) {
 async fn a_dropped_commit_merge_did_nothing_or_everything(bed: Bed) {
     check(bed, async |s: Scene| {
         // The conflict takes commits of its own, on a branch that nobody looks at.
-        let ours = s.repo.detached(&head(&s.main).await);
+        let ours = s.repo.detached(&head(&s.main).await).unwrap();
         ours.set("draft", "2", "ours").await?;
         let ramus_kv::Merged::Conflicts(mut unmerged) = ours.merge(&s.draft, "merge").await? else {
             panic!("a conflict");
         };
         unmerged.resolve("draft", ramus_kv::Resolution::Theirs)?;
-        let merged = ours.commit_merge(unmerged, "resolved").await?;
+        let merged = ours.commit_merge(&unmerged, "resolved").await?;
         s.main.fast_forward(&merged).await
     })
     .await;
@@ -354,13 +354,13 @@ async fn a_dropped_commit_merge_did_nothing_or_everything(bed: Bed) {
 
 async fn a_dropped_commit_of_stored_conflicts_did_nothing_or_everything(bed: Bed) {
     check(bed, async |s: Scene| {
-        let ours = s.repo.detached(&head(&s.main).await);
+        let ours = s.repo.detached(&head(&s.main).await).unwrap();
         ours.set("draft", "2", "ours").await?;
         let ramus_kv::Merged::Conflicts(mut unmerged) = ours.merge(&s.draft, "merge").await? else {
             panic!("a conflict");
         };
         unmerged.resolve("draft", ramus_kv::Resolution::Later)?;
-        let stored = ours.commit_merge(unmerged, "stored").await?;
+        let stored = ours.commit_merge(&unmerged, "stored").await?;
         let mut edit = ours.begin().await?;
         edit.resolve("draft", ramus_kv::Resolution::Theirs).await?;
         let resolved = ours.commit(edit, "resolved").await?.expect("it changes something");
@@ -386,9 +386,9 @@ async fn a_dropped_cherry_pick_did_nothing_or_everything(bed: Bed) {
 
 /// Makes two commits to be rebased, on a handle that nobody looks at, and one to rebase them onto.
 async fn aside(s: &Scene, path: &str) -> Result<(Store<Text>, Commit<Text>)> {
-    let onto = s.repo.detached(&head(&s.main).await);
+    let onto = s.repo.detached(&head(&s.main).await).unwrap();
     onto.set(path, "onto", "onto").await?;
-    let branch = s.repo.detached(&head(&s.draft).await);
+    let branch = s.repo.detached(&head(&s.draft).await).unwrap();
     branch.set("z", "1", "more").await?;
     Ok((branch, head(&onto).await))
 }
@@ -416,7 +416,7 @@ async fn a_dropped_continue_rebase_did_nothing_or_everything(bed: Bed) {
 }
 
 async fn a_dropped_squash_did_nothing_or_everything(bed: Bed) {
-    check(bed, async |s: Scene| s.main.squash(None, SquashOptions::default()).await).await;
+    check(bed, async |s: Scene| s.main.squash_all(SquashOptions::default()).await).await;
 }
 
 async fn a_dropped_resolution_leaves_the_tree_as_it_was(bed: Bed) {
@@ -649,7 +649,7 @@ async fn a_dropped_write_of_a_detached_handle_did_nothing_or_everything(bed: Bed
     bed.rig().be_slow();
     let mut done = 0;
     for polls in 1.. {
-        let detached = main.repo().detached(&base);
+        let detached = main.repo().detached(&base).unwrap();
         let answer = poll_times(Box::pin(detached.set("x", "2", "write")), polls).await;
         let now = head(&detached).await;
         if now == base {

@@ -156,7 +156,7 @@ impl Scene {
                     panic!("a conflict");
                 };
                 open.resolve("b", Resolution::Theirs).unwrap();
-                Box::pin(async move { main.commit_merge(open, "write").await.map(drop) })
+                Box::pin(async move { main.commit_merge(&open, "write").await.map(drop) })
             }
             Write::Together => {
                 let (of_main, mut of_draft) =

@@ -433,7 +433,7 @@ async fn what_is_asked_of_the_history_stays_right(bed: Bed) {
         assert_eq!(repo.lcas(&first, &second).await.unwrap(), [first]);
     }
     // The commit that was collected is made again: its name is known already.
-    let gone = repo.detached(&first).fork("gone").await.unwrap();
+    let gone = repo.detached(&first).unwrap().fork("gone").await.unwrap();
     put(&gone, "b", "in vain").await;
     assert_eq!(repo.lcas(&head(&gone).await, &second).await.unwrap(), [first]);
 }
@@ -479,7 +479,8 @@ async fn parents_that_only_a_transaction_holds_are_kept_until_it_is_committed(be
     let side = main.fork("side").await.unwrap();
     let theirs = put(&side, "y", &long_text("theirs")).await;
     main.repo().remove_branch("side").await.unwrap();
-    let mut edit = main.begin().await.unwrap().with_parents([ours, theirs]);
+    let mut edit = main.begin().await.unwrap();
+    edit.set_parents([ours, theirs]);
     edit.set("x", "2").await.unwrap();
     drop(side);
     let collector = bed.repo();
@@ -703,7 +704,7 @@ async fn read(repo: Repo<Text>, mut choices: Choices) {
         let Some(head) = store.head().await.unwrap() else { continue };
         drop(store);
         read_all(&head.tree()).await;
-        let log = repo.detached(&head).log().await.unwrap().collect().await.unwrap();
+        let log = repo.detached(&head).unwrap().log().await.unwrap().collect().await.unwrap();
         if let Some(old) = log.last() {
             read_all(&old.tree()).await;
         }

@@ -435,7 +435,7 @@ async fn blocks_of_a_detached_commit_are_kept_while_they_are_added(bed: Bed) {
     if bed.rig().sweep().is_none() {
         return;
     }
-    let detached = main.repo().detached(&base);
+    let detached = main.repo().detached(&base).unwrap();
     // Another process collects after each block, when only what it will be part of reaches it.
     let others = Repo::<Text>::new(bed.rig().at_once().clone());
     bed.rig().after_each_block(move || {
@@ -650,7 +650,7 @@ async fn a_round_is_bounded_in_bytes(bed: Bed) {
 async fn writers_of_a_detached_handle_are_combined(bed: Bed) {
     let main = bed.main().await;
     let base = put(&main, "base", "0").await;
-    let aside = main.repo().detached(&base);
+    let aside = main.repo().detached(&base).unwrap();
     bed.rig().be_slow();
     let answers = all((0..20).map(|i| set(&aside, format!("{i}"), "1"))).await;
     for answer in answers {

@@ -142,7 +142,7 @@ async fn two_handles_with_five_writers_each_move_the_head_by_comparison(bed: Bed
         async move {
             loop {
                 let head = store.head().await?.expect("there is a head");
-                let aside = store.repo().detached(&head);
+                let aside = store.repo().detached(&head).unwrap();
                 let commit = aside.set(format!("{writer}"), "1", format!("by {writer}")).await?;
                 if store.test_and_set_head(Some(&head), commit.as_ref()).await? {
                     return Ok(());

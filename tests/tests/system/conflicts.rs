@@ -53,7 +53,7 @@ async fn unmerged<S: ramus_kv::Schema>(ours: &Store<S>, theirs: &Store<S>) -> Un
 async fn merge_later<S: ramus_kv::Schema>(ours: &Store<S>, theirs: &Store<S>) -> Commit<S> {
     let mut unmerged = unmerged(ours, theirs).await;
     assert_eq!(unmerged.resolve_each(|_| Some(Resolution::Later)), 0);
-    ours.commit_merge(unmerged, "merge, to be resolved").await.unwrap()
+    ours.commit_merge(&unmerged, "merge, to be resolved").await.unwrap()
 }
 
 async fn conflicts(store: &Store<Text>) -> Vec<PathConflict<Text>> {
@@ -112,7 +112,7 @@ async fn a_preview_says_what_a_merge_would_come_to_and_writes_nothing(bed: Bed) 
     assert_eq!((bed.rig().take_added(), head(&main).await), (vec![], before.clone()));
     assert_eq!(bed.rig().writes(), writes + 4, "those of the test itself");
     open.resolve("x", Resolution::Theirs).unwrap();
-    let commit = main.commit_merge(open, "previewed").await.unwrap();
+    let commit = main.commit_merge(&open, "previewed").await.unwrap();
     assert_eq!(commit.parents(), [before.hash(), theirs.hash()]);
     assert_eq!(read(&main, "x").await, "theirs");
 }
@@ -127,7 +127,7 @@ async fn conflicts_are_resolved_by_a_function_and_the_rest_is_named(bed: Bed) {
     assert_eq!((left, open.open().count()), (1, 1));
     refused(open.resolved().await, ErrorKind::Conflict, "`d/long`");
     let elsewhere = bed.repo().main().await.unwrap();
-    let answer = elsewhere.commit_merge(open.clone(), "elsewhere").await;
+    let answer = elsewhere.commit_merge(&open, "elsewhere").await;
     refused(answer, ErrorKind::InvalidInput, "another repository");
     let mut asked = Vec::new();
     let left = open.resolve_each(|conflict| {
@@ -135,7 +135,7 @@ async fn conflicts_are_resolved_by_a_function_and_the_rest_is_named(bed: Bed) {
         Some(Resolution::Remove)
     });
     assert_eq!((left, asked), (0, vec!["d/long".to_owned()]));
-    main.commit_merge(open, "resolved").await.unwrap();
+    main.commit_merge(&open, "resolved").await.unwrap();
     assert_eq!(read(&main, "d/x").await, "ours and theirs");
     assert_eq!(steps(&main, "d").await, ["x", "y"]);
 }
@@ -332,7 +332,7 @@ async fn different_resolutions_of_a_stored_conflict_are_a_conflict(bed: Bed) {
     let Some(Side::Conflict(before)) = &conflict.ancestor else { panic!("{conflict:?}") };
     assert_eq!(texts(&before.read().await.unwrap()), ["old", "ours", "theirs"]);
     open.resolve("d/x", Resolution::Later).unwrap();
-    main.commit_merge(open, "later").await.unwrap();
+    main.commit_merge(&open, "later").await.unwrap();
     let [conflict] = &conflicts(&main).await[..] else { panic!("one") };
     assert_eq!(texts(conflict), ["(no text)", "ours", "theirs"]);
     resolve(&main, "d/x", Resolution::Theirs).await;
@@ -355,7 +355,7 @@ async fn different_stored_conflicts_are_a_conflict_of_them(bed: Bed) {
     let [conflict] = &open.conflicts().cloned().collect::<Vec<_>>()[..] else { panic!("one") };
     assert_eq!(texts(conflict), ["old", "(no text)", "(no text)"]);
     open.resolve("x", Resolution::Later).unwrap();
-    a.commit_merge(open, "a conflict of conflicts").await.unwrap();
+    a.commit_merge(&open, "a conflict of conflicts").await.unwrap();
     resolve(a, "x", Resolution::Theirs).await;
     let [conflict] = &conflicts(a).await[..] else { panic!("the side is a conflict of its own") };
     assert_eq!(texts(conflict), ["old", "c", "d"]);
@@ -409,10 +409,10 @@ async fn a_change_of_a_side_takes_its_place_in_the_stored_conflict(bed: Bed) {
 async fn replicas_that_store_the_same_conflict_agree_whoever_merged(bed: Bed) {
     let (main, draft) = forked(&bed).await;
     let (ours, theirs) = (head(&main).await, head(&draft).await);
-    let one = merge_later(&main, &main.repo().detached(&theirs)).await;
-    let other = merge_later(&draft, &main.repo().detached(&ours)).await;
+    let one = merge_later(&main, &main.repo().detached(&theirs).unwrap()).await;
+    let other = merge_later(&draft, &main.repo().detached(&ours).unwrap()).await;
     let merged = |at: &Commit<Text>, with: &Commit<Text>| {
-        let (at, with) = (main.repo().detached(at), main.repo().detached(with));
+        let (at, with) = (main.repo().detached(at).unwrap(), main.repo().detached(with).unwrap());
         async move {
             let commit = at.merge(&with, "merge").await.unwrap().clean().unwrap().unwrap();
             commit.tree().hash().await.unwrap()

@@ -32,7 +32,7 @@ async fn check<S: Schema<Hash = Sha1>>(
     for polls in 1.. {
         // Another process, so that nothing is at hand.
         let repo = bed.repo_of::<S>();
-        let store = repo.detached(&repo.commit(&base).await.unwrap().unwrap());
+        let store = repo.detached(&repo.commit(&base).await.unwrap().unwrap()).unwrap();
         let mut transaction = store.begin().await.unwrap();
         let before = transaction.hash().await.unwrap();
         let answer = poll_times(edit(&mut transaction), polls).await;

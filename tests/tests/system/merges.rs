@@ -115,10 +115,10 @@ async fn merging_a_direct_parent_gives_the_other_commit_both_ways_round(bed: Bed
     let main = bed.main().await;
     let parent = put(&main, "a", "1").await;
     let child = put(&main, "a", "2").await;
-    let on_parent = main.repo().detached(&parent);
+    let on_parent = main.repo().detached(&parent).unwrap();
     let merged = on_parent.merge_with(&child, MergeOptions::default(), "merge").await.unwrap();
     assert_eq!(merged.clean().unwrap(), Some(child.clone()));
-    let on_child = main.repo().detached(&child);
+    let on_child = main.repo().detached(&child).unwrap();
     let merged = on_child.merge_with(&parent, MergeOptions::default(), "merge").await.unwrap();
     assert_eq!(merged.clean().unwrap(), None);
     assert_eq!((head(&on_parent).await, head(&on_child).await), (child.clone(), child));
@@ -242,7 +242,7 @@ async fn a_conflict_is_resolved_path_by_path_and_committed(bed: Bed) {
     let not_in_conflict = unmerged.resolve("d/y", Resolution::Remove);
     let says = "`d/y` is not in conflict; these are: `d/x`, `gone`, `kind`";
     refused(not_in_conflict, ErrorKind::InvalidInput, says);
-    let commit = main.commit_merge(unmerged, "resolved").await.unwrap();
+    let commit = main.commit_merge(&unmerged, "resolved").await.unwrap();
     assert_eq!(commit.parents(), [ours.hash(), theirs.hash()]);
     assert_eq!(
         (read(&main, "d/x").await, read(&main, "kind/z").await),
@@ -257,7 +257,7 @@ async fn a_resolution_that_comes_too_late_or_is_not_complete_is_refused(bed: Bed
     let (main, mut unmerged) = conflicting(&bed).await;
     unmerged.resolve("d/x", Resolution::Ours).unwrap();
     unmerged.resolve("gone", Resolution::Remove).unwrap();
-    let open = main.commit_merge(unmerged, "incomplete").await;
+    let open = main.commit_merge(&unmerged, "incomplete").await;
     let open = refused(open, ErrorKind::Conflict, "`kind`");
     assert!(!format!("{open:?}").contains("d/x"), "{open:?} names what is open");
 
@@ -268,8 +268,28 @@ async fn a_resolution_that_comes_too_late_or_is_not_complete_is_refused(bed: Bed
         unmerged.resolve(path, Resolution::Ours).unwrap();
     }
     let moved = put(&main, "moved", "1").await;
-    refused(main.commit_merge(unmerged, "late").await, ErrorKind::Contention, "merge again");
+    refused(main.commit_merge(&unmerged, "late").await, ErrorKind::Contention, "merge again");
     assert_eq!(head(&main).await, moved);
+
+    // What was decided is taken over, where the conflict is the same.
+    put(&main, "d/x", "another").await;
+    let merged = main.merge_with(&theirs, MergeOptions::default(), "merge").await.unwrap();
+    let Merged::Conflicts(mut again) = merged else { panic!("{merged:?}") };
+    assert_eq!(again.resolve_as(&unmerged), 1);
+    let open: Vec<_> = again.open().map(|conflict| conflict.path.to_string()).collect();
+    assert_eq!(open, ["d/x"]);
+    again.resolve("d/x", Resolution::Theirs).unwrap();
+    assert_eq!(again.resolve_as(&unmerged), 0);
+    // A merge is into one branch, also where another one is on the same commit.
+    let beside = main.fork("beside").await.unwrap();
+    let answer = beside.commit_merge(&again, "elsewhere").await;
+    refused(answer, ErrorKind::InvalidInput, "the merge is into branch `main`");
+    let commit = main.commit_merge(&again, "merge").await.unwrap();
+    assert_eq!(
+        read(&main, "d/x").await,
+        read(&main.repo().detached(&theirs).unwrap(), "d/x").await
+    );
+    assert_eq!((commit.parents().len(), head(&main).await), (2, commit));
 }
 
 /// A graph of commits of nothing, each of which says which others it came from.
@@ -380,7 +400,7 @@ async fn a_head_that_was_moved_forward_is_recognised_though_nobody_can_tell(bed:
     put(&draft, "z", "1").await;
     for fate in [Fate::NotDone, Fate::Done] {
         bed.rig().answer_next_update(fate, ErrorKind::Ambiguous);
-        let squashed = draft.squash(Some(&base), SquashOptions::default()).await;
+        let squashed = draft.squash(&base, SquashOptions::default()).await;
         refused(squashed, ErrorKind::Ambiguous, "the answer was lost");
         assert_eq!(head(&draft).await == base, fate == Fate::Done);
     }

@@ -17,7 +17,7 @@ use ramus_core::{
     RefName, Sha1, Storage as _, Update,
 };
 use ramus_kv::{
-    Commit, Made, Note, Operation, OperationsOptions, OperationsOrder, Repo, RepoOptions,
+    Commit, Info, Made, Note, Operation, OperationsOptions, OperationsOrder, Repo, RepoOptions,
     Truncated, Undo,
 };
 use ramus_mem::{Mem, MemOptions};
@@ -27,6 +27,7 @@ use crate::bed::{Bed, Choices, Text, contents_hash, head, long_text, put, read, 
 on_every_backend!(
     whatever_is_done_is_logged_and_can_be_undone,
     an_operation_says_who_when_and_why_and_what_it_moved,
+    whoever_works_for_somebody_else_says_so,
     a_mistake_is_undone_and_done_again,
     an_undo_is_refused_if_something_was_done_since,
     an_undo_of_an_update_of_several_refs_is_all_or_nothing,
@@ -62,6 +63,41 @@ fn done(undo: Undo<Sha1>) -> Operation<Sha1> {
 fn name(namespace: Namespace, number: usize) -> RefName {
     let names = ["a", "a/b", "ab", "b"];
     RefName::new(namespace, names[number % names.len()]).unwrap()
+}
+
+async fn whoever_works_for_somebody_else_says_so(bed: Bed) {
+    let repo = bed.repo();
+    let (ada, bob) = (repo.with_author("ada"), repo.with_author("bob"));
+    let author = async || match newest(&repo).await.note {
+        Note::Known(reason) => reason.author,
+        note @ Note::Foreign(_) => panic!("{note:?}"),
+    };
+    let main = ada.main().await.unwrap();
+    let first = put(&main, "x", "1").await;
+    assert_eq!((first.info().author.as_deref(), author().await.as_str()), (Some("ada"), "ada"));
+    bob.create_branch("draft", &first).await.unwrap();
+    assert_eq!(author().await, "bob");
+    let draft = ada.branch("draft").await.unwrap();
+    draft.fork("other").await.unwrap();
+    assert_eq!(author().await, "ada");
+    done(bob.undo(&newest(&repo).await).await.unwrap());
+    assert_eq!(author().await, "bob");
+    bob.create_tag("one", &first).await.unwrap();
+    assert_eq!(author().await, "bob");
+    // Whoever writes for all who wait writes in the name of each.
+    let mains = [main, bob.main().await.unwrap(), repo.main().await.unwrap()];
+    let writes = mains.iter().zip(["a", "b", "c"]).map(|(main, path)| put(main, path, "1"));
+    let commits = futures::future::join_all(writes).await;
+    let authors: Vec<_> = commits.iter().map(|one| one.info().author.clone().unwrap()).collect();
+    assert_eq!(authors, ["ada", "bob", &repo_author()]);
+    let named = Info::new("by hand").with_author("carl");
+    let commit = mains[0].set("x", "2".to_owned(), named).await.unwrap().unwrap();
+    assert_eq!(commit.info().author.as_deref(), Some("carl"));
+}
+
+/// Returns the author of a repository that names none.
+fn repo_author() -> String {
+    RepoOptions::default().author
 }
 
 /// What the refs that an operation moved held before and after.
@@ -248,7 +284,7 @@ impl Pair {
 async fn an_operation_says_who_when_and_why_and_what_it_moved(bed: Bed) {
     let repo = bed.repo_that_counts();
     let main = repo.main().await.unwrap();
-    let info = ramus_kv::Info::new("add x").with_author("ada").with_time_ms(-7);
+    let info = Info::new("add x").with_author("ada").with_time_ms(-7);
     let first = main.set("x", "1", info).await.unwrap().unwrap();
     let operation = newest(&repo).await;
     let reason = operation.note.reason().unwrap();
@@ -601,7 +637,8 @@ async fn a_log_that_was_cut_off_says_so() {
         repo.create_tag(&format!("new/{number}"), &commit).await.unwrap();
     }
     assert_eq!(back.next().await.transpose().unwrap(), None);
-    let error = refused(on.next().await.unwrap(), ErrorKind::InvalidInput, "cannot read on");
+    let error =
+        refused(on.next().await.unwrap(), ErrorKind::InvalidInput, "cannot read the operations on");
     assert!(error.source().unwrap().is::<Truncated>());
     assert!(on.next().await.is_none());
     // An operation that is at hand can be undone all the same.

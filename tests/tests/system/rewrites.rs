@@ -105,7 +105,7 @@ async fn a_revert_of_what_was_changed_since_is_a_conflict(bed: Bed) {
     let info = open.info().clone();
     assert!(info.message.starts_with("Revert \"set a to 2\""), "{info:?}");
     open.resolve("a", Resolution::Theirs).unwrap();
-    let commit = main.commit_merge(open, info.clone()).await.unwrap();
+    let commit = main.commit_merge(&open, info.clone()).await.unwrap();
     assert_eq!((commit.parents(), read(&main, "a").await), (&[third.hash()][..], "1".into()));
     assert_eq!(commit.info().message, info.message);
 
@@ -114,7 +114,7 @@ async fn a_revert_of_what_was_changed_since_is_a_conflict(bed: Bed) {
         panic!("a conflict");
     };
     open.resolve("a", Resolution::Ours).unwrap();
-    assert_eq!(main.commit_merge(open, "nothing").await.unwrap(), commit);
+    assert_eq!(main.commit_merge(&open, "nothing").await.unwrap(), commit);
     assert_eq!(head(&main).await, commit);
 }
 
@@ -137,7 +137,7 @@ async fn a_first_commit_is_reverted_and_picked_against_nothing(bed: Bed) {
     };
     assert_eq!(open.ours(), None);
     open.resolve("b", Resolution::Theirs).unwrap();
-    let commit = nothing.commit_merge(open, "picked").await.unwrap();
+    let commit = nothing.commit_merge(&open, "picked").await.unwrap();
     assert_eq!((commit.parents(), read(&nothing, "b").await), (&[][..], "2".into()));
 }
 
@@ -155,10 +155,10 @@ async fn a_merge_commit_is_reverted_and_picked_against_the_parent_that_is_said(b
     let beyond = main.revert(&merge, usual().with_mainline(2)).await;
     refused(beyond, ErrorKind::InvalidInput, "has 2 parents, and none of index 2");
     for (mainline, left, picked) in [(0, "ours", "theirs"), (1, "theirs", "ours")] {
-        let on_merge = main.repo().detached(&merge);
+        let on_merge = main.repo().detached(&merge).unwrap();
         made(on_merge.revert(&merge, usual().with_mainline(mainline)).await.unwrap());
         assert_eq!(steps(&on_merge, "").await, ["base", left]);
-        let on_base = main.repo().detached(&base);
+        let on_base = main.repo().detached(&base).unwrap();
         made(on_base.cherry_pick(&merge, usual().with_mainline(mainline)).await.unwrap());
         assert_eq!(steps(&on_base, "").await, ["base", picked]);
     }
@@ -189,7 +189,7 @@ async fn a_pick_keeps_what_the_commit_says(bed: Bed) {
     let picked = made(main.cherry_pick(&theirs, usual()).await.unwrap());
     assert_eq!((picked.info(), picked.parents()), (&info, &[ours.hash()][..]));
     assert_eq!(steps(&main, "").await, ["a", "b", "c"]);
-    let main = main.repo().detached(&ours);
+    let main = main.repo().detached(&ours).unwrap();
     let other = made(main.cherry_pick(&theirs, usual().with_info("mine")).await.unwrap());
     assert_eq!(
         (other.info().message.as_str(), other.info().author.as_deref()),
@@ -211,10 +211,10 @@ async fn a_pick_with_conflicts_is_resolved_and_committed(bed: Bed) {
     open.resolve("a", Resolution::Later).unwrap();
     let late = open.clone();
     let info = open.info().clone();
-    let picked = main.commit_merge(open, info.clone()).await.unwrap();
+    let picked = main.commit_merge(&open, info.clone()).await.unwrap();
     assert_eq!((picked.info(), picked.parents()), (&info, &[ours.hash()][..]));
     assert_eq!(picked.tree().conflicts().collect().await.unwrap().len(), 1);
-    refused(main.commit_merge(late, "late").await, ErrorKind::Contention, "merge again");
+    refused(main.commit_merge(&late, "late").await, ErrorKind::Contention, "merge again");
 }
 
 async fn a_pick_of_what_counts_counts_again(bed: Bed) {
@@ -270,7 +270,7 @@ async fn a_rebase_puts_each_commit_onto_the_other_with_one_update(bed: Bed) {
     let (main, draft) = beside(&bed).await;
     let (onto, before) = (head(&main).await, log(&draft).await);
     let operations = draft.repo().operations().await.unwrap().collect().await.unwrap().len();
-    let expected = draft.repo().detached(&head(&draft).await);
+    let expected = draft.repo().detached(&head(&draft).await).unwrap();
     let merged = expected.merge(&main, "merge").await.unwrap().clean().unwrap().unwrap();
     let tip = moved(rebase(&draft, &onto, RebaseOptions::default()).await);
     assert_eq!(head(&draft).await, tip);
@@ -292,7 +292,7 @@ async fn a_rebase_leaves_out_what_changes_nothing(bed: Bed) {
     let (onto, own) = (head(&main).await, head(&draft).await);
     moved(rebase(&draft, &onto, RebaseOptions::default()).await);
     assert_eq!(messages(&draft).await[..3], ["draft: x is 2", "draft: x is 1", "set y to 1"]);
-    let again = draft.repo().detached(&own);
+    let again = draft.repo().detached(&own).unwrap();
     moved(rebase(&again, &onto, RebaseOptions::default().allow_empty()).await);
     assert_eq!(messages(&again).await[..2], ["draft: x is 2", "draft: y is 1"]);
 }
@@ -316,7 +316,7 @@ async fn a_rebase_of_nothing_of_its_own_moves_forward_or_stays(bed: Bed) {
     assert!(matches!(rebase(&draft, &base, RebaseOptions::default()).await, Rebased::Unchanged));
     assert!(matches!(rebase(&draft, &tip, RebaseOptions::default()).await, Rebased::Unchanged));
     assert_eq!(head(&draft).await, tip);
-    let behind = draft.repo().detached(&base);
+    let behind = draft.repo().detached(&base).unwrap();
     assert_eq!(moved(rebase(&behind, &onto, RebaseOptions::default()).await), onto);
     let unborn = draft.repo().branch("unborn").await.unwrap();
     assert_eq!(moved(rebase(&unborn, &onto, RebaseOptions::default()).await), onto);
@@ -326,7 +326,7 @@ async fn a_rebase_of_nothing_of_its_own_moves_forward_or_stays(bed: Bed) {
 async fn a_rebase_refuses_merges_unless_they_are_changes_of_the_branch(bed: Bed) {
     let (main, draft) = beside(&bed).await;
     let base = head(&main).await.parents()[0];
-    let side = draft.repo().detached(&draft.repo().commit(&base).await.unwrap().unwrap());
+    let side = draft.repo().detached(&draft.repo().commit(&base).await.unwrap().unwrap()).unwrap();
     put(&side, "side", "1").await;
     let merge = draft.merge(&side, "merge side").await.unwrap().clean().unwrap().unwrap();
     let onto = head(&main).await;
@@ -361,7 +361,7 @@ async fn a_rebase_halts_at_conflicts_and_goes_on(bed: Bed) {
         ["draft: late", "draft: x is 2", "draft: y is 1", "draft: x is 1", "set x to ours"];
     assert_eq!(messages(&draft).await[..5], expected);
     // One that comes to nothing is left out.
-    let again = draft.repo().detached(&before[0]);
+    let again = draft.repo().detached(&before[0]).unwrap();
     let mut ours = halted(rebase(&again, &onto, halt).await);
     ours.unmerged.resolve("x", Resolution::Ours).unwrap();
     let mut ours = halted(again.continue_rebase(&ours).await.unwrap());
@@ -377,7 +377,7 @@ async fn a_rebase_halts_at_conflicts_and_goes_on(bed: Bed) {
     put(&aside, "elsewhere", "1").await;
     let answer = aside.continue_rebase(&first).await.unwrap();
     assert!(matches!(answer, Rebased::Unchanged), "{answer:?}");
-    let detached = draft.repo().detached(&before[0]);
+    let detached = draft.repo().detached(&before[0]).unwrap();
     refused(rebase(&detached, &onto, halt).await.clean(), ErrorKind::Conflict, "`x`");
 }
 
@@ -427,7 +427,7 @@ async fn a_rebase_takes_in_what_comes_meanwhile(bed: Bed) {
     assert_eq!(messages(&draft).await.len(), 6);
     // One that is moved aside meanwhile is done again.
     let base = draft.repo().commit(&onto.parents()[0]).await.unwrap().unwrap();
-    let aside = draft.repo().detached(&base);
+    let aside = draft.repo().detached(&base).unwrap();
     let theirs = put(&aside, "aside", "1").await;
     let other = bed.repo().branch("draft").await.unwrap();
     let theirs = other.repo().commit(&theirs.hash()).await.unwrap().unwrap();
@@ -459,7 +459,11 @@ async fn squash(
     base: Option<&Commit<Text>>,
     options: SquashOptions,
 ) -> Commit<Text> {
-    let commit = store.squash(base, options).await.unwrap();
+    let squashed = match base {
+        Some(base) => store.squash(base, options).await,
+        None => store.squash_all(options).await,
+    };
+    let commit = squashed.unwrap();
     assert_eq!(head(store).await, commit);
     commit
 }
@@ -481,10 +485,10 @@ async fn a_squash_makes_one_commit_of_the_tree_of_the_last(bed: Bed) {
     assert_eq!((said.info().message.as_str(), said.parents()), ("in short", &[base.hash()][..]));
     assert_eq!(squash(&draft, Some(&said), SquashOptions::default()).await, said);
     let unrelated = put(&draft.repo().empty(), "u", "1").await;
-    let answer = draft.squash(Some(&unrelated), SquashOptions::default()).await;
+    let answer = draft.squash(&unrelated, SquashOptions::default()).await;
     refused(answer, ErrorKind::InvalidInput, "is no ancestor of");
     let unborn = draft.repo().branch("unborn").await.unwrap();
-    let answer = unborn.squash(None, SquashOptions::default()).await;
+    let answer = unborn.squash_all(SquashOptions::default()).await;
     refused(answer, ErrorKind::InvalidInput, "no commits");
     // Long messages are not all kept.
     for number in 0..4 {
@@ -521,7 +525,7 @@ async fn a_squash_refuses_merges_unless_they_are_changes_of_the_branch(bed: Bed)
     let base = main.repo().commit(&head(&main).await.parents()[0]).await.unwrap().unwrap();
     let merge = main.merge(&draft, "merge").await.unwrap().clean().unwrap().unwrap();
     put(&main, "z", "2").await;
-    let answer = main.squash(Some(&base), SquashOptions::default()).await;
+    let answer = main.squash(&base, SquashOptions::default()).await;
     refused(answer, ErrorKind::InvalidInput, &format!("commit {} is a merge", merge.hash()));
     let one = squash(&main, Some(&base), SquashOptions::default().first_parent()).await;
     assert_eq!(one.info().message, "set z to 1\n\nmerge\n\nset z to 2");

@@ -152,9 +152,9 @@ async fn transactions_can_be_spawned(bed: Bed) {
     spawned({
         let (store, why) = (store.clone(), own("several"));
         async move {
-            let (one, other) = (store.begin().await?, store.repo().branch("other").await?);
-            let base = one.base().cloned();
-            let edits = vec![(one.with_parents(base), why.as_str()), (other.begin().await?, "b")];
+            let (mut one, other) = (store.begin().await?, store.repo().branch("other").await?);
+            one.set_parents(one.base().cloned());
+            let edits = vec![(one, why.as_str()), (other.begin().await?, "b")];
             store.repo().commit_all(edits).await
         }
     })
@@ -176,7 +176,7 @@ async fn stored_conflicts_and_rewrites_can_be_spawned(bed: Bed) {
         let Preview::Conflicts(mut open) = preview else { panic!("a conflict") };
         open.resolve_each(|_| Some(Resolution::Later));
         open.resolved().await?;
-        m.commit_merge(open, own("stored")).await?;
+        m.commit_merge(&open, own("stored")).await?;
         let path = own("x");
         let mut edit = m.begin().await?;
         let mut conflicts = edit.conflicts();
@@ -196,13 +196,12 @@ async fn stored_conflicts_and_rewrites_can_be_spawned(bed: Bed) {
     let picked = spawned(async move { m.cherry_pick(&commit, options).await });
     picked.await.clean().unwrap();
     let (m, to) = (main.clone(), base.clone());
-    spawned(async move { m.squash(Some(&to), SquashOptions::default().first_parent()).await })
-        .await;
-    let (o, t) = (main.repo().detached(&ours), theirs.clone());
+    spawned(async move { m.squash(&to, SquashOptions::default().first_parent()).await }).await;
+    let (o, t) = (main.repo().detached(&ours).unwrap(), theirs.clone());
     let halted = spawned(async move { o.rebase(&t, RebaseOptions::default()).await }).await;
     let Rebased::Conflicts(mut halted) = halted else { panic!("a conflict") };
     halted.unmerged.resolve("x", Resolution::Later).unwrap();
-    let o = main.repo().detached(&ours);
+    let o = main.repo().detached(&ours).unwrap();
     let rebased = spawned(async move { o.continue_rebase(&halted).await }).await;
     let conflicts = rebased.clean().unwrap().unwrap().tree().conflicts().collect().await.unwrap();
     let ramus_kv::PathConflict { ours, .. } = &conflicts[0];
@@ -210,13 +209,13 @@ async fn stored_conflicts_and_rewrites_can_be_spawned(bed: Bed) {
     // A side that is a conflict is read when it is asked for.
     main.set_head(&base).await.unwrap();
     let stored = async |value: &str| {
-        let store = main.repo().detached(&base);
+        let store = main.repo().detached(&base).unwrap();
         put(&store, "x", value).await;
         let later = RebaseOptions::default().with_on_conflict(ramus_kv::OnConflict::Later);
         store.rebase(&theirs, later).await.unwrap().clean().unwrap().unwrap()
     };
     let (one, other) = (stored("4").await, stored("5").await);
-    let one = main.repo().detached(&one);
+    let one = main.repo().detached(&one).unwrap();
     let merged = one.merge_with(&other, MergeOptions::default(), "merge").await.unwrap();
     let Merged::Conflicts(open) = merged else { panic!("conflicts of conflicts") };
     let conflict = open.conflicts().next().expect("a conflict").clone();
@@ -245,7 +244,7 @@ async fn heads_forks_and_merges_can_be_spawned(bed: Bed) {
                 panic!("a conflict");
             };
             unmerged.resolve("x", Resolution::Theirs)?;
-            let merged = main.commit_merge(unmerged, why.as_str()).await?;
+            let merged = main.commit_merge(&unmerged, why.as_str()).await?;
             assert!(draft.fast_forward(&merged).await?);
             Ok(merged)
         }

@@ -340,7 +340,7 @@ async fn whoever_moves_a_branch_forward_waits_for_the_turn_of_another(bed: Bed) 
 /// Returns what will move the branch to a commit that is ahead of it, or back, if it stays till then.
 async fn moved(main: &Store<Text>, by: &str) -> BoxFuture<'static, Result<(), Error>> {
     let (main, before) = (main.clone(), head(main).await);
-    let ahead = put(&main.repo().detached(&before), &format!("by {by}"), "1").await;
+    let ahead = put(&main.repo().detached(&before).unwrap(), &format!("by {by}"), "1").await;
     match by {
         "merge" => Box::pin(async move {
             main.merge_with(&ahead, MergeOptions::default(), "merge").await?.clean().map(drop)
@@ -352,7 +352,7 @@ async fn moved(main: &Store<Text>, by: &str) -> BoxFuture<'static, Result<(), Er
         _ => {
             let base = main.repo().commit(&before.parents()[0]).await.unwrap().unwrap();
             let options = SquashOptions::default().with_info("one");
-            Box::pin(async move { main.squash(Some(&base), options).await.map(drop) })
+            Box::pin(async move { main.squash(&base, options).await.map(drop) })
         }
     }
 }
@@ -361,7 +361,7 @@ async fn a_transaction_of_another_branch_is_refused(bed: Bed) {
     let main = bed.main().await;
     let tip = put(&main, "x", "0").await;
     let draft = main.fork("draft").await.unwrap();
-    let detached = main.repo().detached(&tip);
+    let detached = main.repo().detached(&tip).unwrap();
     let elsewhere = bed.repo().main().await.unwrap();
     for other in [&draft, &detached, &elsewhere] {
         let mut edit = other.begin().await.unwrap();

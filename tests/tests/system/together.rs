@@ -48,6 +48,17 @@ mod in_memory {
         whoever_is_dropped_among_those_who_write_together_disturbs_nobody);
 }
 
+/// Begins as `begun` does, for a commit with these parents.
+async fn with_parents<const N: usize>(
+    store: &Store<Text>,
+    value: &str,
+    parents: [Commit<Text>; N],
+) -> Transaction<Text> {
+    let mut edit = begun(store, "y", value).await;
+    edit.set_parents(parents);
+    edit
+}
+
 async fn begun(store: &Store<Text>, path: &str, value: &str) -> Transaction<Text> {
     let mut edit = store.begin().await.unwrap();
     edit.set(path, value).await.unwrap();
@@ -405,7 +416,7 @@ async fn what_cannot_be_committed_together_is_refused(bed: Bed) {
     let (repo, a, b) = two(&bed).await;
     let twice = [(begun(&a, "x", "1").await, "1"), (begun(&a, "y", "1").await, "2")];
     refused(repo.commit_all(twice).await, ErrorKind::InvalidInput, "two transactions of");
-    let aside = repo.detached(&head(&a).await);
+    let aside = repo.detached(&head(&a).await).unwrap();
     let detached = [(begun(&aside, "x", "1").await, "1"), (begun(&b, "y", "1").await, "2")];
     refused(repo.commit_all(detached).await, ErrorKind::InvalidInput, "a detached handle");
     let elsewhere = bed.repo().branch("a").await.unwrap();
@@ -417,13 +428,13 @@ async fn what_cannot_be_committed_together_is_refused(bed: Bed) {
 async fn a_commit_has_the_parents_it_is_given_in_their_order(bed: Bed) {
     let (_, a, b) = two(&bed).await;
     let (on_a, on_b) = (head(&a).await, head(&b).await);
-    let edit = begun(&a, "y", "1").await.with_parents([on_b.clone(), on_a.clone()]);
+    let edit = with_parents(&a, "1", [on_b.clone(), on_a.clone()]).await;
     let commit = a.commit(edit, "both").await.unwrap().unwrap();
     assert_eq!(commit.parents(), [on_b.hash(), on_a.hash()]);
-    let edit = begun(&a, "y", "2").await.with_parents([on_b.clone()]);
+    let edit = with_parents(&a, "2", [on_b.clone()]).await;
     let squashed = a.commit(edit, "squashed").await.unwrap().unwrap();
     assert_eq!((squashed.parents(), log(&a).await.len()), (&[on_b.hash()][..], 2));
-    let edit = begun(&a, "y", "3").await.with_parents([]);
+    let edit = with_parents(&a, "3", []).await;
     let root = a.commit(edit, "root").await.unwrap().unwrap();
     assert_eq!((root.parents().len(), log(&a).await), (0, vec![root]));
 }
@@ -431,10 +442,10 @@ async fn a_commit_has_the_parents_it_is_given_in_their_order(bed: Bed) {
 async fn a_transaction_with_parents_is_never_merged(bed: Bed) {
     let (repo, a, _) = two(&bed).await;
     let base = head(&a).await;
-    let edit = begun(&a, "y", "1").await.with_parents([base.clone()]);
+    let edit = with_parents(&a, "1", [base.clone()]).await;
     put(&a, "z", "1").await;
     refused(a.commit(edit, "late").await, ErrorKind::Contention, "by now");
-    let edit = begun(&a, "y", "1").await.with_parents([base]);
+    let edit = with_parents(&a, "1", [base]).await;
     put(&a, "z", "2").await;
     refused(repo.commit_all([(edit, "late")]).await, ErrorKind::Contention, "by now");
     assert_eq!(
@@ -446,16 +457,16 @@ async fn a_transaction_with_parents_is_never_merged(bed: Bed) {
 async fn parents_that_are_not_there_or_elsewhere_are_refused(bed: Bed) {
     let (_, a, _) = two(&bed).await;
     let elsewhere = head(&bed.repo().branch("b").await.unwrap()).await;
-    let edit = begun(&a, "y", "1").await.with_parents([elsewhere]);
+    let edit = with_parents(&a, "1", [elsewhere]).await;
     refused(a.commit(edit, "y").await, ErrorKind::InvalidInput, "is of another repository");
     let aside = a.repo().empty();
     let lost: Commit<Text> = put(&aside, "x", "1").await;
     bed.rig().lose(lost.hash());
-    let edit = begun(&a, "y", "1").await.with_parents([lost.clone()]);
+    let edit = with_parents(&a, "1", [lost.clone()]).await;
     refused(a.commit(edit, "y").await, ErrorKind::Missing, &lost.hash().to_string());
     // A closure puts another transaction in the place of its own.
     let replaced = async |edit: &mut Transaction<Text>| {
-        *edit = begun(&a, "y", "1").await.with_parents([lost.clone()]);
+        *edit = with_parents(&a, "1", [lost.clone()]).await;
         Ok(())
     };
     let name = lost.hash().to_string();

@@ -44,7 +44,7 @@ async fn ramus(
     let main = repo.main().await?;
     grow(&main, 0..commits).await?;
     let tip = head(&main).await?;
-    let one = repo.detached(&tip);
+    let one = repo.detached(&tip)?;
     grow(&one, [commits]).await?;
 
     let start = Start::now();
@@ -53,7 +53,7 @@ async fn ramus(
 
     let mut took = Duration::ZERO;
     for question in 0..questions {
-        let (one, other) = (repo.detached(&tip), repo.detached(&tip));
+        let (one, other) = (repo.detached(&tip)?, repo.detached(&tip)?);
         one.set("a", format!("one {question}"), info()).await?;
         other.set("a", format!("other {question}"), info()).await?;
         let heads = [head(&one).await?, head(&other).await?];

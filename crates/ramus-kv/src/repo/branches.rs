@@ -191,7 +191,10 @@ impl<S: Schema> Repo<S> {
 
     pub(super) fn outrun(&self, name: &RefName) -> Error {
         let attempts = self.attempts_max();
-        let message = format!("{name} was moved by others before each of {attempts} attempts");
+        let message = format!(
+            "{name} was moved by others before each of {attempts} attempts; call it again, or let the \
+             repository try more often (attempts_max)"
+        );
         Error::new(ErrorKind::Contention, message)
     }
 }

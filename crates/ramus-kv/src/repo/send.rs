@@ -14,8 +14,7 @@ impl<S: Schema> Repo<S> {
 
     /// Returns an update of nothing yet that says what is done, by the author of the repository.
     pub(crate) async fn update(&self, message: &str) -> Result<Update<RefName, S::Hash>> {
-        let author = &self.options().author;
-        let info = Info::new(message).with_author(author).with_time_ms(self.now_ms());
+        let info = Info::new(message).with_author(self.author()).with_time_ms(self.now_ms());
         self.update_noted(note(&info, &Made::<S::Hash>::None)).await
     }
 

@@ -23,6 +23,10 @@ impl<S: Schema> Store<S> {
     ///
     /// Those of `edits`; [`Contention`](ramus_core::ErrorKind::Contention) if others came first every time.
     ///
+    /// # Cancel safety
+    ///
+    /// That of a [`Store`]'s writes.
+    ///
     /// ```
     /// # use ramus_kv::{Counter, Kv, Store};
     /// # async fn example(main: Store<Kv<Counter>>) -> ramus_core::Result<()> {

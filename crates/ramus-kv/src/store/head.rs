@@ -142,7 +142,10 @@ impl<S: Schema> Store<S> {
             return self.repo().create_branch(name.name(), &head).await;
         }
         match self.repo().refs().find(&name).await? {
-            Some(holds) => Err(RefFault::Exists { name, holds }.while_doing("cannot fork")),
+            Some(holds) => {
+                let attempted = format!("cannot fork {self} to `{}`", name.name());
+                Err(RefFault::Exists { name, holds }.while_doing(attempted))
+            }
             None => self.repo().branch(name.name()).await,
         }
     }

@@ -134,7 +134,7 @@ impl<S: Schema> Store<S> {
     fn filled(&self, info: &Info) -> Info {
         let mut info = info.clone();
         self.repo().tell_apart(&mut info);
-        info.author.get_or_insert_with(|| self.repo().options().author.clone());
+        info.author.get_or_insert_with(|| self.repo().author().to_owned());
         info.time_ms.get_or_insert_with(|| self.repo().now_ms());
         info
     }

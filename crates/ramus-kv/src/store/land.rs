@@ -33,8 +33,9 @@ pub(super) enum Tried<S: Schema> {
 }
 
 impl<S: Schema> Tried<S> {
-    /// Returns what a tree comes to in which there are these conflicts.
+    /// Returns what a tree of this handle comes to in which there are these conflicts.
     pub(super) fn of(
+        store: &Store<S>,
         prepared: Prepared<S>,
         conflicts: Vec<PathConflict<S>>,
         info: Option<Info>,
@@ -42,7 +43,7 @@ impl<S: Schema> Tried<S> {
         if conflicts.is_empty() {
             Self::Make(prepared, info)
         } else {
-            Self::Done(Merged::Conflicts(Unmerged::new(prepared, conflicts)))
+            Self::Done(Merged::Conflicts(Unmerged::new(store, prepared, conflicts)))
         }
     }
 }

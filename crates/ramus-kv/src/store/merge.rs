@@ -83,6 +83,10 @@ impl<S: Schema> Store<S> {
     /// [`InvalidInput`](ramus_core::ErrorKind::InvalidInput) for a handle of another repository;
     /// [`Aborted`](ramus_core::ErrorKind::Aborted) if the merge of a contents type panicked. A conflict is no
     /// error: see [`Merged::clean`].
+    ///
+    /// # Cancel safety
+    ///
+    /// That of a [`Store`]'s writes.
     pub async fn merge(&self, other: &Self, info: impl Into<Info>) -> Result<Merged<S>> {
         let info = info.into();
         if !self.repo().is_same(other.repo()) {
@@ -100,6 +104,10 @@ impl<S: Schema> Store<S> {
     /// # Errors
     ///
     /// Those of [`merge`](Store::merge).
+    ///
+    /// # Cancel safety
+    ///
+    /// That of a [`Store`]'s writes.
     pub async fn merge_with(
         &self,
         theirs: &Commit<S>,
@@ -170,6 +178,6 @@ impl<S: Schema> Store<S> {
             allow_empty: true,
             parents: Some(vec![ours.clone(), theirs.clone()]),
         };
-        Ok(Tried::of(prepared, merged.conflicts, None))
+        Ok(Tried::of(self, prepared, merged.conflicts, None))
     }
 }

@@ -58,6 +58,10 @@ impl<S: Schema> Store<S> {
     /// [`Missing`](ramus_core::ErrorKind::Missing) if its parent is not there any more;
     /// [`Aborted`](ramus_core::ErrorKind::Aborted) if the merge of a contents type panicked. A conflict is
     /// no error: see [`Merged`].
+    ///
+    /// # Cancel safety
+    ///
+    /// That of a [`Store`]'s writes.
     pub async fn revert(&self, commit: &Commit<S>, options: PickOptions) -> Result<Merged<S>> {
         let before = self.before(commit, options.mainline).await?;
         let info = options.info.unwrap_or_else(|| {
@@ -79,6 +83,10 @@ impl<S: Schema> Store<S> {
     /// # Errors
     ///
     /// Those of [`revert`](Store::revert).
+    ///
+    /// # Cancel safety
+    ///
+    /// That of a [`Store`]'s writes.
     pub async fn cherry_pick(&self, commit: &Commit<S>, options: PickOptions) -> Result<Merged<S>> {
         let before = self.before(commit, options.mainline).await?;
         let info = options.info.unwrap_or_else(|| {
@@ -137,6 +145,6 @@ impl<S: Schema> Store<S> {
             allow_empty: *allow_empty,
             parents: None,
         };
-        Ok(Tried::of(prepared, merged.conflicts, None))
+        Ok(Tried::of(self, prepared, merged.conflicts, None))
     }
 }

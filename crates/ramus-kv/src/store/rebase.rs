@@ -134,6 +134,10 @@ impl<S: Schema> Store<S> {
     /// [`Aborted`](ramus_core::ErrorKind::Aborted) if the merge of a contents type panicked;
     /// [`Contention`](ramus_core::ErrorKind::Contention) if others moved the branch again and again. A
     /// conflict is no error: see [`Rebased`].
+    ///
+    /// # Cancel safety
+    ///
+    /// That of a [`Store`]'s writes.
     pub async fn rebase(&self, onto: &Commit<S>, options: RebaseOptions) -> Result<Rebased<S>> {
         self.repo().check_commit(onto)?;
         self.go_on(Rebase::begin(onto.clone(), options)).await
@@ -147,6 +151,10 @@ impl<S: Schema> Store<S> {
     ///
     /// [`Conflict`](ramus_core::ErrorKind::Conflict) if a path is not resolved; the source,
     /// [`Conflicts`](crate::Conflicts), holds those; and those of [`rebase`](Store::rebase).
+    ///
+    /// # Cancel safety
+    ///
+    /// That of a [`Store`]'s writes.
     pub async fn continue_rebase(&self, halted: &RebaseConflict<S>) -> Result<Rebased<S>> {
         let RebaseConflict { commit, unmerged, rebase } = halted.clone();
         self.repo().check_commit(&commit)?;
@@ -225,7 +233,7 @@ impl<S: Schema> Store<S> {
         let (from, to) = (self.before(commit, mainline).await?, commit.tree());
         let allow_empty = rebase.options.allow_empty;
         let plan = Plan::Change(Change { from, to, allow_empty });
-        let line = self.repo().detached(&rebase.tip);
+        let line = Self::detached(self.repo().clone(), Some(rebase.tip.clone()));
         // Boxed, so that the future of a rebase is not as large as those of all its steps.
         match Box::pin(line.land(&plan, commit.info().clone())).await? {
             Merged::Unchanged => {}
@@ -243,8 +251,8 @@ impl<S: Schema> Store<S> {
         commit: &Commit<S>,
         unmerged: Unmerged<S>,
     ) -> Result<Rebase<S>> {
-        let line = self.repo().detached(&rebase.tip);
-        let merge = line.commit_merge(unmerged, commit.info().clone());
+        let line = Self::detached(self.repo().clone(), Some(rebase.tip.clone()));
+        let merge = line.commit_resolved(&unmerged, commit.info().clone());
         rebase.tip = Box::pin(merge).await?;
         rebase.picked.push(commit.hash());
         Ok(rebase)

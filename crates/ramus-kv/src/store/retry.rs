@@ -16,7 +16,8 @@ impl<S: Schema> Store<S> {
     pub(crate) fn contention(&self, attempts: u32, head: Option<&Commit<S>>) -> Error {
         let head = head.map_or_else(|| "nothing".to_owned(), |head| head.hash().to_string());
         let message = format!(
-            "{self} was moved by other writers before each of {attempts} attempts, at last to {head}"
+            "{self} was moved by other writers before each of {attempts} attempts, at last to {head}; \
+             begin again, or let the repository try more often (attempts_max)"
         );
         Error::new(ErrorKind::Contention, message)
     }

@@ -55,8 +55,10 @@ impl<S: Schema> Store<S> {
     pub(super) async fn offer<'a>(
         &'a self,
         seat: &mut Option<Seat<'a, S>>,
-        work: Work<S>,
+        mut work: Work<S>,
     ) -> Result<Offered<S>> {
+        // Whoever leads may write for somebody else.
+        work.info.author.get_or_insert_with(|| self.repo().author().to_owned());
         let seat = match seat {
             Some(seat) => {
                 seat.bring(work);

@@ -48,8 +48,8 @@ pub(super) struct Squash<S: Schema> {
 }
 
 impl<S: Schema> Store<S> {
-    /// Makes one commit of all since `base`, or of the whole history without one; returns the commit that
-    /// the handle is on then. Its tree is that of the head, and its only parent is `base`.
+    /// Makes one commit of all since `base`; returns the commit that the handle is on then. Its tree is
+    /// that of the head, and its only parent is `base`.
     ///
     /// By default it has the author of the oldest of the commits, and all their messages, from the oldest
     /// on, as far as they fit into 64 KiB. Commits that come to nothing are taken out, and the handle is
@@ -61,15 +61,39 @@ impl<S: Schema> Store<S> {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ramus_core::ErrorKind::InvalidInput) for a `base` of another repository or one that
-    /// is no ancestor of the head, for a handle without commits, and for merge commits, unless they
-    /// are taken as [changes of the branch](SquashOptions::first_parent).
-    pub async fn squash(
+    /// - [`InvalidInput`](ramus_core::ErrorKind::InvalidInput) for a `base` of another repository or one
+    ///   that is no ancestor of the head, for a handle without commits, and for merge commits, unless
+    ///   they are taken as [changes of the branch](SquashOptions::first_parent).
+    /// - [`Contention`](ramus_core::ErrorKind::Contention) if other processes moved the head again and
+    ///   again.
+    ///
+    /// # Cancel safety
+    ///
+    /// That of a [`Store`]'s writes.
+    pub async fn squash(&self, base: &Commit<S>, options: SquashOptions) -> Result<Commit<S>> {
+        self.repo().check_commit(base)?;
+        self.squash_from(Some(base), options).await
+    }
+
+    /// Makes one commit of the whole history, as [`squash`](Store::squash) does of a part of it; it has
+    /// no parent.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`squash`](Store::squash).
+    ///
+    /// # Cancel safety
+    ///
+    /// That of a [`Store`]'s writes.
+    pub async fn squash_all(&self, options: SquashOptions) -> Result<Commit<S>> {
+        self.squash_from(None, options).await
+    }
+
+    async fn squash_from(
         &self,
         base: Option<&Commit<S>>,
         options: SquashOptions,
     ) -> Result<Commit<S>> {
-        base.into_iter().try_for_each(|base| self.repo().check_commit(base))?;
         let plan = Plan::Squash(Squash { base: base.cloned(), options });
         match self.land(&plan, Info::default()).await?.clean()? {
             Some(commit) => Ok(commit),

@@ -18,6 +18,10 @@ impl<S: Schema> Store<S> {
     ///   processes came first again and again.
     /// - [`Aborted`](ramus_core::ErrorKind::Aborted) if the merge of a contents type panicked.
     /// - [`InvalidInput`](ramus_core::ErrorKind::InvalidInput) for a transaction of another branch.
+    ///
+    /// # Cancel safety
+    ///
+    /// That of a [`Store`]'s writes.
     pub async fn commit(
         &self,
         transaction: Transaction<S>,
@@ -60,6 +64,10 @@ impl<S: Schema> Store<S> {
     ///
     /// Those of `edits` and of [`commit`](Store::commit).
     ///
+    /// # Cancel safety
+    ///
+    /// That of a [`Store`]'s writes.
+    ///
     /// ```
     /// # use ramus_kv::{Kv, Store};
     /// # async fn example(main: Store<Kv<String>>) -> ramus_core::Result<()> {
@@ -81,6 +89,10 @@ impl<S: Schema> Store<S> {
     /// # Errors
     ///
     /// Those of `edits` and of [`commit`](Store::commit).
+    ///
+    /// # Cancel safety
+    ///
+    /// That of a [`Store`]'s writes.
     pub async fn transact_with<T, F>(
         &self,
         options: TransactionOptions,

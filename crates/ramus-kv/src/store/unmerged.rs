@@ -25,13 +25,14 @@ use crate::{Commit, Conflicts, Info, PathConflict, Resolution, Schema, Tree};
 ///         (None, Some(_)) => Some(Resolution::Theirs),
 ///         _ => Some(Resolution::Later),
 ///     });
-///     main.commit_merge(unmerged, "merge draft, in part by hand").await?;
+///     main.commit_merge(&unmerged, "merge draft, in part by hand").await?;
 /// }
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug)]
 pub struct Unmerged<S: Schema> {
+    store: Store<S>,
     base: Option<Commit<S>>,
     parents: Option<Vec<Commit<S>>>,
     allow_empty: bool,
@@ -44,10 +45,15 @@ pub struct Unmerged<S: Schema> {
 
 impl<S: Schema> Unmerged<S> {
     /// Returns what was prepared, but for these conflicts; there is at least one.
-    pub(super) fn new(prepared: Prepared<S>, conflicts: Vec<PathConflict<S>>) -> Self {
+    pub(super) fn new(
+        store: &Store<S>,
+        prepared: Prepared<S>,
+        conflicts: Vec<PathConflict<S>>,
+    ) -> Self {
         let Prepared { base, tree, on_race: _, allow_empty, parents } = prepared;
         let conflicts = conflicts.into_iter().map(|one| (one.path.clone(), (one, None))).collect();
-        Self { base, parents, allow_empty, info: Box::default(), tree, conflicts }
+        let (store, info) = (store.clone(), Box::default());
+        Self { store, base, parents, allow_empty, info, tree, conflicts }
     }
 
     pub(super) fn with_info(self, info: Info) -> Self {
@@ -115,6 +121,37 @@ impl<S: Schema> Unmerged<S> {
         left
     }
 
+    /// Resolves what is not resolved yet as `earlier` did, where that had the same conflict: at the
+    /// same path, with the same three sides. Returns how many are open then. So no decision has to be
+    /// made again because the head moved before the merge was committed.
+    ///
+    /// ```
+    /// # use ramus_core::ErrorKind;
+    /// # use ramus_kv::{Kv, Merged, Store, Unmerged};
+    /// # async fn example(
+    /// #     main: Store<Kv<String>>, draft: Store<Kv<String>>, decided: Unmerged<Kv<String>>,
+    /// # ) -> ramus_core::Result<()> {
+    /// match main.commit_merge(&decided, "by hand").await {
+    ///     Err(error) if error.kind() == ErrorKind::Contention => {
+    ///         if let Merged::Conflicts(mut again) = main.merge(&draft, "merge draft").await?
+    ///             && again.resolve_as(&decided) == 0
+    ///         {
+    ///             main.commit_merge(&again, "by hand").await?;
+    ///         }
+    ///     }
+    ///     done => drop(done?),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn resolve_as(&mut self, earlier: &Self) -> usize {
+        self.resolve_each(|conflict| {
+            let (same, resolution) = earlier.conflicts.get(&conflict.path)?;
+            let is_same = same.sides.entries == conflict.sides.entries;
+            resolution.clone().filter(|_| is_same)
+        })
+    }
+
     /// Returns the conflicts alone, and forgets what merged.
     pub fn into_conflicts(self) -> Conflicts<S> {
         Conflicts::new(self.conflicts.into_values().map(|(conflict, _)| conflict).collect())
@@ -155,24 +192,47 @@ impl<S: Schema> Store<S> {
     ///
     /// - [`Conflict`](ErrorKind::Conflict) if a path is not resolved; the source, [`Conflicts`],
     ///   holds those.
-    /// - [`Contention`](ErrorKind::Contention) if the head moved since: merge again.
-    /// - [`InvalidInput`](ErrorKind::InvalidInput) for a merge in another repository.
+    /// - [`Contention`](ErrorKind::Contention) if the head moved since: merge again, and take over
+    ///   [what was decided](Unmerged::resolve_as).
+    /// - [`InvalidInput`](ErrorKind::InvalidInput) for a merge into another branch, or in another
+    ///   repository.
+    ///
+    /// # Cancel safety
+    ///
+    /// That of a [`Store`]'s writes. The merge stays as it is, and can be committed again.
     pub async fn commit_merge(
         &self,
-        unmerged: Unmerged<S>,
+        unmerged: &Unmerged<S>,
         info: impl Into<Info>,
     ) -> Result<Commit<S>> {
-        let info = info.into();
-        if !unmerged.tree.is_of(self.repo().objects()) {
-            let message = "the merge is of another repository; its blocks are not in this one";
+        let target = &unmerged.store;
+        if !self.is_same(target) {
+            let message = if self.repo().is_same(target.repo()) {
+                format!("the merge is into {target}, and cannot be committed to {self}")
+            } else {
+                "the merge is of another repository; its blocks are not in this one".to_owned()
+            };
             return Err(Error::invalid_input(message));
         }
+        self.commit_resolved(unmerged, info.into()).await
+    }
+
+    /// Commits what is resolved, whatever handle it was prepared by.
+    pub(super) async fn commit_resolved(
+        &self,
+        unmerged: &Unmerged<S>,
+        info: Info,
+    ) -> Result<Commit<S>> {
         let tree = unmerged.resolved().await?;
         let Unmerged { base, parents, allow_empty, .. } = unmerged;
-        let allow_empty = allow_empty || base.is_none();
-        let on_race = Race::Refuse;
-        let prepared = Prepared { base: base.clone(), tree, on_race, allow_empty, parents };
-        match (self.submit(Work::commit(prepared, info)).await, base) {
+        let prepared = Prepared {
+            base: base.clone(),
+            tree,
+            on_race: Race::Refuse,
+            allow_empty: *allow_empty || base.is_none(),
+            parents: parents.clone(),
+        };
+        match (self.submit(Work::commit(prepared, info)).await, base.clone()) {
             (Ok(Answer::Commit(commit)), _) | (Ok(_), Some(commit)) => Ok(commit),
             (Ok(_), None) => Err(Error::new(ErrorKind::Contention, "a commit was not made")),
             (Err(error), base) if error.kind() == ErrorKind::Contention => {

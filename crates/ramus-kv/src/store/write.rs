@@ -7,6 +7,14 @@ use crate::{Commit, Info, Schema, Tree};
 
 impl<S: Schema> Store<S> {
     /// Sets the value at a path, as [`Tree::set`] does; returns the commit, if anything changed.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Store`].
+    ///
+    /// # Cancel safety
+    ///
+    /// That of a [`Store`]'s writes.
     pub async fn set(
         &self,
         path: impl IntoPath,
@@ -18,6 +26,14 @@ impl<S: Schema> Store<S> {
     }
 
     /// Removes what is at a path, as [`Tree::remove`] does; returns the commit, if anything changed.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Store`].
+    ///
+    /// # Cancel safety
+    ///
+    /// That of a [`Store`]'s writes.
     pub async fn remove(
         &self,
         path: impl IntoPath,
@@ -29,6 +45,14 @@ impl<S: Schema> Store<S> {
 
     /// Moves what is at a path to another, as [`Tree::rename`] does; returns the commit, if anything
     /// changed.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Store`].
+    ///
+    /// # Cancel safety
+    ///
+    /// That of a [`Store`]'s writes.
     pub async fn rename(
         &self,
         from: impl IntoPath,
@@ -40,6 +64,14 @@ impl<S: Schema> Store<S> {
     }
 
     /// Puts a tree at a path, as [`Tree::set_tree`] does; returns the commit, if anything changed.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Store`].
+    ///
+    /// # Cancel safety
+    ///
+    /// That of a [`Store`]'s writes.
     pub async fn set_tree(
         &self,
         path: impl IntoPath,
@@ -54,6 +86,14 @@ impl<S: Schema> Store<S> {
     /// absent: as the test that there is none, and to remove it.
     ///
     /// The test is made also when `test` and `set` are equal.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Store`].
+    ///
+    /// # Cancel safety
+    ///
+    /// That of a [`Store`]'s writes.
     pub async fn test_and_set(
         &self,
         path: impl IntoPath,
@@ -76,6 +116,10 @@ impl<S: Schema> Store<S> {
     /// # Errors
     ///
     /// Those of [`Tree::set_tree`].
+    ///
+    /// # Cancel safety
+    ///
+    /// That of a [`Store`]'s writes.
     pub async fn test_and_set_tree(
         &self,
         path: impl IntoPath,

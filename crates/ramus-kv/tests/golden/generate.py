@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes the golden files from the tables in the documentation of `Native`, and from those alone.
 
-It shares no code with the crate: what both say is what the format is. The formats are final, so running
-it changes no file. Run it in this directory, with nothing but Python.
+It shares no code with the crate: what both say is what the format is. A format that is released
+does not change, so running it changes no file. Run it in this directory, with nothing but Python.
 """
 
 import hashlib

@@ -544,7 +544,7 @@ async fn a_stored_conflict_is_as_the_golden_files_say() {
         panic!("a conflict");
     };
     open.resolve("x", Resolution::Later).unwrap();
-    let tree = main.commit_merge(open, "merge").await.unwrap().tree();
+    let tree = main.commit_merge(&open, "merge").await.unwrap().tree();
     let block = |hash: Sha1| {
         let blocks = repo.backend().blocks().clone();
         async move { blocks.find(&hash).await.unwrap().expect("it was stored") }

@@ -117,7 +117,7 @@ async fn check_log(graph: &Graph) -> Result<()> {
     let repo = new_repo();
     let commits = graph.make(&repo).await?;
     for (head, ancestors) in graph.ancestors().iter().enumerate() {
-        let log = repo.detached(&commits[head]).log().await?.collect().await?;
+        let log = repo.detached(&commits[head]).expect("it is here").log().await?.collect().await?;
         let log: Vec<usize> = log.iter().map(number).collect();
         assert_eq!(log[0], head);
         assert_eq!(log.iter().copied().collect::<BTreeSet<_>>(), *ancestors);
@@ -196,13 +196,13 @@ async fn a_history_that_is_not_there_answers_missing() {
     let other = repo.empty();
     other.set("a", "x", "other").await.unwrap();
     let other_head = other.head().await.unwrap().unwrap();
-    let mut log = repo.detached(&child).log().await.unwrap();
+    let mut log = repo.detached(&child).unwrap().log().await.unwrap();
     assert_eq!(log.next().await.unwrap().unwrap(), child, "it is there, after all");
     for error in [
         log.next().await.unwrap().unwrap_err(),
         repo.lcas(&child, &other_head).await.unwrap_err(),
         repo.is_ancestor(&other_head, &child).await.unwrap_err(),
-        other.merge(&repo.detached(&child), "merge").await.unwrap_err(),
+        other.merge(&repo.detached(&child).unwrap(), "merge").await.unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::Missing);
         assert!(error.to_string().contains(&nowhere.to_string()), "{error}");
@@ -378,7 +378,7 @@ fn branches_may_cross_often() {
         let repo = new_repo();
         let commits = graph.make(&repo).await?;
         let [.., one, other] = &commits[..] else { return Ok(None) };
-        let (one, other) = (repo.detached(one), repo.detached(other));
+        let (one, other) = (repo.detached(one).unwrap(), repo.detached(other).unwrap());
         one.set("a", "x", "one").await?;
         other.set("b", "y", "other").await?;
         one.merge(&other, "merge").await?.clean()
@@ -448,7 +448,7 @@ async fn ancestors_that_are_needed_in_several_places_are_joined_once() {
         let repo = Repo::<Texts>::new(probe.backend());
         let commits = rounds_of_four(rounds).make(&repo).await.unwrap();
         let [.., one, other] = &commits[..] else { panic!("there are two heads") };
-        let (one, other) = (repo.detached(one), repo.detached(other));
+        let (one, other) = (repo.detached(one).unwrap(), repo.detached(other).unwrap());
         probe.reads();
         one.merge(&other, "merge").await.unwrap().clean().unwrap().unwrap();
         reads.push(probe.reads());

@@ -30,7 +30,7 @@ async fn two(entries: &[(&str, &str)]) -> (Store<Texts>, Store<Texts>) {
     };
     origin.transact("base", fill).await.expect("it can be filled");
     let base = origin.head().await.expect("it can be read").expect("it was made");
-    (repo.detached(&base), repo.detached(&base))
+    (repo.detached(&base).expect("it is here"), repo.detached(&base).expect("it is here"))
 }
 
 /// Merges each handle's head into the other one, at the same time as it were, with these answers to
@@ -50,7 +50,7 @@ async fn cross(
             for path in paths {
                 unmerged.resolve(path, answer.clone())?;
             }
-            store.commit_merge(unmerged, info).await?;
+            store.commit_merge(&unmerged, info).await?;
         }
     }
     Ok(())
@@ -87,7 +87,10 @@ async fn what_was_deleted_against_a_change_does_not_come_back_after_branches_cro
 }
 
 async fn ours_like(store: &Store<Texts>) -> Store<Texts> {
-    store.repo().detached(&store.head().await.expect("it is read").expect("a head"))
+    store
+        .repo()
+        .detached(&store.head().await.expect("it is read").expect("a head"))
+        .expect("it is here")
 }
 
 #[tokio::test]
@@ -172,7 +175,7 @@ async fn what_was_deleted_beside_a_doubtful_path_stays_deleted() {
             let conflicts: Vec<_> = unmerged.conflicts().map(|one| one.path.to_string()).collect();
             assert_eq!(conflicts, ["d/x"], "{name}");
             unmerged.resolve("d/x", Resolution::Remove).unwrap();
-            ours.commit_merge(unmerged, "resolved").await.unwrap();
+            ours.commit_merge(&unmerged, "resolved").await.unwrap();
             assert_eq!(ours.kind("d").await.unwrap(), None, "{name}: `d/y` has come back");
         }
     }
@@ -189,7 +192,7 @@ async fn values_and_metadata_are_merged_each_by_what_the_ancestor_had() {
     };
     let base = set(&base, "1", 1).await.unwrap();
     for (ours, theirs) in [(("2", 1), ("1", 2)), (("1", 2), ("2", 1)), (("2", 2), ("2", 1))] {
-        let (one, other) = (repo.detached(&base), repo.detached(&base));
+        let (one, other) = (repo.detached(&base).unwrap(), repo.detached(&base).unwrap());
         set(&one, ours.0, ours.1).await;
         set(&other, theirs.0, theirs.1).await;
         one.merge(&other, "merge").await.unwrap().clean().unwrap();
@@ -223,7 +226,7 @@ async fn an_outdated_tree_takes_later_changes_back_and_a_merge_does_not_revive_t
     assert_eq!(main.find("c").await.unwrap(), None);
     let merged = main.merge_with(&later, MergeOptions::default(), "older").await.unwrap();
     assert!(matches!(merged, Merged::Unchanged), "{merged:?}");
-    let side = main.repo().detached(&later);
+    let side = main.repo().detached(&later).unwrap();
     side.set("b", "2", "on top").await.unwrap();
     main.merge(&side, "merge").await.unwrap().clean().unwrap();
     assert_eq!(main.find("c").await.unwrap(), None);
@@ -239,7 +242,7 @@ async fn equal_directories_are_merged_where_counters_lie_in_them() {
         if let Some(start) = start {
             one.set("a/b/count", start, "base").await.unwrap();
         }
-        let other = repo.detached(&one.head().await.unwrap().unwrap());
+        let other = repo.detached(&one.head().await.unwrap().unwrap()).unwrap();
         let count = start.unwrap_or(0) + 2;
         one.set("a/b/count", count, "ours").await.unwrap();
         other.set("a/b/count", count, "theirs").await.unwrap();
@@ -259,7 +262,7 @@ async fn what_both_sides_left_alone_is_not_read() {
     let base = origin.head().await.unwrap().unwrap().hash();
     let repo = Repo::<Texts>::new(probe.backend());
     let base = repo.commit(&base).await.unwrap().unwrap();
-    let (one, other) = (repo.detached(&base), repo.detached(&base));
+    let (one, other) = (repo.detached(&base).unwrap(), repo.detached(&base).unwrap());
     one.set("a/b/new", "x", "ours").await.unwrap();
     other.set("h", "x", "theirs").await.unwrap();
     probe.reads();
@@ -340,7 +343,7 @@ async fn a_value_that_survives_a_deletion_keeps_its_metadata() {
     edit.set_with_metadata("a/b", Stays(1), Mode(3)).await.unwrap();
     let base = base.commit(edit, "base").await.unwrap().unwrap();
     for is_mirrored in [false, true] {
-        let (one, other) = (repo.detached(&base), repo.detached(&base));
+        let (one, other) = (repo.detached(&base).unwrap(), repo.detached(&base).unwrap());
         one.set("a/b", Stays(2), "change").await.unwrap();
         other.remove("a", "delete").await.unwrap();
         let (ours, theirs) = if is_mirrored { (&other, &one) } else { (&one, &other) };
@@ -469,7 +472,7 @@ async fn check_kind<S: Schema<Hash = Sha1>>(
     let [conflict] = &open.conflicts().cloned().collect::<Vec<_>>()[..] else { panic!("one") };
     assert_eq!(conflict.kind, kind, "{conflict:?}");
     open.resolve(conflict.path.clone(), Resolution::Later).expect("it is in conflict");
-    let commit = ours.commit_merge(open, "later").await.expect("it is resolved");
+    let commit = ours.commit_merge(&open, "later").await.expect("it is resolved");
     // By a process that has nothing of it at hand.
     let other = Repo::<S>::new(ours.repo().backend().clone());
     let tree = other.commit(&commit.hash()).await.expect("it is read").expect("it is there").tree();
@@ -502,7 +505,7 @@ async fn a_conflict_is_of_a_kind_and_stays_so_where_it_is_stored() {
             let origin = repo.empty();
             put(&origin, base, "base").await;
             let began = origin.head().await.unwrap().unwrap();
-            let (one, other) = (repo.detached(&began), repo.detached(&began));
+            let (one, other) = (repo.detached(&began).unwrap(), repo.detached(&began).unwrap());
             put(&one, ours, "ours").await;
             put(&other, theirs, "theirs").await;
             check_kind(&one, &other, kind).await;

@@ -121,7 +121,8 @@ impl Scene {
     async fn new(base: &Model, ours: &Model, theirs: &Model) -> Result<Self> {
         let repo = Repo::new(Backend::new(Mem::default()));
         let base = make(&repo.empty(), base, "base").await?;
-        let (our_handle, their_handle) = (repo.detached(&base), repo.detached(&base));
+        let (our_handle, their_handle) =
+            (repo.detached(&base).expect("it is here"), repo.detached(&base).expect("it is here"));
         make(&our_handle, ours, "ours").await?;
         make(&their_handle, theirs, "theirs").await?;
         Ok(Self { repo, base, ours: our_handle, theirs: their_handle })
@@ -184,7 +185,7 @@ async fn check_picks(
     let (ours, other) = (scene.ours.head().await?, scene.theirs.head().await?);
     let (ours, other) = (ours.expect("it was made"), other.expect("it was made"));
     let empty = PickOptions::default().allow_empty();
-    let picked = scene.repo.detached(&ours);
+    let picked = scene.repo.detached(&ours).expect("it is here");
     let picked = match picked.cherry_pick(&other, empty.clone()).await? {
         Merged::Conflicts(unmerged) => {
             let conflicts = unmerged.conflicts().map(|conflict| conflict.path.clone()).collect();
@@ -199,7 +200,7 @@ async fn check_picks(
     };
     assert_eq!(picked, *expected);
 
-    let rebased = scene.repo.detached(&other);
+    let rebased = scene.repo.detached(&other).expect("it is here");
     match rebased.rebase(&ours, RebaseOptions::default().allow_empty()).await? {
         Rebased::Moved(commit) => {
             assert_eq!(Model::read(&commit.tree()).await?, expected.tree);
@@ -213,15 +214,15 @@ async fn check_picks(
         Rebased::Unchanged => panic!("it stands on another commit"),
     }
 
-    let reverted = scene.repo.detached(&other);
+    let reverted = scene.repo.detached(&other).expect("it is here");
     let reverted = reverted.revert(&other, empty).await?.clean()?.expect("a commit");
     assert_eq!(reverted.tree().hash().await?, scene.base.tree().hash().await?);
     assert_eq!(Model::read(&reverted.tree()).await?, *base);
 
-    let squashed = scene.repo.detached(&reverted);
+    let squashed = scene.repo.detached(&reverted).expect("it is here");
     make(&squashed, theirs, "again").await?;
     let options = SquashOptions::default().allow_empty();
-    let squashed = squashed.squash(Some(&scene.base), options).await?;
+    let squashed = squashed.squash(&scene.base, options).await?;
     assert_eq!(squashed.parents(), [scene.base.hash()]);
     assert_eq!(squashed.tree().hash().await?, other.tree().hash().await?);
     Ok(())
@@ -248,7 +249,7 @@ async fn check(base: Model, ours: Model, theirs: Model, choices: Vec<u8>) -> Res
 /// Whoever merges whom: what merges is the same, and so is what does not.
 async fn check_mirrored(scene: &Scene, expected: &Outcome, mirrored: &Outcome) -> Result<()> {
     let head = scene.theirs.head().await?.expect("it was made");
-    let (outcome, _) = merge(&scene.repo.detached(&head), &scene.ours).await?;
+    let (outcome, _) = merge(&scene.repo.detached(&head).expect("it is here"), &scene.ours).await?;
     assert_eq!(outcome, *mirrored);
     assert_eq!(outcome.conflicts, expected.conflicts);
     if expected.conflicts.is_empty() {
@@ -259,7 +260,7 @@ async fn check_mirrored(scene: &Scene, expected: &Outcome, mirrored: &Outcome) -
 
 /// A transaction that came second is merged by the same rules.
 async fn check_transaction(scene: &Scene, theirs: &Model, expected: &Outcome) -> Result<()> {
-    let store = scene.repo.detached(&scene.base);
+    let store = scene.repo.detached(&scene.base).expect("it is here");
     let mut edit = store.begin().await?;
     theirs.edit_to(&mut edit).await?;
     let head = scene.ours.head().await?.expect("it was made");
@@ -291,7 +292,7 @@ async fn resolve(
 ) -> Result<()> {
     let Outcome { mut tree, conflicts } = outcome;
     let mut choices = choices.iter().cycle();
-    let (open, mut resolutions) = (unmerged.clone(), Vec::new());
+    let mut resolutions = Vec::new();
     for path in &conflicts {
         let resolution = match choices.next() {
             Some(0) => Resolution::Ours,
@@ -317,10 +318,10 @@ async fn resolve(
     let parents = [&scene.ours, &scene.theirs].map(Store::head);
     let parents = futures::future::try_join_all(parents).await?;
     let parents: Vec<_> = parents.into_iter().flatten().map(|commit| commit.hash()).collect();
-    let commit = scene.ours.commit_merge(unmerged, "resolved").await?;
+    let commit = scene.ours.commit_merge(&unmerged, "resolved").await?;
     assert_eq!(commit.parents(), parents);
     assert_eq!(Model::read(&commit.tree()).await?, tree);
-    resolve_later(scene, open, &resolutions, &commit).await?;
+    resolve_later(scene, &unmerged, &resolutions, &commit).await?;
     assert_eq!(scene.ours.head().await?, Some(commit));
     Ok(())
 }
@@ -328,17 +329,19 @@ async fn resolve(
 /// What is stored and then resolved is what is resolved at once, here and on other replicas.
 async fn resolve_later(
     scene: &Scene,
-    mut open: Unmerged<Files>,
+    resolved_at_once: &Unmerged<Files>,
     resolutions: &[(&Path, Resolution<Files>)],
     resolved: &Commit<Files>,
 ) -> Result<()> {
-    let ours = scene.repo.detached(open.ours().expect("it has commits"));
-    let (mine, theirs) =
-        (open.ours().cloned().expect("it has commits"), scene.theirs.head().await?);
+    let mine = resolved_at_once.ours().expect("it has commits");
+    let (ours, theirs) = (scene.repo.detached(mine)?, scene.theirs.head().await?);
+    let Merged::Conflicts(mut open) = ours.merge(&scene.theirs, "merge").await? else {
+        panic!("the same merge has no conflicts");
+    };
     let conflicts: Vec<Path> = open.conflicts().map(|conflict| conflict.path.clone()).collect();
     assert_eq!(open.resolve_each(|_| Some(Resolution::Later)), 0);
     let merged = Model::read(open.tree()).await?;
-    let stored = ours.commit_merge(open, "stored").await?;
+    let stored = ours.commit_merge(&open, "stored").await?;
     let at = |stored: Vec<PathConflict<Files>>| stored.into_iter().map(|one| one.path);
     let paths: Vec<Path> = at(stored.tree().conflicts().collect().await?).collect();
     assert_eq!(paths, conflicts);
@@ -357,24 +360,24 @@ async fn resolve_later(
 
     // Another replica merged the other way round: both have the same conflicts, and resolving them
     // on one is enough.
-    let mirrored = scene.repo.detached(&theirs.expect("it has commits"));
-    let Merged::Conflicts(mut open) = mirrored.merge(&scene.repo.detached(&mine), "merge").await?
+    let mirrored = scene.repo.detached(&theirs.expect("it has commits"))?;
+    let Merged::Conflicts(mut open) = mirrored.merge(&scene.repo.detached(mine)?, "merge").await?
     else {
         panic!("the same merge has no conflicts");
     };
     assert_eq!(open.resolve_each(|_| Some(Resolution::Later)), 0);
-    let mirrored = mirrored.commit_merge(open, "stored").await?;
+    let mirrored = mirrored.commit_merge(&open, "stored").await?;
     let both = [(&stored, &mirrored), (&mirrored, &stored)];
     let mut trees = Vec::new();
     for (one, other) in both {
-        let one = scene.repo.detached(one);
-        let commit = one.merge(&scene.repo.detached(other), "both").await?.clean()?;
+        let one = scene.repo.detached(one)?;
+        let commit = one.merge(&scene.repo.detached(other)?, "both").await?.clean()?;
         trees.push(commit.expect("a merge").tree().hash().await?);
     }
     assert_eq!(trees[0], trees[1], "replicas come to the same tree");
     for (one, other) in [(&later, &mirrored), (&mirrored, &later)] {
-        let one = scene.repo.detached(one);
-        let commit = one.merge(&scene.repo.detached(other), "later").await?.clean()?;
+        let one = scene.repo.detached(one)?;
+        let commit = one.merge(&scene.repo.detached(other)?, "later").await?.clean()?;
         let commit = commit.expect("a merge");
         assert_eq!(commit.tree().hash().await?, later.tree().hash().await?);
     }

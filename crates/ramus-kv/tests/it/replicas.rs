@@ -96,7 +96,7 @@ async fn merge<C: Contents>(store: &Store<Kv<C>>, theirs: &Commit<Kv<C>>) -> Res
         store.merge_with(theirs, MergeOptions::default(), "merge").await?
     {
         open.resolve_each(|_| Some(Resolution::Later));
-        store.commit_merge(open, "stored").await?;
+        store.commit_merge(&open, "stored").await?;
     }
     Ok(())
 }

@@ -587,7 +587,7 @@ async fn a_merge_keeps_what_both_sides_were_read_from() {
     let repo = Repo::<Texts>::new(Backend::new(storage.clone()));
     let one = repo.empty();
     one.set("a/x", "1", "base").await.unwrap();
-    let other = repo.detached(&one.head().await.unwrap().unwrap());
+    let other = repo.detached(&one.head().await.unwrap().unwrap()).unwrap();
     one.set("a/x", "2", "ours").await.unwrap();
     other.set("a/y", "2", "theirs").await.unwrap();
     let Merged::Conflicts(unmerged) = ({

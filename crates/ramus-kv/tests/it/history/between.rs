@@ -42,7 +42,7 @@ async fn between(
             (repo.commit(&hash).await?.expect("it was just added"), true)
         }
     };
-    let log = repo.detached(&end).log_with(options).await?.collect().await?;
+    let log = repo.detached(&end).expect("it is here").log_with(options).await?.collect().await?;
     Ok(log.iter().skip(usize::from(is_made)).map(number).collect())
 }
 

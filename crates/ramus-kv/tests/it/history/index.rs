@@ -127,7 +127,8 @@ async fn reopened(repo: &Repo<Texts>, commits: &[Commit<Texts>]) -> Vec<Commit<T
 async fn ask_all(repo: &Repo<Texts>, graph: &Graph, commits: &[Commit<Texts>]) {
     check_asked(repo, graph, commits).await.expect("answers");
     for commit in commits {
-        let last = repo.detached(commit).last_modified("").await.expect("an answer");
+        let last =
+            repo.detached(commit).expect("it is here").last_modified("").await.expect("an answer");
         assert_eq!(last, None, "all trees are empty");
     }
 }
@@ -164,7 +165,7 @@ async fn what_is_new_is_appended() {
         let (first, last) = (&again[0], &again[round * 10 - 1]);
         assert!(repo.is_ancestor(first, last).await.unwrap());
         if round == 3 {
-            repo.detached(last).last_modified("a").await.unwrap();
+            repo.detached(last).unwrap().last_modified("a").await.unwrap();
         }
         repo.close().await.unwrap();
         let index = HistoryIndex::<Sha1>::decode(&bed.kept().await).unwrap();
@@ -233,7 +234,7 @@ async fn what_changed_a_path_is_told_right_whatever_became_of_the_index() {
     let repo = bed.open();
     let made = tangled_paths(&repo).await.unwrap();
     // In two parts.
-    repo.detached(&made[3].commit).last_modified("a").await.unwrap();
+    repo.detached(&made[3].commit).unwrap().last_modified("a").await.unwrap();
     repo.close().await.unwrap();
     let ask = async |part: &[u8], places: std::ops::Range<usize>| {
         let repo = bed.open();
@@ -299,7 +300,7 @@ async fn an_index_of_which_most_was_collected_is_dropped() {
 
     let repo = bed.open();
     let [kept] = &reopened(&repo, &[kept]).await[..] else { panic!("there is one") };
-    assert_eq!(repo.detached(kept).last_modified("a").await.unwrap().as_ref(), Some(kept));
+    assert_eq!(repo.detached(kept).unwrap().last_modified("a").await.unwrap().as_ref(), Some(kept));
     repo.close().await.unwrap();
     let index = HistoryIndex::<Sha1>::decode(&bed.kept().await).unwrap();
     assert_eq!(index.commits(), 1);
@@ -377,7 +378,7 @@ async fn what_lies_far_behind_is_left_out() {
     for first_parent in [false, true] {
         let mut options = LogOptions::default().without(commits[148].clone());
         options.first_parent = first_parent;
-        let log = repo.detached(&commits[151]).log_with(options).await.unwrap();
+        let log = repo.detached(&commits[151]).unwrap().log_with(options).await.unwrap();
         let log = log.collect().await.unwrap();
         let expected = if first_parent { vec![149, 151] } else { vec![149, 150, 151] };
         let mut found: Vec<_> = log.iter().map(number).collect();
@@ -413,7 +414,7 @@ async fn a_question_that_failed_can_be_asked_again() {
     }
     check_asked(&repo, &graph, &commits).await.unwrap();
     bed.faults.at(Operation::FindBlocks, 1, Mishap::Fail(ErrorKind::Unavailable));
-    let asked = repo.detached(&commits[10]).last_modified("a").await;
+    let asked = repo.detached(&commits[10]).unwrap().last_modified("a").await;
     assert_eq!(asked.unwrap_err().kind(), ErrorKind::Unavailable);
     ask_all(&repo, &graph, &commits).await;
 }
@@ -533,7 +534,7 @@ async fn many_who_ask_at_once_are_all_answered() {
                 let (low, high) = (asker * 7, 299 - asker);
                 let (one, other) = (&commits[low.min(high)], &commits[low.max(high)]);
                 let lcas = repo.lcas(other, one).await?;
-                let last = repo.detached(other).last_modified("a").await?;
+                let last = repo.detached(other).unwrap().last_modified("a").await?;
                 Ok::<_, ramus_core::Error>((lcas == [one.clone()], last))
             })
         })
@@ -550,7 +551,7 @@ async fn questions_may_be_dropped() {
     let graph = tangled();
     let commits = graph.make(&repo).await.unwrap();
     bed.faults.always(Operation::FindBlocks, Mishap::Delay(1));
-    let store = repo.detached(&commits[10]);
+    let store = repo.detached(&commits[10]).unwrap();
     for polls in 1..40 {
         let mut asked = Box::pin(store.last_modified("a"));
         for _ in 0..polls {
@@ -579,7 +580,7 @@ async fn a_question_that_is_kept_aside_hinders_nobody() {
         let commits = reopened(&repo, &commits).await;
         bed.faults.always(Operation::FindBlocks, Mishap::Delay(1));
         let options = LogOptions::default().with_path("").unwrap();
-        let mut aside = repo.detached(&commits[10]).log_with(options).await.unwrap();
+        let mut aside = repo.detached(&commits[10]).unwrap().log_with(options).await.unwrap();
         let mut other = Box::pin(repo.lcas(&commits[9], &commits[8]));
         for _ in 0..polls {
             if futures::FutureExt::now_or_never(aside.next()).is_some()
@@ -591,7 +592,7 @@ async fn a_question_that_is_kept_aside_hinders_nobody() {
         }
         let asked = repo.lcas(&commits[10], &commits[7]);
         timeout(limit, asked).await.expect("it does not wait for those aside").unwrap();
-        let store = repo.detached(&commits[6]);
+        let store = repo.detached(&commits[6]).unwrap();
         let asked = store.last_modified("a");
         timeout(limit, asked).await.expect("it does not wait for those aside").unwrap();
         timeout(limit, repo.close()).await.expect("it does not wait for those aside").unwrap();

@@ -203,7 +203,7 @@ async fn check_paths(plans: &[Plan]) -> Result<()> {
     }
     for head in heads {
         check_paths_up_to(&repo, &made, head).await?;
-        check_log(&made, head, &repo.detached(&made[head].commit)).await?;
+        check_log(&made, head, &repo.detached(&made[head].commit).expect("it is here")).await?;
     }
     Ok(())
 }
@@ -214,7 +214,7 @@ pub(super) async fn check_paths_up_to(
     made: &[Made],
     head: usize,
 ) -> Result<()> {
-    let store = repo.detached(&made[head].commit);
+    let store = repo.detached(&made[head].commit).expect("it is here");
     let without = made.len() / 2;
     for path in ASKED {
         let changes = expected(made, head, path, None, false);
@@ -340,7 +340,7 @@ async fn a_history_or_a_tree_that_is_not_there_is_missing() {
         let info = Info::new("child").with_author("x").with_time_ms(0);
         let block = Native::encode_commit(&CommitBlock { root, parents, info }).unwrap();
         let hash = repo.backend().blocks().add(block).await.unwrap();
-        repo.detached(&repo.commit(&hash).await.unwrap().unwrap())
+        repo.detached(&repo.commit(&hash).await.unwrap().unwrap()).unwrap()
     };
     let root = head.tree().hash().await.unwrap();
     for store in [child(root, vec![nowhere]).await, child(nowhere, vec![head.hash()]).await] {
@@ -390,7 +390,7 @@ async fn trees_that_were_collected_elsewhere_are_no_hindrance() {
     // If they come back, what they changed is known again.
     let blocks = collected.into_iter().zip(blocks.into_iter().flatten());
     repo.backend().blocks().unsafe_add_many(blocks.collect()).await.unwrap();
-    let back = repo.detached(&repo.commit(&head).await.unwrap().unwrap());
+    let back = repo.detached(&repo.commit(&head).await.unwrap().unwrap()).unwrap();
     assert_eq!(back.last_modified("b").await.unwrap().map(|commit| commit.hash()), Some(head));
 }
 
@@ -413,7 +413,7 @@ async fn a_merge_of_very_many_changes_changed_no_path_that_a_parent_has_so() {
     let block = Native::encode_commit(&CommitBlock { root: merged, parents, info }).unwrap();
     let hash = repo.backend().blocks().add(block).await.unwrap();
     let merge = repo.commit(&hash).await.unwrap().unwrap();
-    let store = repo.detached(&merge);
+    let store = repo.detached(&merge).unwrap();
     assert_eq!(store.last_modified("wide/1999").await.unwrap(), Some(merge.clone()));
     let last = store.last_modified("wide/same").await.unwrap();
     assert!(last.as_ref().is_some_and(|last| [&one, &other].contains(&last)), "{last:?}");
