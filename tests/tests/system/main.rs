@@ -26,6 +26,7 @@ mod decisions;
 mod documents;
 mod dropped;
 mod held;
+mod history;
 mod hot;
 mod kept;
 mod many;

@@ -34,6 +34,8 @@ on_every_backend!(
     a_path_on_many_branches_is_one_stream,
     a_path_on_many_branches_from_what_exists,
     an_update_of_several_branches_is_one_event_of_those_that_differ_at_the_path,
+    a_watch_goes_on_from_a_place_that_the_log_does_not_reach_any_more,
+    whatever_is_forgotten_a_reader_that_keeps_its_place_misses_nothing,
 );
 
 /// Makes a commit on top of others, of the tree of the first, and returns it.
@@ -57,7 +59,7 @@ async fn a_combined_update_is_one_event_with_all_its_commits(bed: Bed) {
     let old = put(&main, "x", "0").await;
     let (mut whole, mut path) = (main.watch("").await.unwrap(), main.watch("x").await.unwrap());
     // Several writers each make a commit on top of the one before, and one update carries them.
-    let writer = main.repo().detached(&old);
+    let writer = main.repo().detached(&old).unwrap();
     let mut made = Vec::new();
     for value in 1..=5 {
         made.push(put(&writer, "x", &value.to_string()).await);
@@ -195,7 +197,7 @@ async fn a_watch_goes_on_from_a_place_with_every_change(bed: Bed) {
     }
     assert_eq!(values, [Some("2".to_owned()), None, Some("3".to_owned())]);
     refused(
-        main.repo().detached(&last).watch_after("x", first.place()).await,
+        main.repo().empty().watch_after("x", first.place()).await,
         ErrorKind::Unsupported,
         "detached",
     );
@@ -335,7 +337,7 @@ async fn an_update_of_several_branches_is_one_event_of_those_that_differ_at_the_
     }
     let mut watch = repo.watch_path("", "x").await.unwrap();
     let mut whole = repo.watch("").await.unwrap();
-    let draft = repo.detached(&first);
+    let draft = repo.detached(&first).unwrap();
     let beside = put(&draft, "beside", "1").await.hash();
     let other = put(&draft, "x", "2").await.hash();
     let refs = bed.rig().refs();
@@ -413,11 +415,30 @@ impl Reader {
 
 #[tokio::test]
 async fn whatever_happens_a_reader_that_keeps_its_place_misses_nothing() {
+    let bed =
+        async |round| Bed::new(if round % 3 == 0 { crate::backends::mem } else { short_log }).await;
+    let [told, resyncs, resumed] = readers_keep_their_places(bed, 60, false).await;
+    assert!(told > 500 && resyncs > 100 && resumed > 100, "{told}, {resyncs}, {resumed}: too few");
+}
+
+async fn whatever_is_forgotten_a_reader_that_keeps_its_place_misses_nothing(bed: Bed) {
+    let bed = async |_| bed.another().await;
+    let [told, resyncs, resumed] = readers_keep_their_places(bed, 20, true).await;
+    assert!(told > 150 && resyncs > 10 && resumed > 30, "{told}, {resyncs}, {resumed}: too few");
+}
+
+/// Works at random, so many rounds, while readers watch, end, and go on from their places; returns how many
+/// events they were told, how many of them were resyncs, and how often one went on.
+async fn readers_keep_their_places(
+    new_bed: impl AsyncFn(u64) -> Bed,
+    rounds: u64,
+    forgets: bool,
+) -> [usize; 3] {
     let (seed, scale) = (Choices::seed(), Choices::scale());
     let (mut told, mut resyncs, mut resumed) = (0, 0, 0);
-    for round in 0..60 * scale {
+    for round in 0..rounds * scale {
         let mut choices = Choices::new(seed.wrapping_mul(1_000_003).wrapping_add(round));
-        let bed = Bed::new(if round % 3 == 0 { crate::backends::mem } else { short_log }).await;
+        let bed = new_bed(round).await;
         let main = bed.main().await;
         let elsewhere = bed.repo().branch("elsewhere").await.unwrap();
         let mut truth = Truth(Vec::new());
@@ -442,6 +463,9 @@ async fn whatever_happens_a_reader_that_keeps_its_place_misses_nothing() {
                 _ => {
                     write(&main, &elsewhere, &mut choices, step, &mut old_heads).await;
                     note(&main, &mut truth).await;
+                    if forgets && choices.below(6) == 0 {
+                        bed.rig().forget_log().await;
+                    }
                 }
             }
         }
@@ -454,7 +478,7 @@ async fn whatever_happens_a_reader_that_keeps_its_place_misses_nothing() {
         told += reader.told;
         resyncs += reader.resyncs;
     }
-    assert!(told > 500 && resyncs > 100 && resumed > 100, "{told}, {resyncs}, {resumed}: too few");
+    [told, resyncs, resumed]
 }
 
 /// Does something to the branch, or to another one.
@@ -516,9 +540,7 @@ async fn note(main: &Store<Text>, truth: &mut Truth) {
     }
 }
 
-#[tokio::test]
-async fn a_watch_goes_on_from_a_place_that_the_log_does_not_reach_any_more() {
-    let bed = Bed::new(short_log).await;
+async fn a_watch_goes_on_from_a_place_that_the_log_does_not_reach_any_more(bed: Bed) {
     let main = bed.main().await;
     let mut watch = main.watch("x").await.unwrap();
     let old = put(&main, "x", "0").await;
@@ -529,8 +551,9 @@ async fn a_watch_goes_on_from_a_place_that_the_log_does_not_reach_any_more() {
     for value in 1..10 {
         put(&others, "y", &value.to_string()).await;
     }
+    bed.rig().forget_log().await;
     let cursor = place.cursor.unwrap();
-    let log = bed.rig().at_once().refs().changes(cursor, 1).await.unwrap();
+    let log = others.repo().backend().refs().changes(cursor, 1).await.unwrap();
     assert!(matches!(log, Changes::Truncated { .. }), "{log:?}");
     let places = [place, WatchPlace::at_commit(old.hash())];
     let mut watches = Vec::new();
