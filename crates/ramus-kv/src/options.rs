@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 pub struct RepoOptions {
     /// The author of commits that name none. `ramus` by default.
     pub author: String,
-    /// How much of decoded directories is kept, in bytes. 64 MiB by default.
+    /// How much of decoded directories is kept, in bytes. 64 MiB by default. (A backend may keep blocks as
+    /// they are beside that, by an option of its own.)
     pub cache_bytes: u64,
     /// How often a write is tried when other processes come first, before it ends in
     /// [`Contention`](ramus_core::ErrorKind::Contention). 64 by default.

@@ -84,6 +84,12 @@
 //!
 //! It needs a Unix system: files that are read and written by place, and locks on them.
 
+#[cfg(not(unix))]
+compile_error!(
+    "ramus-pack needs a Unix system; elsewhere, depend on ramus with default-features = false and the \
+     feature mem"
+);
+
 mod error;
 mod options;
 

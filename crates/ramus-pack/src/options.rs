@@ -25,8 +25,8 @@ pub struct PackOptions {
     pub sync_by: SyncBy,
     /// What to do with a directory whose log is damaged: `refuse` by default.
     pub damaged: Damaged,
-    /// How many changes the log keeps, in memory and on disk; older ones are forgotten. 65 536 by default, and
-    /// at least that. They are read when the directory is opened, and no limit by bytes counts for them in
+    /// How many changes the log keeps, in memory and on disk; older ones are forgotten. 65 536 by default; less is
+    /// refused. They are read when the directory is opened, and no limit by bytes counts for them in
     /// memory: each holds its note, and of every ref that it changes the name and two digests.
     pub log_changes_max: usize,
     /// How many bytes the changes of sealed segments may take on disk before the oldest are forgotten, though
@@ -35,9 +35,10 @@ pub struct PackOptions {
     /// How old changes may become before they are forgotten, in seconds, though never one of the newest
     /// 65 536. What is older goes when a segment is sealed. No limit by default.
     pub log_age_max_s: Option<u64>,
-    /// How many bytes of blocks that were read are kept in memory: 32 MiB by default; 0 keeps none.
+    /// How many bytes of blocks that were read are kept in memory: 32 MiB by default; 0 keeps none. (What a
+    /// repository keeps of decoded directories is an option of its own.)
     pub cache_bytes: usize,
-    /// How many files of segments are kept open, about: 256 by default, and 1 at least. More are opened when they are
+    /// How many files of segments are kept open, about: 256 by default; 0 is taken for 1. More are opened when they are
     /// read, and those are closed that were not read for long. With `mode=read` all are open, since the process
     /// that writes may remove their names.
     pub open_files_max: usize,
@@ -59,7 +60,7 @@ pub struct PackOptions {
     /// As many as it can by default; 0 is taken for 1.
     pub reclaim_bytes_per_second: Option<u64>,
     /// How much of a segment has to be lost, in percent, before a collection copies what is left of it.
-    /// 30 by default; 100 copies nothing that is left.
+    /// 30 by default; 100 copies nothing that is left, and more is taken for that.
     pub reclaim_percent: u8,
 }
 

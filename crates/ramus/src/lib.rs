@@ -503,8 +503,10 @@
 //! | `mem` (a default) | `mem:` | in memory, always new | `log_changes_max`, `notices_max` |
 //! | `pack` (a default) | `pack:./data` | in a directory, for good | `mode`, `durability`, `sync_by`, `damaged`, `log_changes_max`, `log_bytes_max`, `log_age_max_s`, `cache_bytes`, `open_files_max`, `notices_max`, `follow_ms`, `compression`, `compression_level`, `reclaim_bytes_per_second`, `reclaim_percent` |
 //!
-//! Everything above is the same on every backend. What the options mean is said at
-//! [`MemOptions`](mem::MemOptions) and [`PackOptions`](pack::PackOptions).
+//! Everything above is the same on every backend, but for bounds of options. What those mean is said at
+//! [`MemOptions`](mem::MemOptions) and [`PackOptions`](pack::PackOptions); of the second, `durability` (whether an answer
+//! waits for the disk), `mode` (to write, or to read beside a writer) and `cache_bytes` are those that one begins with.
+//! `pack` needs a Unix system; elsewhere, leave it out by `default-features = false`.
 //!
 //! One process has a directory open to write, and a second opening is refused: handles are cloned instead.
 //! [`repo.close().await?`](Repo::close) lets it go. So does dropping the last handle, which blocks its thread
