@@ -53,8 +53,13 @@ fn family(peer: &str) -> String {
 /// The command without what names places on this machine.
 fn command(context: &Context<'_>) -> String {
     let options = context.options;
+    let has = |name: &str| context.peers.iter().any(|peer| family(peer.name()) == name);
     let program = match context.peers {
         [] => "-p ramus-bench",
+        // The only peer that is not built by default.
+        _ if has("prollytree-mem") => {
+            "--manifest-path crates/ramus-bench/peers/Cargo.toml --features prollytree"
+        }
         _ => "--manifest-path crates/ramus-bench/peers/Cargo.toml",
     };
     let workloads = options.workloads.iter().map(|workload| format!(" {}", workload.name()));

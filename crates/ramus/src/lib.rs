@@ -590,8 +590,8 @@ pub use ramus_core::Blake3;
 pub use ramus_core::erased::Backend;
 pub use ramus_core::open::{Location, Openers};
 pub use ramus_core::{
-    Cursor, Error, ErrorKind, Hash, IdSource, IntoPath, KeyChange, Namespace, OsRandom, Path,
-    RefName, Result, Sha1, Sha256, Step, UpdateId,
+    Cursor, Error, ErrorKind, Hash, IdSource, Incarnation, IntoPath, KeyChange, Namespace,
+    OsRandom, Path, RefName, Result, Sha1, Sha256, Step, UpdateId,
 };
 #[doc(hidden)]
 pub use ramus_kv::__derive;
@@ -601,9 +601,9 @@ pub use ramus_kv::{
     AnyBytes, Bag, BranchChange, BranchEvent, BranchWatch, BranchesEvent, BranchesPlace,
     BranchesWatch, Broken, Checked, Clock, CollectOptions, Collected, Collection, CollectionPhase,
     CollectionProgress, Commit, Commits, Concrete, Conflict, ConflictKind, Conflicts, Contents,
-    ContentsReader, Counter, Diff, Difference, Direction, Entries, EventStream, Found, Graph,
-    GraphOptions, Head, Heads, HistoryIndex, Info, Json, Kind, Kv, ListOptions, Listing, Log,
-    LogOptions, Made, Map, Max, MergeOptions, Merged, Metadata, Min, Native, Note, OnConflict,
+    ContentsReader, Counter, Diff, Difference, Direction, Entries, EventStream, Format, Found,
+    Graph, GraphOptions, Head, Heads, HistoryIndex, Info, Json, Kind, Kv, ListOptions, Listing,
+    Log, LogOptions, Made, Map, Max, MergeOptions, Merged, Metadata, Min, Native, Note, OnConflict,
     OnRace, Operation, Operations, OperationsOptions, OperationsOrder, PathConflict, PickOptions,
     Preview, Proof, Reason, RebaseConflict, RebaseOptions, Rebased, RefFault, Register, Repo,
     RepoOptions, Resolution, Root, Schema, Set, Side, SquashOptions, Stats, Status, Store,
