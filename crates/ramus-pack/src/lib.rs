@@ -117,6 +117,7 @@ mod recover;
 mod scan;
 mod shared;
 mod stat;
+mod threads;
 mod write;
 mod writer;
 

@@ -1,8 +1,11 @@
+use std::io;
+
 use serde::{Deserialize, Serialize};
 
 use ramus_core::{Error, Result};
 
 use crate::compression::Coding;
+use crate::threads;
 use crate::writer::forget;
 
 /// How a pack is opened.
@@ -306,6 +309,8 @@ pub(crate) struct Settings {
     pub(crate) log_changes_min: u64,
     /// The time, in seconds since 1970.
     pub(crate) now_s: fn() -> u64,
+    /// Begins a thread of this name.
+    pub(crate) begin_thread: fn(&str, threads::Work) -> io::Result<()>,
     /// So many bytes of blocks are gathered before they are written.
     pub(crate) write_bytes: usize,
     /// With so many bytes gathered, whoever adds has to wait.
@@ -327,6 +332,7 @@ impl Settings {
             log_changes,
             log_changes_min: PackOptions::LOG_CHANGES_MIN as u64,
             now_s: forget::now_s,
+            begin_thread: threads::begin,
             write_bytes: 1 << 20,
             buffer_bytes: 8 << 20,
             read_jobs_max: 16,

@@ -190,9 +190,10 @@ impl<H: Hash> Job<H> {
 impl<H: Hash> Drop for Job<H> {
     fn drop(&mut self) {
         if let Some(shared) = self.0.take() {
-            let thread = std::thread::Builder::new().name("ramus-pack-read".to_owned());
             let again = Arc::clone(&shared);
-            if thread.spawn(move || work(&again)).is_err() {
+            let begun =
+                (shared.settings.begin_thread)("ramus-pack-read", Box::new(move || work(&again)));
+            if begun.is_err() {
                 shared.cold.give_up();
             }
         }

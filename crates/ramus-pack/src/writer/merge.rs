@@ -37,6 +37,7 @@ use crate::shared::Shared;
 #[derive(Debug)]
 pub(crate) struct MergedRun {
     run: Arc<Run>,
+use crate::options::Settings;
     /// What it was made of, the newest first.
     inputs: Vec<Arc<Run>>,
     /// How many entries of each segment it leaves out.
@@ -76,20 +77,20 @@ pub(crate) fn begin_if_due<H: Hash>(shared: &Arc<Shared<H>>, disk: &Arc<Pool>) {
     }
     let number = || Some(shared.next_file()).filter(|number| ensure_numbers(*number).is_ok());
     if let Some((merging, number)) = shared.building.begin_merge(runs[0].number, number) {
-        let (shared, disk) = (Arc::clone(shared), Arc::clone(disk));
-        let task = Task { shared, disk, runs: runs[..due].to_vec(), number, merging };
-        in_background(move || task.run());
+        let runs = runs[..due].to_vec();
+        let task =
+            Task { shared: Arc::clone(shared), disk: Arc::clone(disk), runs, number, merging };
+        in_background(&shared.settings, move || task.run());
     }
 }
 
 /// Does something where blocking is allowed, and nobody waits for it. It may never be done.
-fn in_background(work: impl FnOnce() + Send + 'static) {
+fn in_background(settings: &Settings, work: impl FnOnce() + Send + 'static) {
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
         drop(runtime.spawn_blocking(work));
         return;
     }
-    let thread = std::thread::Builder::new().name("ramus-pack-merge".to_owned());
-    if let Err(error) = thread.spawn(work) {
+    if let Err(error) = (settings.begin_thread)("ramus-pack-merge", Box::new(work)) {
         tracing::warn!(%error, "cannot start a thread to merge runs of the index");
     }
 }
@@ -215,7 +216,7 @@ impl<H: Hash> Pump<H> {
         drop(draft);
         self.files.remove_strays(&shared.building);
         // To close a large file that has no name any more takes the system a while.
-        in_background(move || drop(inputs));
+        in_background(&shared.settings, move || drop(inputs));
         begin_if_due(&shared, &disk);
         Ok(())
     }

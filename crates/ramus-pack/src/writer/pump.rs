@@ -75,8 +75,8 @@ impl<H: Hash> Drop for Queued<H> {
     fn drop(&mut self) {
         if let Some(pump) = self.0.take() {
             let shared = Arc::clone(&pump.shared);
-            let thread = std::thread::Builder::new().name("ramus-pack".to_owned());
-            if let Err(cause) = thread.spawn(move || pump.run()) {
+            let run = Box::new(move || pump.run());
+            if let Err(cause) = (shared.settings.begin_thread)("ramus-pack", run) {
                 let error = Error::new(ErrorKind::Limit, "cannot start a thread to write");
                 shared.ended(&Err(error.with_source(cause)));
             }
