@@ -23,7 +23,7 @@
 //! - After a write or a sync failed, nothing is acknowledged any more. Lack of room, or of another open
 //!   file, is the exception, if the write said so before anything was synced: the updates that wait are
 //!   taken back (their records become void) and answer `Limit`, the blocks stay, and the next write tries
-//!   again.
+//!   again. Until then nothing is written or synced but what somebody asks for; see [`merge`].
 //! - When a batch takes the segment over its size, the next batch belongs to a new segment. The writer
 //!   seals the old one before it writes that batch; see [`files`].
 

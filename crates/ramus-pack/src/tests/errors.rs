@@ -104,12 +104,8 @@ async fn fail_at(seed: u64, durability: Durability, calls: Calls, failure: Failu
         // Who cannot read what was just written has ended the writer, too.
         let goes_on = calls == Calls::Reading && pack.blocks().flush().await.is_ok();
         if refused == Some(ErrorKind::Limit) || (refused.is_some() && goes_on) {
-            match history.work(&pack, &disk, 60, &mut random).await {
-                // Runs that are merged beside the writer may have been put in place since, and a sync
-                // that fails there ends the writer.
-                Err(error) if error.kind() == ErrorKind::Unavailable && disk.failed_to_sync() => {}
-                resumed => resumed.unwrap_or_else(|e| panic!("{context}, resumed: {e:?}")),
-            }
+            let resumed = history.work(&pack, &disk, 60, &mut random).await;
+            resumed.unwrap_or_else(|error| panic!("{context}, resumed: {error:?}"));
         }
         // After a failure there may be something that could not be written.
         drop(pack.close().await);

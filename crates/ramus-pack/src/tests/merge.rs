@@ -1,5 +1,7 @@
 //! Merges of index runs: what goes on beside them, and what comes of one that does not end well.
 
+mod ended;
+
 use std::io;
 use std::sync::Arc;
 

@@ -53,8 +53,6 @@ struct State {
     reads: u64,
     fail_read: Option<Failure>,
     failures: u64,
-    /// Those of them that were syncs.
-    failed_syncs: u64,
     /// How often the name of the directory was synced.
     own_name_syncs: usize,
     /// Files whose names end so cannot grow.
@@ -249,11 +247,6 @@ impl SimDisk {
         self.0.lock().failures > 0
     }
 
-    /// Returns whether any sync failed.
-    pub(super) fn failed_to_sync(&self) -> bool {
-        self.0.lock().failed_syncs > 0
-    }
-
     /// Lets no sync of a segment end, until `release`.
     pub(super) fn hold(&self) {
         self.0.lock().held = Held::Segments;
@@ -386,15 +379,10 @@ impl State {
             && failure.meets(self.calls)
         {
             self.failures += 1;
-            match op() {
-                Op::SyncFile { file } => {
-                    self.failed_syncs += 1;
-                    if self.recording {
-                        self.log.push(Op::FailedSync { file });
-                    }
-                }
-                Op::SyncDirectory | Op::SyncOwnName => self.failed_syncs += 1,
-                _ => {}
+            if self.recording
+                && let Op::SyncFile { file } = op()
+            {
+                self.log.push(Op::FailedSync { file });
             }
             return Err(kind.into());
         }

@@ -3,8 +3,9 @@
 //! 1. When a segment was sealed, and runs have to be merged, the newest of them are taken as they are: nobody
 //!    changes a run. Beside the writer they become a new one, which is written and synced. No manifest lists it,
 //!    and whoever removes files leaves it alone.
-//! 2. The writer puts it in place between two batches: the directory is synced; a manifest lists it in place of
-//!    what it was made of, and is put in place as always; then memory follows, and the old files are removed.
+//! 2. The writer puts it in place between two batches: a manifest that lists it in place of what it was made of is
+//!    written and synced; the directory is synced; the manifest is renamed, and the directory synced again; then
+//!    memory follows, and the old files are removed.
 //!
 //! A crash before the manifest is in place leaves the old runs, and a file that does not count. A look-up has the
 //! old runs or the new one, which name the same places.
@@ -12,6 +13,12 @@
 //! Blocks that a collection removes meanwhile are noted, and removed from the new run, too. Where a collection
 //! wants to copy, or the store is closing, the merge is given up. So it is where it fails, before the manifest is
 //! in place: nothing depends on it. It is tried again when the next segment is sealed.
+//!
+//! A merged run that comes while what was written waits for room is dropped, too: whoever waits gets the room of its
+//! file, and nothing is synced for it, so a writer that has answered `Limit` is not ended by a merge that nobody
+//! asked for. Otherwise a sync of the directory that fails ends the writer, as any sync does, although no manifest lists
+//! the run: new names of others, such as the copies of a collection, may be among what it has lost, and the next sync
+//! would not tell.
 //!
 //! There is one merge at a time. What is sealed meanwhile makes further runs; where they become too many, since
 //! segments are filled faster than runs are merged, the writer merges those itself before it goes on, and
@@ -30,6 +37,7 @@ use crate::error::{PackError, PackResult, ensure_numbers};
 use crate::format::manifest::{FileKind, Manifest};
 use crate::index::merge::{self, Merged};
 use crate::index::run::Run;
+use crate::options::Settings;
 use crate::reclaim::Merging;
 use crate::shared::Shared;
 
@@ -37,7 +45,6 @@ use crate::shared::Shared;
 #[derive(Debug)]
 pub(crate) struct MergedRun {
     run: Arc<Run>,
-use crate::options::Settings;
     /// What it was made of, the newest first.
     inputs: Vec<Arc<Run>>,
     /// How many entries of each segment it leaves out.
@@ -178,21 +185,24 @@ impl Drop for Draft {
 }
 
 impl<H: Hash> Pump<H> {
-    /// Puts a merged run in place. What fails before the manifest is in place costs the merge alone.
+    /// Puts a merged run in place, unless something waits for room. What fails before the manifest is in place costs
+    /// the merge alone.
     ///
     /// # Errors
     ///
     /// If it is not known which manifest is in place, or which names are.
     pub(super) fn put_merged(&mut self, mut merged: MergedRun) -> PackResult<()> {
         let shared = Arc::clone(&self.shared);
+        if shared.core.lock().full {
+            return Ok(());
+        }
         let Some(runs) = merged.among(&shared.index.runs()) else { return Ok(()) };
         let removed = merged.draft.merging.ensure_wanted().and_then(|()| merged.remove(H::LENGTH));
         if let Err(error) = removed {
             tracing::warn!(%error, "runs of the index are not merged for now");
             return Ok(());
         }
-        let disk = Arc::clone(&self.files.disk);
-        disk.sync().map_err(PackError::sync(format!("sync {}", disk.place())))?;
+        // That is written first, so that a lack of room is told by a write and not by the sync after it.
         let prepared = self.files.manifest_with(&runs, &merged.left_out, shared.next_file());
         let prepared = match prepared {
             Ok(prepared) => prepared,
@@ -201,6 +211,8 @@ impl<H: Hash> Pump<H> {
                 return Ok(());
             }
         };
+        let disk = Arc::clone(&self.files.disk);
+        disk.sync().map_err(PackError::sync(format!("sync {}", disk.place())))?;
         merged.draft.may_be_listed = true;
         match self.files.place_manifest(prepared) {
             // It has no other name then.

@@ -1,0 +1,105 @@
+//! Merges that end before they are in place, or while they are put there.
+
+use std::cell::Cell;
+use std::io;
+
+use ramus_core::{ContentAddressable as _, ErrorKind, Storage as _};
+use ramus_testkit::run;
+
+use super::{block, close, fill_segment, hold_a_merge, look, open, runs, settle};
+use crate::format::manifest::FileKind;
+use crate::tests::sim::{Failure, Op, SimDisk};
+
+#[test]
+fn a_merged_run_that_comes_while_something_waits_for_room_is_dropped() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk);
+        let mut next = hold_a_merge(&pack, &disk).await;
+        let before = runs(&pack);
+        disk.fill(true);
+        // There may be room for some that was made before.
+        let refused = loop {
+            pack.blocks().add(block(next)).await.expect("it waits in memory");
+            next += 1;
+            if let Err(refused) = pack.blocks().flush().await {
+                break refused;
+            }
+        };
+        assert_eq!(refused.kind(), ErrorKind::Limit);
+        let recording = disk.record();
+        let indexes = indexes(&disk);
+        disk.release();
+        settle(&pack, &disk).await;
+        let recording = recording.of(&disk);
+        let [Op::SyncFile { .. }, Op::Unlink { .. }] = &recording.log[..] else {
+            panic!("its file is synced, and removed: {:?}", recording.log);
+        };
+        assert_eq!(self::indexes(&disk), indexes - 1);
+        assert_eq!(runs(&pack), before);
+        disk.fill(false);
+        fill_segment(&pack, &mut next).await;
+        settle(&pack, &disk).await;
+        assert!(runs(&pack) < before, "it was tried again");
+        look(&pack, next, |_| true).await;
+        close(pack, &disk).await;
+        look(&open(&disk), next, |_| true).await;
+    });
+}
+
+/// Returns how many indexes have a file.
+fn indexes(disk: &SimDisk) -> usize {
+    let is_index = |name: &str| matches!(FileKind::of_file_name(name), Some((FileKind::Index, _)));
+    disk.files().iter().filter(|(name, _)| is_index(name)).count()
+}
+
+#[test]
+fn whatever_call_fails_when_a_merged_run_is_put_in_place_nothing_is_lost() {
+    // How often that ends the writer: by two syncs of the directory; and by the renaming, unless that has said that
+    // there was no room.
+    for (kind, lasts, ends) in [
+        (io::ErrorKind::Other, false, 3),
+        (io::ErrorKind::StorageFull, false, 2),
+        (io::ErrorKind::StorageFull, true, 2),
+    ] {
+        let ended = Cell::new(0);
+        for at in 1..10 {
+            let failure = Failure { at, kind, lasts };
+            run(async {
+                if ends_the_writer(failure).await {
+                    ended.set(ended.get() + 1);
+                }
+            });
+        }
+        assert_eq!(ended.get(), ends, "{kind:?}, lasts: {lasts}");
+    }
+}
+
+/// Lets a call fail from the sync of a merged run on, and returns whether that has ended the writer.
+async fn ends_the_writer(failure: Failure) -> bool {
+    let disk = SimDisk::default();
+    let pack = open(&disk);
+    let mut next = hold_a_merge(&pack, &disk).await;
+    disk.fail(Some(failure));
+    disk.release();
+    settle(&pack, &disk).await;
+    assert!(disk.failed(), "{failure:?}");
+    disk.fail(None);
+    look(&pack, next, |_| true).await;
+    let ended = pack.blocks().flush().await.is_err();
+    if ended {
+        drop(pack.close().await);
+        drop(pack);
+    } else {
+        // What could not be removed then is removed now.
+        fill_segment(&pack, &mut next).await;
+        settle(&pack, &disk).await;
+        look(&pack, next, |_| true).await;
+        close(pack, &disk).await;
+    }
+    let pack = open(&disk);
+    look(&pack, next, |_| true).await;
+    settle(&pack, &disk).await;
+    close(pack, &disk).await;
+    ended
+}
