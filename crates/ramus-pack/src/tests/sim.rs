@@ -66,8 +66,10 @@ struct State {
     unreadable: Vec<(usize, Range<u64>)>,
     /// Where segments were read by calls that may wait, once that is recorded.
     reads_done: Option<Vec<(usize, u64)>>,
-    /// No such read ends.
-    holds_reads: bool,
+    /// No such read ends, but for so many.
+    held_reads_but: Option<usize>,
+    /// The next one panics.
+    read_panics: bool,
     /// How many wait for that.
     reading: usize,
     /// Which syncs do not end.
@@ -268,7 +270,7 @@ impl SimDisk {
     /// Lets no read of a segment end that may wait, until `release_reads`; from now on these are recorded.
     pub(super) fn hold_reads(&self) {
         let mut state = self.0.lock();
-        (state.holds_reads, state.reads_done) = (true, Some(Vec::new()));
+        (state.held_reads_but, state.reads_done) = (Some(0), Some(Vec::new()));
     }
 
     /// Returns how many reads are held.
@@ -276,8 +278,19 @@ impl SimDisk {
         self.0.lock().reading
     }
 
+    /// Lets one of the reads end that are held, or the next one.
+    pub(super) fn release_a_read(&self) {
+        self.0.lock().held_reads_but = Some(1);
+        self.1.notify_all();
+    }
+
+    /// Lets the next read of a segment panic that may wait.
+    pub(super) fn panic_in_a_read(&self) {
+        self.0.lock().read_panics = true;
+    }
+
     pub(super) fn release_reads(&self) {
-        self.0.lock().holds_reads = false;
+        self.0.lock().held_reads_but = None;
         self.1.notify_all();
     }
 
@@ -525,14 +538,18 @@ impl SimFile {
             return;
         }
         state.reading += 1;
-        while state.holds_reads {
+        while state.held_reads_but == Some(0) {
             // A test that fails before it releases it has to end.
             if self.disk.1.wait_for(&mut state, HELD_MAX).timed_out() {
                 break;
             }
         }
+        state.held_reads_but = state.held_reads_but.map(|reads| reads.saturating_sub(1));
         state.reading -= 1;
         state.reads_done.get_or_insert_default().push((self.file, offset));
+        let panics = std::mem::take(&mut state.read_panics);
+        drop(state);
+        assert!(!panics, "a read panics, as it was asked to");
     }
 
     fn read_some(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
