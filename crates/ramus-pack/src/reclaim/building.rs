@@ -257,3 +257,40 @@ impl Drop for Working {
         self.0.idle.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures::FutureExt as _;
+    use ramus_testkit::run;
+
+    use super::*;
+    use crate::tests::soon;
+
+    #[test]
+    fn what_waits_for_its_pace_ends_when_the_store_closes() {
+        run(async {
+            let building = Arc::new(Building::default());
+            let mut pausing = pin!(building.pause(Duration::from_hours(1)));
+            assert!(pausing.as_mut().now_or_never().is_none(), "it waits");
+            building.close();
+            soon("the end of a pause", pausing).await.expect("it ends");
+        });
+    }
+
+    #[test]
+    fn a_merge_is_not_wanted_any_more_beside_a_collection_that_copies_or_when_the_store_closes() {
+        let building = Arc::new(Building::default());
+        let begin = || building.begin_merge(7, || Some(8)).expect("there is none");
+        let (merging, _) = begin();
+        merging.ensure_wanted().expect("it is wanted");
+        assert!(building.freeze(2).is_none(), "it waits for the merge");
+        merging.ensure_wanted().expect_err("a collection wants to copy");
+        drop(merging);
+        let (merging, _) = begin();
+        merging.ensure_wanted().expect("the next one is wanted");
+        building.close();
+        merging.ensure_wanted().expect_err("it is closing");
+    }
+}

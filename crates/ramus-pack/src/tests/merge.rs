@@ -10,6 +10,7 @@ use ramus_core::{
     ContentAddressable as _, Hash as _, ReadOnly as _, Sha1, Storage as _, Sweep as _,
 };
 use ramus_testkit::run;
+use tokio::sync::oneshot;
 
 use super::sim::{Failure, Op, Random, SimDisk};
 use super::work::settings;
@@ -18,7 +19,8 @@ use crate::format::manifest::FileKind;
 use crate::options::Settings;
 use crate::reclaim::Building;
 use crate::recover::read_manifest;
-use crate::{Depth, Durability, Mode, Pack, PackOptions};
+use crate::writer::core::Job;
+use crate::{Depth, Durability, Mode, Pack, PackOptions, Report};
 
 /// An index of more than this was merged: one of a single segment has one page.
 const MERGED_BYTES: usize = 8000;
@@ -90,7 +92,7 @@ async fn look(pack: &Pack, end: u64, is_there: impl Fn(u64) -> bool) {
 }
 
 /// Closes, and checks that the directory is whole and holds nothing that does not count.
-async fn close(pack: Pack, disk: &SimDisk) {
+async fn close(pack: Pack, disk: &SimDisk) -> Report {
     pack.close().await.expect("close");
     drop(pack);
     let report = check_disk::<Sha1>(&Arc::new(disk.clone()), Depth::Full).expect("check");
@@ -102,6 +104,7 @@ async fn close(pack: Pack, disk: &SimDisk) {
             assert!(listed.any(|file| file.number == number), "{name} does not count");
         }
     }
+    report
 }
 
 #[test]
@@ -171,6 +174,72 @@ fn what_is_removed_while_runs_are_merged_stays_removed() {
         // Until it is finished, nothing of it is for good.
         close(pack.clone(), &disk).await;
         drop((pack, sweep));
+        look(&open(&disk), next, |_| true).await;
+    });
+}
+
+#[test]
+fn what_is_removed_when_a_merged_run_waits_for_the_writer_stays_removed() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk);
+        let next = hold_a_merge(&pack, &disk).await;
+        let before = runs(&pack);
+        let sweep = pack.sweep().expect("a sweep");
+        let epoch = sweep.begin().await.expect("begin");
+        let shared = &pack.blocks().0.shared;
+        let (answer, removed) = oneshot::channel();
+        // The writer is not told, so it comes to that when the run is there, which is behind it.
+        let job = Job::Remove(epoch, (0..20).map(name).collect(), answer);
+        shared.core.lock().jobs.push_back(job);
+        disk.release();
+        assert_eq!(removed.await.expect("an answer").expect("remove_many"), 20);
+        settle(&pack, &disk).await;
+        assert!(runs(&pack) < before, "the merge was put in place");
+        look(&pack, next, |number| number >= 20).await;
+        sweep.finish(epoch).await.expect("finish");
+        close(pack.clone(), &disk).await;
+        drop((pack, sweep));
+        look(&open(&disk), next, |number| number >= 20).await;
+    });
+}
+
+/// Fills a segment with blocks that are there already, and are written again since a collection has begun.
+async fn fill_again(pack: &Pack) {
+    pack.sweep().expect("a sweep").begin().await.expect("begin");
+    fill_segment(pack, &mut 0).await;
+}
+
+#[test]
+fn what_a_merged_run_leaves_out_is_counted() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk);
+        for _ in 0..12 {
+            fill_again(&pack).await;
+            settle(&pack, &disk).await;
+        }
+        assert!(runs(&pack) <= RUNS_MAX);
+        let report = close(pack, &disk).await;
+        assert!(report.collected > 4 * SEGMENT_BLOCKS, "{report:?}");
+        look(&open(&disk), SEGMENT_BLOCKS, |_| true).await;
+    });
+}
+
+#[test]
+fn what_the_writer_leaves_out_where_it_merges_is_counted() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk);
+        let next = hold_a_merge(&pack, &disk).await;
+        for _ in 0..12 {
+            fill_again(&pack).await;
+        }
+        assert!(disk.is_holding(), "no other merge has left them out");
+        disk.release();
+        settle(&pack, &disk).await;
+        let report = close(pack, &disk).await;
+        assert!(report.collected > 4 * SEGMENT_BLOCKS, "{report:?}");
         look(&open(&disk), next, |_| true).await;
     });
 }

@@ -3,11 +3,13 @@
 use std::cell::Cell;
 use std::io;
 
-use ramus_core::{ContentAddressable as _, ErrorKind, Storage as _};
+use ramus_core::{ContentAddressable as _, ErrorKind, Hash as _, Sha1, Storage as _};
 use ramus_testkit::run;
 
 use super::{block, close, fill_segment, hold_a_merge, look, open, runs, settle};
+use crate::error::PackError;
 use crate::format::manifest::FileKind;
+use crate::index::merge::merge_newest;
 use crate::tests::sim::{Failure, Op, SimDisk};
 
 #[test]
@@ -102,4 +104,32 @@ async fn ends_the_writer(failure: Failure) -> bool {
     settle(&pack, &disk).await;
     close(pack, &disk).await;
     ended
+}
+
+#[test]
+fn a_merge_asks_now_and_then_whether_it_is_still_wanted() {
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk);
+        let mut next = 0;
+        for _ in 0..12 {
+            fill_segment(&pack, &mut next).await;
+            settle(&pack, &disk).await;
+        }
+        let runs = pack.blocks().0.shared.index.runs();
+        let asked = Cell::new(0);
+        let until = |times: u32| {
+            asked.set(0);
+            let ensure_wanted = || {
+                asked.set(asked.get() + 1);
+                if asked.get() < times { Ok(()) } else { Err(PackError::GivenUp) }
+            };
+            merge_newest(&disk, 99_999, Sha1::LENGTH, &runs, &ensure_wanted)
+        };
+        assert!(matches!(until(2), Err(PackError::GivenUp)));
+        assert_eq!(asked.get(), 2);
+        let merged = until(u32::MAX).expect("merge").expect("all of them");
+        assert_eq!((merged.0, merged.1.run.entries()), (runs.len(), next));
+        pack.close().await.expect("close");
+    });
 }
