@@ -81,7 +81,7 @@ fn checked(disk: &SimDisk) -> Report {
 }
 
 /// Returns how many blocks lie in the segments.
-fn blocks_in_segments(disk: &SimDisk) -> u64 {
+pub(super) fn blocks_in_segments(disk: &SimDisk) -> u64 {
     let mut blocks = 0;
     for (name, _) in disk.files() {
         if let Some((FileKind::Segment, number)) = FileKind::of_file_name(&name) {

@@ -12,6 +12,7 @@ use ramus_core::{
 use ramus_testkit::run;
 use tokio::sync::oneshot;
 
+use super::collect::blocks_in_segments;
 use super::sim::{Failure, Op, Random, SimDisk};
 use super::work::settings;
 use crate::check::check_disk;
@@ -222,6 +223,7 @@ fn what_a_merged_run_leaves_out_is_counted() {
         assert!(runs(&pack) <= RUNS_MAX);
         let report = close(pack, &disk).await;
         assert!(report.collected > 4 * SEGMENT_BLOCKS, "{report:?}");
+        assert_eq!(report.blocks + report.collected, blocks_in_segments(&disk), "{report:?}");
         look(&open(&disk), SEGMENT_BLOCKS, |_| true).await;
     });
 }
@@ -240,6 +242,7 @@ fn what_the_writer_leaves_out_where_it_merges_is_counted() {
         settle(&pack, &disk).await;
         let report = close(pack, &disk).await;
         assert!(report.collected > 4 * SEGMENT_BLOCKS, "{report:?}");
+        assert_eq!(report.blocks + report.collected, blocks_in_segments(&disk), "{report:?}");
         look(&open(&disk), next, |_| true).await;
     });
 }

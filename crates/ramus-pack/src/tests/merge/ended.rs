@@ -82,6 +82,7 @@ async fn ends_the_writer(failure: Failure) -> bool {
     let disk = SimDisk::default();
     let pack = open(&disk);
     let mut next = hold_a_merge(&pack, &disk).await;
+    let before = runs(&pack);
     disk.fail(Some(failure));
     disk.release();
     settle(&pack, &disk).await;
@@ -93,6 +94,9 @@ async fn ends_the_writer(failure: Failure) -> bool {
         drop(pack.close().await);
         drop(pack);
     } else {
+        if runs(&pack) == before && !failure.lasts {
+            assert_eq!(indexes(&disk), before, "it leaves no file: {failure:?}");
+        }
         // What could not be removed then is removed now.
         fill_segment(&pack, &mut next).await;
         settle(&pack, &disk).await;
