@@ -120,3 +120,43 @@ impl Indexing {
 const fn entry_bytes<H: Hash>(entries: usize) -> u64 {
     (entries * (H::LENGTH + Run::PLACE_BYTES)) as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use ramus_core::{Hash as _, Sha1};
+
+    use super::*;
+    use crate::disk::RealDisk;
+    use crate::writer::files::write_places;
+
+    const ENTRIES: u32 = 300;
+    /// A name, and a place.
+    const ENTRY_BYTES: u64 = 20 + 12;
+
+    /// Adds up what a pass says that it did.
+    fn total(mut next: impl FnMut() -> PackResult<Option<u64>>) -> u64 {
+        std::iter::from_fn(|| next().expect("the index is sound")).sum()
+    }
+
+    #[test]
+    fn each_pass_says_how_much_it_reads_and_writes() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let disk = RealDisk::at(directory.path());
+        let entry = |number: u32| {
+            let place = Place { segment: 1 + number % 2, offset: 64 + 8 * number, length: 10 };
+            (Sha1::of(&number.to_be_bytes()), place)
+        };
+        let mut places: Vec<_> = (0..ENTRIES).map(entry).collect();
+        let runs = [Arc::new(write_places(&disk, 7, &mut places).expect("write"))];
+        let all = u64::from(ENTRIES) * ENTRY_BYTES;
+        let mut counting = Counting::new(&runs);
+        assert_eq!(total(|| counting.next::<Sha1>()), all);
+        // Also of segments that are not looked for.
+        let mut gathering = Gathering::<Sha1>::new(&runs, BTreeSet::from([1]));
+        assert_eq!(total(|| gathering.next()), all);
+        assert_eq!(gathering.into_blocks().len(), ENTRIES as usize / 2);
+        let writing = Writing::begin(&disk, 8, Sha1::LENGTH, ENTRIES as usize).expect("begin");
+        let mut indexing = Indexing::new(&runs, writing);
+        assert_eq!(total(|| indexing.next::<Sha1>(&BTreeSet::new())), 2 * all);
+    }
+}

@@ -47,24 +47,6 @@ fn the_indexes_that_a_collection_reads_and_writes_count_where_it_has_to_be_slow(
 }
 
 #[test]
-fn what_is_read_of_indexes_to_copy_a_few_blocks_counts_too() {
-    run(async {
-        let disk = SimDisk::default();
-        let pack = open_with(&disk, |settings| {
-            settings.options.reclaim_bytes_per_second = Some(10_000);
-        });
-        add(&pack, 0..100).await;
-        let begun = Instant::now();
-        // Of 100 entries of 32 bytes all are read when it is counted, and when it is gathered what is left of one
-        // segment; the 80 that are left are read once more and written. That makes 1.1 seconds; a few blocks are
-        // copied besides, and the last tenth of a second is not waited for.
-        remove(&pack, 0..20).await;
-        assert!(begun.elapsed() >= Duration::from_millis(1050), "{:?}", begun.elapsed());
-        look(&pack, 100, |number| number >= 20).await;
-    });
-}
-
-#[test]
 fn a_collection_that_has_to_be_slow_needs_no_timer_of_the_runtime() {
     // With a single thread where blocking is allowed, which the writer needs, too.
     let mut runtime = tokio::runtime::Builder::new_current_thread();
