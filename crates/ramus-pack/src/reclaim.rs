@@ -19,7 +19,7 @@
 //!
 //! A segment of which a block cannot be read stays as it is, and the rest goes on without it; whoever
 //! finishes the collection is told at its end. Where there is no room for copies, those segments are given
-//! back of which nothing is left.
+//! back of which nothing is left; the rest is copied by the next that finishes.
 //!
 //! A copied segment is one like any other: a header, and a chain of batches that begins with the number
 //! 1. It holds no changes.
@@ -75,6 +75,8 @@ pub(crate) enum Planned {
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) epoch: Epoch,
+    /// There is only what another collection had no room to copy.
+    pub(crate) is_rest: bool,
     pub(crate) disk: Arc<Pool>,
     /// The newest first. Nobody merges them while `frozen` is there.
     pub(crate) runs: Vec<Arc<Run>>,
@@ -100,6 +102,8 @@ pub(crate) struct Reclaimed {
     pub(crate) dead: BTreeMap<u32, u64>,
     /// Why a segment that has lost enough stays as it is.
     pub(crate) damaged: Option<Error>,
+    /// Segments that have lost enough stay as they are, since there was no room for copies.
+    pub(crate) is_partial: bool,
     pub(crate) frozen: Frozen,
 }
 
@@ -317,14 +321,15 @@ impl<H: Hash> Reclaim<H> {
 
     fn reclaimed(self) -> Reclaimed {
         let Self { plan: Plan { epoch, runs, frozen, .. }, pass, counts, condemned, .. } = self;
-        let Self { copies, copied, damaged, .. } = self;
+        let Self { copies, copied, damaged, copies_nothing: is_partial, .. } = self;
         let run = if let Pass::Done(run) = pass { run } else { None };
         let left = counts.unwrap_or_default().into_iter();
         let left = left.filter(|(number, _)| !condemned.contains(number));
         let copied = |number: u32| copied.get(&number).copied().unwrap_or(0);
         let dead = left.map(|(number, count)| (number, count.dead + copied(number))).collect();
         let (segments, condemned) = (copies.segments, condemned.into_iter().collect());
-        Reclaimed { epoch, runs: runs.len(), run, segments, condemned, dead, damaged, frozen }
+        let runs = runs.len();
+        Reclaimed { epoch, runs, run, segments, condemned, dead, damaged, is_partial, frozen }
     }
 
     fn read(&self, key: &H, place: Place) -> PackResult<Vec<u8>> {

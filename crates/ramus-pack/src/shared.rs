@@ -47,6 +47,8 @@ pub(crate) struct Shared<H: Hash> {
     removals: AtomicU64,
     /// Whether something was removed that is still on disk.
     pub(crate) has_dead: AtomicBool,
+    /// Whether segments that have lost enough stay as they are, since there was no room for copies.
+    pub(crate) has_rest: AtomicBool,
     closed: AtomicBool,
     /// A number that no file has yet.
     next_file: AtomicU32,
@@ -87,6 +89,7 @@ impl<H: Hash> Shared<H> {
             since: AtomicU32::new(0),
             removals: AtomicU64::new(0),
             has_dead: AtomicBool::new(false),
+            has_rest: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             next_file: AtomicU32::new(next_file),
             written: AtomicU64::new(written),

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
-use ramus_core::{Epoch, Error, Hash, Pin, Result, Sha1, Sweep};
+use ramus_core::{Epoch, Error, ErrorKind, Hash, Pin, Result, Sha1, Sweep};
 use tokio::sync::oneshot;
 
 use crate::index::live::Live;
@@ -33,7 +33,8 @@ use crate::writer::pump;
 ///   the place. A damaged index ends it before anything is given back.
 /// - On a full disk a collection begins without a new segment, and removes nothing of the active one; and
 ///   `finish`, which needs room for an index of what is left, gives back those segments of which nothing is
-///   left, if there is no room for copies. A later collection gives back the rest.
+///   left, if there is no room for copies. `finish`, called again when there is room, gives back the rest, and so
+///   does the end of a later collection; if the pack was opened again meanwhile, of one that removes something.
 /// - Until a collection is finished, an `add` of a block from before it writes the block again.
 /// - A bit is kept for each block on disk, in memory, while some are removed and not given back; and what
 ///   is pinned, and was while the collection runs. Once more than four million names were pinned and given
@@ -120,6 +121,7 @@ impl<H: Hash> Sweep for PackSweep<H> {
                 Planned::Work(plan) => break *plan,
             }
         };
+        let is_rest = plan.is_rest;
         match reclaim::reclaim(Arc::clone(shared), plan).await {
             Ok(reclaimed) => {
                 let damaged = reclaimed.damaged.clone();
@@ -128,6 +130,8 @@ impl<H: Hash> Sweep for PackSweep<H> {
             }
             // What was removed since may be what was not found; the next collection gives back all of it.
             Err(_) if !shared.protection.lock().is_newest(epoch) => shared.ensure_open(),
+            // What was removed is given back, but for what there is no room to copy still.
+            Err(error) if is_rest && error.kind() == ErrorKind::Limit => Ok(()),
             Err(error) => Err(error),
         }
     }

@@ -147,7 +147,8 @@ impl<H: Hash> Pump<H> {
         let segments = self.files.manifest.files(FileKind::Segment);
         let segments: Vec<_> = segments.filter(|file| file.number < active).copied().collect();
         let has_dead = shared.has_dead.load(Ordering::SeqCst);
-        if !has_dead && !are_many_small(&segments, &shared.settings) {
+        let is_rest = !has_dead && !are_many_small(&segments, &shared.settings);
+        if is_rest && !shared.has_rest.load(Ordering::SeqCst) {
             return Planned::Nothing;
         }
         let runs = shared.index.runs().to_vec();
@@ -158,7 +159,7 @@ impl<H: Hash> Pump<H> {
         let file = |number| Some((number, shared.index.segment(number)?));
         let files = segments.iter().filter_map(|entry| file(entry.number)).collect();
         let (disk, after) = (Arc::clone(&self.files.disk), shared.visible.lock().log.end());
-        Planned::Work(Box::new(Plan { epoch, disk, runs, segments, files, after, frozen }))
+        Planned::Work(Box::new(Plan { epoch, is_rest, disk, runs, segments, files, after, frozen }))
     }
 
     fn switch(&mut self, reclaimed: Reclaimed) -> PackResult<()> {
@@ -179,12 +180,13 @@ impl<H: Hash> Pump<H> {
             }
             return Err(error);
         }
-        let Reclaimed { run, segments, condemned, frozen, .. } = reclaimed;
+        let Reclaimed { run, segments, condemned, is_partial, frozen, .. } = reclaimed;
         let mut files = shared.index.segments();
         files.extend(segments.into_iter().map(|(entry, file)| (entry.number, file)));
         files.retain(|number, _| !condemned.contains(number));
         shared.index.reclaimed(newer.into_iter().chain(run).collect(), files);
         shared.has_dead.store(false, Ordering::SeqCst);
+        shared.has_rest.store(is_partial, Ordering::SeqCst);
         drop(frozen);
         self.files.remove_strays(&shared.building);
         merge::begin_if_due(&shared, &self.files.disk);

@@ -237,7 +237,15 @@ fn on_a_full_disk_what_is_wholly_removed_gives_back_its_room() {
         sweep.finish(epoch).await.expect("finish");
         let after = bytes(&disk, ".segment");
         assert!(after < before, "{before} bytes became {after}");
+        sweep
+            .finish(epoch)
+            .await
+            .expect("it is finished, though there is no room for the rest still");
+        assert_eq!(bytes(&disk, ".segment"), after);
         disk.fill_segments(false);
+        sweep.finish(epoch).await.expect("the rest is copied");
+        let rest = bytes(&disk, ".segment");
+        assert!(2 * rest < after, "{after} bytes became {rest}");
         pack.refs().set(branch.clone(), name(0)).await.expect("there is room");
         let mut left = Vec::new();
         for number in 0..=200 {
