@@ -41,7 +41,8 @@ const ROUNDS_MAX: u32 = 16;
 #[non_exhaustive]
 pub struct CollectOptions<H> {
     /// Nothing is removed; it is counted what would be. It is read for that, so it takes longer. It begins and
-    /// ends like any other: on pack that seals a segment.
+    /// ends like any other: on pack that seals a segment, and it ends one that another repository on this storage is
+    /// about.
     pub dry_run: bool,
     /// These blocks are kept, too, with all that they reach. They have to be there.
     pub roots: Vec<H>,
@@ -91,6 +92,9 @@ impl<S: Schema> Repo<S> {
     }
 
     /// Begins a collection, which goes on with each [`step`](Collection::step).
+    ///
+    /// A storage knows one collection at a time, the newest: one that another repository on this storage is about is
+    /// over then, and its next step says so. What it has removed by then is given back by this one.
     ///
     /// # Errors
     ///
