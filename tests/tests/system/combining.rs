@@ -42,6 +42,8 @@ on_every_backend!(
     blocks_of_a_detached_commit_are_kept_while_they_are_added,
     blocks_that_are_stored_are_not_sent_again_after_a_lost_race,
     what_is_prepared_anew_after_a_lost_race_is_not_sent_again,
+    a_transaction_that_is_too_large_to_wait_as_edits_is_sent_once,
+    large_transactions_of_one_update_send_each_block_once,
     whoever_is_dropped_at_any_poll_disturbs_nobody,
     a_round_is_bounded_in_bytes,
     a_round_is_bounded_in_writers,
@@ -528,6 +530,72 @@ async fn what_is_prepared_anew_after_a_lost_race_is_not_sent_again(bed: Bed) {
     assert_eq!(read(&main, "dir7/again").await, long_text("7again"));
     assert_eq!(main.find("dir7/theirs").await.unwrap(), None);
     assert_eq!(read(&main, "dir7/picked").await, long_text("7picked"));
+}
+
+/// Edits of more than a mebibyte are blocks long before the commit.
+async fn a_transaction_that_is_too_large_to_wait_as_edits_is_sent_once(bed: Bed) {
+    const COUNT: usize = 15_000;
+    tokio::time::pause();
+    let main = bed.main().await;
+    put(&main, "base", "0").await;
+    let begin = async |on_race| {
+        let options = TransactionOptions::default().with_on_race(on_race);
+        let mut edit = main.begin_with(options).await.unwrap();
+        for number in 0..COUNT {
+            edit.set(format!("dir{}/{number:05}", number % 3), number.to_string()).await.unwrap();
+        }
+        edit
+    };
+
+    let refused_edit = begin(OnRace::Refuse).await;
+    put(&bed.main().await, "others", "refuse").await;
+    bed.rig().take_added();
+    let answer = main.commit(refused_edit, "refused").await;
+    refused(answer, ErrorKind::Contention, "");
+    assert_eq!(bed.rig().take_added(), [], "nothing of what was refused");
+
+    let edit = begin(OnRace::Merge).await;
+    others_come_first(&bed, "merge").await;
+    let merged = main.commit(edit, "many").await.unwrap().unwrap();
+    sent_once(&bed);
+    let tree = merged.tree();
+    assert_eq!((read(&main, "others").await, log(&main).await.len()), ("merge".to_owned(), 4));
+    for part in 0..3 {
+        assert_eq!(tree.len(format!("dir{part}")).await.unwrap(), COUNT as u64 / 3);
+    }
+    assert_eq!(read(&main, "dir2/14999").await, "14999");
+}
+
+async fn large_transactions_of_one_update_send_each_block_once(bed: Bed) {
+    const COUNT: u64 = 8000;
+    let main = bed.main().await;
+    put(&main, "base", "0").await;
+    let mut edits = Vec::new();
+    for writer in 0..3 {
+        let mut edit = main.begin().await.unwrap();
+        for number in 0..COUNT {
+            // Other blocks for each.
+            let value = format!("{number} of {writer}");
+            edit.set(format!("dir{writer}/{number:05}"), value).await.unwrap();
+        }
+        edits.push((writer, edit));
+    }
+    bed.rig().be_slow();
+    bed.rig().take_added();
+    let before = bed.rig().writes();
+    let commits = edits.into_iter().map(|(writer, edit)| {
+        let main = main.clone();
+        async move { main.commit(edit, format!("w{writer}")).await }
+    });
+    for answer in all(commits).await {
+        answer.unwrap().unwrap();
+    }
+    assert_eq!(bed.rig().writes() - before, 2, "the last two share one");
+    sent_once(&bed);
+    for writer in 0..3 {
+        let len = main.tree().await.unwrap().len(format!("dir{writer}")).await.unwrap();
+        assert_eq!(len, COUNT);
+    }
 }
 
 /// Writes a long value of its own to each of twenty directories.

@@ -292,6 +292,29 @@ fn a_block_with_edits_of_six_neighbours_is_the_one_that_its_items_make() {
     }
 }
 
+/// Links and names are counted as the block is made, and as it is read.
+#[test]
+fn a_block_that_was_read_names_what_the_one_that_was_made_names() {
+    let hash = Sha1::of(b"some block");
+    let contents = |held| Entry::Contents { held, metadata: Bytes::new() };
+    let inline = contents(Held::Inline(Bytes::from_static(b"text")));
+    for (other, has_links, has_names) in [
+        (inline.clone(), false, false),
+        (contents(Held::Block(hash)), false, true),
+        (Entry::Conflict { hash }, false, true),
+        (Entry::Directory { hash }, true, true),
+    ] {
+        let map: Map = [("a", inline.clone()), ("b", other), ("c", inline.clone())]
+            .map(|(name, entry)| (support::step(name.to_owned()), entry))
+            .into();
+        let made = DirBlock::<Sha1>::encode(0, &items(&map));
+        let read = DirBlock::<Sha1>::decode(made.block().clone()).unwrap();
+        for block in [made, read] {
+            assert_eq!((block.has_links(), block.has_names()), (has_links, has_names), "{map:?}");
+        }
+    }
+}
+
 /// Checks a block of forty even numbers with edits from a number on: each is left, removed or set.
 fn check_neighbours(start: u32, kinds: &[u8], links_from: u32) {
     let name = |number: u32| support::step(format!("step-{number:03}"));

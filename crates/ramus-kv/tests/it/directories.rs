@@ -261,6 +261,7 @@ async fn an_index_block_that_lies_about_a_child_is_corrupt_to_whoever_goes_there
             let first = first.as_str().unwrap();
             for (asked, error) in [
                 ("find", tree.find(first).await.unwrap_err()),
+                ("find what is kept", tree.find(first).await.unwrap_err()),
                 ("list", tree.list("").await.unwrap_err()),
                 ("from", list(from).await.unwrap_err()),
                 ("back", list(back).await.unwrap_err()),

@@ -5,6 +5,7 @@ mod mode;
 mod model;
 mod probe;
 
+mod at_hand;
 mod check;
 mod containers;
 mod contents;

@@ -1,12 +1,14 @@
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _};
 use proptest::prelude::*;
 use ramus_core::erased::Backend;
-use ramus_core::{ContentAddressable as _, Result, Sha1, Storage as _, Sweep as _};
+use ramus_core::{ContentAddressable as _, Error, Result, Sha1, Storage as _, Sweep as _};
 use ramus_mem::Mem;
 
-use crate::{Kv, Repo, Tree};
+use super::{DIRECTORY_BYTES, Waiting};
+use crate::{Kv, Metadata, Native, Repo, Schema, Tree};
 
 type Texts = Kv<String>;
 
@@ -36,7 +38,7 @@ enum Step {
     Return(usize),
 }
 
-fn relieved_at(mut tree: Tree<Texts>, bytes: usize) -> Tree<Texts> {
+fn relieved_at<S: Schema>(mut tree: Tree<S>, bytes: usize) -> Tree<S> {
     tree.waiting.bytes_min = bytes;
     tree
 }
@@ -156,7 +158,7 @@ proptest! {
             for pair in kept.iter().chain([&pair]) {
                 pair.check().await?;
             }
-            Ok::<_, ramus_core::Error>(())
+            Ok::<_, Error>(())
         })
         .expect("memory answers");
     }
@@ -215,6 +217,102 @@ fn what_another_tree_waits_for_stays_when_blocks_are_made() {
             never.set(path, "y").await?;
         }
         Pair { eager, never }.check().await
+    })
+    .expect("memory answers");
+}
+
+#[test]
+fn edits_of_a_mebibyte_become_blocks_and_fewer_do_not() {
+    let repo = Repo::<Texts>::new(Backend::new(Mem::default()));
+    let mut tree = repo.empty_tree();
+    let mut count = 0;
+    while tree.waiting.blocks.is_none() {
+        at_once(tree.set(format!("dir/{count:05}"), "x")).expect("memory answers");
+        count += 1;
+        assert!(tree.waiting.bytes < (1 << 20) + 1000, "{count} edits are no blocks yet");
+    }
+    // The last one found that those before it, and their directory, are much.
+    let bytes = (count - 1) * Waiting::<Texts>::EDIT_BYTES + DIRECTORY_BYTES;
+    assert!(bytes >= 1 << 20, "{count} edits became blocks");
+    assert_eq!(at_once(tree.len("dir")).expect("memory answers"), count as u64);
+}
+
+#[test]
+fn blocks_are_made_anew_as_edits_come_to_what_the_blocks_take() {
+    const BYTES_MIN: usize = 4000;
+    let repo = Repo::<Texts>::new(Backend::new(Mem::default()));
+    let mut tree = relieved_at(repo.empty_tree(), BYTES_MIN);
+    let (mut made, mut last, mut before) = (0, None, 0);
+    for number in 0..4000 {
+        let bytes = tree.waiting.bytes;
+        at_once(tree.set(format!("{number:05}"), "x")).expect("memory answers");
+        let Some(blocks) = &tree.waiting.blocks else { continue };
+        if last.as_ref().is_none_or(|last| !Arc::ptr_eq(last, blocks)) {
+            assert!(bytes >= BYTES_MIN.max(before), "{bytes} bytes, behind blocks of {before}");
+            (made, before) = (made + 1, tree.waiting.block_bytes);
+            last = Some(Arc::clone(blocks));
+        }
+    }
+    // An edit takes some twenty times what it takes in a block.
+    assert!((10..=80).contains(&made), "{made} times");
+    assert!(before > 5 * BYTES_MIN, "{before} bytes of blocks");
+}
+
+/// Texts with a mark.
+#[derive(Clone, Debug, PartialEq)]
+struct Marked;
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Mark(Vec<u8>);
+
+impl Schema for Marked {
+    type Hash = Sha1;
+    type Contents = String;
+    type Metadata = Mark;
+    type Format = Native;
+}
+
+impl Metadata for Mark {
+    fn encode(&self) -> Bytes {
+        self.0.clone().into()
+    }
+
+    fn decode(bytes: &Bytes) -> Result<Self> {
+        Ok(Self(bytes.to_vec()))
+    }
+}
+
+#[test]
+fn metadata_stay_where_blocks_are_made_of_edits() {
+    at_once(async {
+        let repo = Repo::<Marked>::new(Backend::new(Mem::default()));
+        let [mut eager, mut never] =
+            [1, usize::MAX].map(|bytes| relieved_at(repo.empty_tree(), bytes));
+        for number in 0..600_usize {
+            for tree in [&mut eager, &mut never] {
+                // Each path comes back again and again, and not in the same part.
+                let (path, value) = (format!("{}/{}", number % 7, number % 50), number.to_string());
+                match number % 11 {
+                    0..4 => {
+                        let mark = Mark(number.to_be_bytes().to_vec());
+                        tree.set_with_metadata(path, value, mark).await?;
+                    }
+                    4..9 => tree.set(path, value).await?,
+                    9 => drop(tree.remove(path).await?),
+                    _ if tree.mem(&path).await? => {
+                        tree.rename(path, format!("moved/{number}")).await?;
+                    }
+                    _ => {}
+                }
+            }
+            if number % 50 == 0 {
+                assert_eq!(eager.to_concrete("").await?, never.to_concrete("").await?);
+            }
+        }
+        assert!(eager.waiting.blocks.is_some() && never.waiting.blocks.is_none());
+        assert_eq!(eager.to_concrete("").await?, never.to_concrete("").await?);
+        assert_eq!(eager.hash().await?, never.hash().await?);
+        Ok::<_, Error>(())
     })
     .expect("memory answers");
 }
