@@ -20,12 +20,12 @@ use clap::ValueEnum as _;
 use indicatif::{ProgressBar, ProgressStyle};
 
 pub(crate) fn run(options: &RunOptions, peers: &[&'static dyn Peer]) -> Result<()> {
+    check_subjects(&Context { options, peers })?;
     let mut options = options.clone();
     if options.memory && options.subjects.is_empty() {
         options.subjects = Subject::RAMUS.map(|subject| subject.name().to_owned()).to_vec();
     }
     let context = Context { options: &options, peers };
-    check_subjects(&context)?;
     let about = About::of(&context);
     println!("{about}");
     let mut lines = options.json.as_deref().map(create).transpose()?;
@@ -36,7 +36,6 @@ pub(crate) fn run(options: &RunOptions, peers: &[&'static dyn Peer]) -> Result<(
     let bar = ProgressBar::new(workloads.len() as u64);
     bar.set_style(ProgressStyle::with_template("{elapsed_precise} {wide_bar} {pos}/{len} {msg}")?);
     let mut weighed = Vec::new();
-    let mut idle = options.subjects.clone();
     for workload in workloads {
         let records = record::medians(rounds(&context, workload, &bar)?);
         if let Some((one, other)) = record::differing(&records) {
@@ -48,9 +47,8 @@ pub(crate) fn run(options: &RunOptions, peers: &[&'static dyn Peer]) -> Result<(
             table::print(&records);
             workload.print_summary(&records);
         });
-        for record in &records {
-            idle.retain(|name| name != record.subject.name());
-            if let Some(lines) = &mut lines {
+        if let Some(lines) = &mut lines {
+            for record in &records {
                 writeln!(lines, "{}", serde_json::to_string(record)?)?;
             }
         }
@@ -58,9 +56,6 @@ pub(crate) fn run(options: &RunOptions, peers: &[&'static dyn Peer]) -> Result<(
         bar.inc(1);
     }
     bar.finish_and_clear();
-    if !idle.is_empty() {
-        return Err(format!("took part in none of these workloads: {}", idle.join(", ")).into());
-    }
     if !options.memory {
         return Ok(());
     }
@@ -165,17 +160,29 @@ pub(crate) fn parse(line: &str, workload: &str, subjects: &[Subject]) -> Result<
     })
 }
 
+/// Refuses subjects that there are not, and those that would have nothing to do.
 fn check_subjects(context: &Context<'_>) -> Result<()> {
     let own = Subject::RAMUS_ALONE.into_iter().chain([Subject::Floor]);
     let peers = context.peers.iter().map(|peer| peer.name());
     let known: Vec<_> = own.map(Subject::name).chain(peers).collect();
-    match context.options.subjects.iter().find(|name| !known.contains(&name.as_str())) {
-        None => Ok(()),
-        Some(unknown) => {
-            let known = known.join(", ");
-            Err(format!("no subject is called `{unknown}`; here there are: {known}").into())
-        }
+    let named = &context.options.subjects;
+    if let Some(unknown) = named.iter().find(|name| !known.contains(&name.as_str())) {
+        let known = known.join(", ");
+        return Err(format!("no subject is called `{unknown}`; here there are: {known}").into());
     }
+    let has = |workload: Workload, name: &str| {
+        workload.subjects(context).iter().any(|subject| subject.name() == name)
+    };
+    let chosen = Workload::chosen(&context.options.workloads);
+    let is_idle = |name: &&String| !chosen.iter().any(|workload| has(*workload, name));
+    let Some(idle) = named.iter().find(is_idle) else { return Ok(()) };
+    let mut workloads = Workload::chosen(&[]);
+    workloads.retain(|workload| has(*workload, idle));
+    let list = |workloads: &[Workload]| {
+        workloads.iter().map(|workload| workload.name()).collect::<Vec<_>>().join(", ")
+    };
+    let (chosen, workloads) = (list(&chosen), list(&workloads));
+    Err(format!("`{idle}` takes no part in {chosen}; it takes part in: {workloads}").into())
 }
 
 impl Workload {
@@ -187,7 +194,11 @@ impl Workload {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+    use crate::cli::{Cli, Command};
+    use crate::peer::{PeerStore, Skill};
     use crate::record::Recorder;
 
     #[test]
@@ -204,18 +215,68 @@ mod tests {
         assert!(parse(&printed, "wide", &[Subject::RamusMem]).is_err(), "nobody asked the floor");
     }
 
-    #[test]
-    fn an_unknown_subject_is_refused_with_those_that_there_are() {
-        use crate::cli::{Cli, Command};
-        use clap::Parser as _;
-
-        let arguments = ["ramus-bench", "run", "kvset", "--subject", "ramus-pak"];
+    fn refused(arguments: &[&str], peers: &[&'static dyn Peer]) -> String {
+        let arguments = [&["ramus-bench", "run"], arguments].concat();
         let Command::Run(options) = Cli::parse_from(arguments).command else {
             panic!("it is a run");
         };
-        let refused = run(&options, &[]).expect_err("it is refused").to_string();
+        run(&options, peers).expect_err("it is refused").to_string()
+    }
+
+    #[test]
+    fn an_unknown_subject_is_refused_with_those_that_there_are() {
         let expected = "no subject is called `ramus-pak`; \
                         here there are: ramus-mem, ramus-pack, ramus-pack-caller, ramus-pack-os, floor";
-        assert_eq!(refused, expected);
+        assert_eq!(refused(&["kvset", "--subject", "ramus-pak"], &[]), expected);
+    }
+
+    /// Keeps blocks, and nothing else.
+    struct Shelf;
+
+    impl Peer for Shelf {
+        fn name(&self) -> &'static str {
+            "shelf"
+        }
+
+        fn version(&self) -> String {
+            "1".to_owned()
+        }
+
+        fn is_synced(&self) -> bool {
+            true
+        }
+
+        fn skills(&self) -> &'static [Skill] {
+            &[Skill::Blocks]
+        }
+
+        fn open(&self, _directory: &Path) -> Result<Box<dyn PeerStore>> {
+            Err("nobody opens it here".into())
+        }
+    }
+
+    #[test]
+    fn a_subject_with_nothing_to_do_is_refused_before_anything_runs() {
+        for (arguments, expected) in [
+            (
+                &["hot", "durable", "--subject", "ramus-mem", "--subject", "ramus-pack-os"][..],
+                "`ramus-pack-os` takes no part in hot, durable; it takes part in: ca64, ca4k, aw, watch1, \
+                 watch100, fanout, memory, kvset, tree, reads, wide10k, wide, merge, diff, proof, \
+                 proofwide, bulk, growth, history, historynear, lastmodified",
+            ),
+            (
+                &["tree", "--subject", "ramus-pack-caller"],
+                "`ramus-pack-caller` takes no part in tree; it takes part in: \
+                 kvset, wide10k, wide, durable",
+            ),
+            (
+                &["kvset", "--subject", "shelf"],
+                "`shelf` takes no part in kvset; it takes part in: ca64, ca4k",
+            ),
+        ] {
+            assert_eq!(refused(arguments, &[&Shelf]), expected);
+        }
+        let refused = refused(&["inline", "--subject", "floor"], &[]);
+        assert!(refused.starts_with("`floor` takes no part in inline; it takes part in: ca64, "));
     }
 }

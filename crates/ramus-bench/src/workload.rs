@@ -100,17 +100,24 @@ impl Workload {
         let peers = self.skill().into_iter().flat_map(|skill| context.skilled(skill));
         let is_durable = matches!(self, Self::Durable | Self::Durable64);
         let peers = peers.filter(|peer| !is_durable || peer.is_synced());
-        let own: &[Subject] = match self {
-            Self::Cold | Self::Durable64 => &[Subject::RamusPack],
-            Self::Durable => &[Subject::RamusPack, Subject::RamusPackCaller],
-            Self::Kvset | Self::Wide | Self::Wide10k => &Subject::RAMUS_ALONE,
-            // The strategies are those of the branch, and the threshold is that of the format: the backend is
-            // not what is measured.
-            Self::Hot | Self::Inline => &[Subject::RamusMem],
-            _ => &Subject::RAMUS,
-        };
-        let own = own.iter().copied().chain([Subject::Floor]).filter(|one| context.has(*one));
+        let own = self.own().iter().copied().filter(|one| context.has(*one));
         own.chain(peers.map(|peer| Subject::Peer(peer.name()))).collect()
+    }
+
+    /// Returns those who take part wherever it is run.
+    const fn own(self) -> &'static [Subject] {
+        use Subject::{Floor, RamusMem, RamusPack, RamusPackCaller, RamusPackOs};
+        match self {
+            Self::Cold | Self::Durable64 => &[RamusPack, Floor],
+            Self::Durable => &[RamusPack, RamusPackCaller, Floor],
+            Self::Kvset | Self::Wide | Self::Wide10k => {
+                &[RamusMem, RamusPack, RamusPackCaller, RamusPackOs, Floor]
+            }
+            // The strategies are those of the branch, and the threshold is that of the format: the backend is
+            // not what is measured, and there is no floor.
+            Self::Hot | Self::Inline => &[RamusMem],
+            _ => &[RamusMem, RamusPack, RamusPackOs, Floor],
+        }
     }
 
     /// Returns what a peer has to be able to do to take part, if peers can.
