@@ -14,6 +14,7 @@ use crate::index::Place;
 use crate::protection::Pinned;
 use crate::read::{BLOCK_NOW_MAX, blocking};
 use crate::shared::Shared;
+use crate::writer::buffer::Buffer;
 use crate::writer::core::{Core, Need, Wait};
 use crate::writer::pump;
 
@@ -24,6 +25,8 @@ struct Prepared<H> {
     header: [u8; RecordHeader::LENGTH],
     /// What is stored of it.
     block: Bytes,
+    /// Its record, if that is large and is appended next.
+    copy: Option<Buffer>,
 }
 
 /// What became of an update that was to be appended.
@@ -39,7 +42,7 @@ impl<H: Hash> Shared<H> {
         self.ensure_open()?;
         check_sizes(&blocks)?;
         let prepared = self.prepare(blocks, None).await?;
-        self.feed(&prepared).await
+        self.feed(prepared).await
     }
 
     /// Makes durable whatever was added before.
@@ -77,13 +80,12 @@ impl<H: Hash> Shared<H> {
         if bytes > self.settings.write_bytes {
             // A batch is kept small; the update still waits for one sync.
             pins.push(self.protection.pin(names(&prepared)));
-            self.feed(&prepared).await?;
-            prepared.clear();
+            self.feed(std::mem::take(&mut prepared)).await?;
         }
         let absent = self.first_absent(&named).await?;
         let mut update = update;
         loop {
-            match self.append(&prepared, update, absent, &mut pins)? {
+            match self.append(&mut prepared, update, absent, &mut pins)? {
                 Appended::Judged(outcome, wait) => {
                     self.wait(wait).await?;
                     return Ok(outcome);
@@ -98,7 +100,7 @@ impl<H: Hash> Shared<H> {
 
     fn append(
         &self,
-        blocks: &[Prepared<H>],
+        blocks: &mut [Prepared<H>],
         update: RefUpdate<H>,
         absent: Option<H>,
         pins: &mut Vec<Pinned<H>>,
@@ -118,7 +120,7 @@ impl<H: Hash> Shared<H> {
         if core.tail.len() >= self.settings.buffer_bytes {
             return Ok(Appended::NoRoom(update, core.wait_for_all(Need::Written)));
         }
-        for block in blocks {
+        for block in &mut *blocks {
             self.push(&mut core, block);
         }
         let before = core.end();
@@ -131,39 +133,50 @@ impl<H: Hash> Shared<H> {
     }
 
     /// Appends blocks, and waits where too many are in memory.
-    async fn feed(self: &Arc<Self>, blocks: &[Prepared<H>]) -> Result<()> {
-        let mut blocks = blocks.iter();
+    async fn feed(self: &Arc<Self>, mut blocks: Vec<Prepared<H>>) -> Result<()> {
+        let most = self.settings.buffer_bytes;
+        let mut next = 0;
         loop {
+            // One after the other: each takes as much memory again.
+            if let Some(block) = blocks.get_mut(next) {
+                block.copy_if_large().await?;
+            }
             let wait = {
                 let mut core = self.core.lock();
                 core.ensure_writable()?;
-                while core.tail.len() < self.settings.buffer_bytes
-                    && let Some(block) = blocks.next()
+                while let Some(block) = blocks.get_mut(next)
+                    && block.fits_behind(core.tail.len(), most)
                 {
                     self.push(&mut core, block);
+                    next += 1;
                 }
                 let length = core.tail.len();
-                if length < self.settings.buffer_bytes {
+                let waits_for_copy = blocks.get(next).map(Prepared::waits_for_copy);
+                if length < most && waits_for_copy.is_none() {
                     drop(core);
                     if length >= self.settings.write_bytes {
                         pump::wake(self);
                     }
                     return Ok(());
                 }
-                core.wait_for_all(Need::Written)
+                let is_full = length >= most || waits_for_copy == Some(false);
+                if is_full { core.wait_for_all(Need::Written) } else { None }
             };
             self.wait(wait).await?;
         }
     }
 
     /// Appends a block, if it is not there already.
-    fn push(&self, core: &mut Core<H>, block: &Prepared<H>) {
-        let Prepared { key, header, block } = block;
+    fn push(&self, core: &mut Core<H>, block: &mut Prepared<H>) {
+        let Prepared { key, header, block, copy } = block;
         let length = u32::try_from(block.len()).expect("the size of a block was checked");
         // Whoever finds it there before it is appended reads the tail, for which they need this lock.
         let place = Place { segment: core.tail.segment(), offset: core.tail.next_offset(), length };
         if self.index.insert_unless_since(*key, self.since(), place) {
-            core.tail.push(header, key.as_bytes(), block);
+            match copy.take() {
+                Some(record) => core.tail.push_copied(header, key.as_bytes(), record),
+                None => core.tail.push(header, key.as_bytes(), block),
+            };
         }
     }
 
@@ -272,7 +285,28 @@ impl<H: Hash> Prepared<H> {
         let (stored, block) = coding.encode(block);
         let header = RecordHeader { stored, ..RecordHeader::of(Kind::Block, &block) };
         let header = header.encode(key.as_bytes());
-        Self { key, header, block }
+        Self { key, header, block, copy: None }
+    }
+
+    /// Copies the record of a large block where blocking is allowed, so that it is not copied under the lock.
+    async fn copy_if_large(&mut self) -> Result<()> {
+        if self.waits_for_copy() {
+            let Self { key, header, block, .. } = self;
+            let (key, header, block) = (*key, *header, block.clone());
+            let copy = move || Ok(Buffer::of_record([&header, key.as_bytes(), &block]));
+            self.copy = Some(blocking(copy).await?);
+        }
+        Ok(())
+    }
+
+    const fn waits_for_copy(&self) -> bool {
+        self.block.len() > BLOCK_NOW_MAX && self.copy.is_none()
+    }
+
+    /// Returns whether it may be appended to an open batch of this length, which is full with `most`.
+    fn fits_behind(&self, length: usize, most: usize) -> bool {
+        let most = if self.copy.is_some() { most.min(Buffer::ROOM_BYTES) } else { most };
+        length < most && !self.waits_for_copy()
     }
 }
 

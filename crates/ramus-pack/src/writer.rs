@@ -29,6 +29,7 @@
 
 pub(crate) mod active;
 pub(crate) mod begun;
+pub(crate) mod buffer;
 mod collect;
 pub(crate) mod copied;
 pub(crate) mod core;

@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::{Arc, mpsc};
 use std::task::Poll;
 
+use futures::FutureExt as _;
 use ramus_core::{
     AtomicWrite as _, ContentAddressable as _, Hash as _, ReadOnly as _, RefName, Result, Sha1,
     Storage as _, Sweep as _, Update,
@@ -111,5 +112,38 @@ fn what_was_written_before_is_not_synced_by_whoever_waits() {
         let (here, ()) = is_done_here(pack.blocks().flush()).await;
         assert!(here, "there is nothing to make durable");
         pack.close().await.expect("close");
+    });
+}
+
+#[test]
+fn beside_a_block_of_the_largest_size_nobody_waits_for_its_write() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let disk = SimDisk::default();
+        let settings = Settings::new(PackOptions::default().with_cache_bytes(0));
+        let pack: Pack = Pack::open_disk(Arc::new(disk.clone()), settings).expect("open");
+        let first = pack.blocks().add("before it".into()).await.expect("add");
+        disk.hold();
+        let blocks = pack.blocks().clone();
+        let large = bytes::Bytes::from(vec![7; blocks.limits().block_bytes_max]);
+        let stored = large.clone();
+        let adding = tokio::spawn(async move {
+            let key = blocks.add(large).await?;
+            blocks.flush().await.map(|()| key)
+        });
+        disk.wait_for_sync();
+        let added = pack.blocks().add("beside it".into()).now_or_never();
+        let last = added.expect("it waits for nothing").expect("add");
+        disk.release();
+        let key = adding.await.expect("no panic").expect("add and flush");
+        pack.close().await.expect("close");
+        drop(pack);
+        let settings = Settings::new(PackOptions::default().with_cache_bytes(0));
+        let pack: Pack = Pack::open_disk(Arc::new(disk), settings).expect("open");
+        assert_eq!(pack.blocks().find(&key).await.expect("find"), Some(stored));
+        for small in [first, last] {
+            assert!(pack.blocks().mem(&small).await.expect("mem"));
+        }
     });
 }

@@ -112,7 +112,7 @@ fn a_batch_of_a_block_and_a_change() {
     tail.push(&RecordHeader::of(Kind::Change, &body).encode(&[]), &[], &body);
     let chain = segment().chain();
     let flight = tail.take(Link { salt: SALT, chain, durable_end: 64 });
-    assert_eq!(*flight.bytes, golden);
+    assert_eq!(**flight.bytes, golden[..]);
 
     let file = [&segment().encode()[..], &golden].concat();
     let disk = SimDisk::of_files([("x".to_owned(), file)]);

@@ -84,7 +84,7 @@ impl Copied {
         let written = self.file.write_all_at(&flight.bytes, flight.start);
         written.map_err(PackError::io(format!("write {}", self.name)))?;
         self.link.chain = flight.chain();
-        self.tail.landed(flight);
+        drop(self.tail.landed(flight));
         Ok(())
     }
 }

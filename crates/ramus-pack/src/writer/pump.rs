@@ -234,8 +234,9 @@ impl<H: Hash> Pump<H> {
         if sync {
             core.synced = flight.number;
         }
-        core.tail.landed(flight);
+        let rest = core.tail.landed(flight);
         drop(core);
+        drop(rest);
         self.publish();
         self.files.extend(batch);
         Ok(())

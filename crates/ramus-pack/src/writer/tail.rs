@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use crc32fast::Hasher;
 
+use super::buffer::Buffer;
 use crate::format::batch::BatchHeader;
 use crate::format::record::{Kind, RecordHeader};
 use crate::format::{Reader, checksum};
@@ -22,13 +23,13 @@ pub(crate) struct Tail {
     /// The number of the open batch.
     number: u64,
     /// Space for its header, and its records; empty if it has none.
-    bytes: Vec<u8>,
+    bytes: Buffer,
     /// The checksum of the headers of its records.
     headers: Hasher,
     flight: Option<Flight>,
     /// Room for the next batch, left by one before: fresh memory has to be cleared by the system first,
     /// which takes as long as the copy into it.
-    spare: Vec<u8>,
+    spare: Buffer,
 }
 
 /// A batch that is being written.
@@ -37,7 +38,7 @@ pub(crate) struct Flight {
     pub(crate) segment: u32,
     pub(crate) start: u64,
     pub(crate) number: u64,
-    pub(crate) bytes: Arc<Vec<u8>>,
+    pub(crate) bytes: Arc<Buffer>,
 }
 
 /// What of the header of a batch the writer knows.
@@ -50,7 +51,7 @@ pub(crate) struct Link {
 
 impl Tail {
     pub(crate) fn new(segment: u32, start: u64, number: u64) -> Self {
-        let (bytes, headers, spare) = (Vec::new(), Hasher::new(), Vec::new());
+        let (bytes, headers, spare) = (Buffer::default(), Hasher::new(), Buffer::default());
         Self { segment, start, number, bytes, headers, flight: None, spare }
     }
 
@@ -89,22 +90,41 @@ impl Tail {
     /// Appends a record and returns where it lies in the segment.
     pub(crate) fn push(&mut self, header: &[u8], key: &[u8], body: &[u8]) -> u32 {
         let offset = self.next_offset();
-        if self.bytes.is_empty() {
-            self.bytes.resize(BatchHeader::LENGTH, 0);
-        }
+        self.leave_room_for_header();
         self.headers.update(header);
         self.headers.update(key);
         for part in [header, key, body] {
-            self.bytes.extend_from_slice(part);
+            self.bytes.extend(part);
         }
         offset
+    }
+
+    /// Appends a record that was copied before, as [`Tail::push`] does: what the open batch has is copied in front of
+    /// it, if there is room for it.
+    pub(crate) fn push_copied(&mut self, header: &[u8], key: &[u8], mut record: Buffer) -> u32 {
+        let offset = self.next_offset();
+        self.leave_room_for_header();
+        self.headers.update(header);
+        self.headers.update(key);
+        if record.put_before(&self.bytes) {
+            self.bytes = record;
+        } else {
+            self.bytes.extend(&record);
+        }
+        offset
+    }
+
+    fn leave_room_for_header(&mut self) {
+        if self.bytes.is_empty() {
+            self.bytes.pad(BatchHeader::LENGTH);
+        }
     }
 
     /// Ends the open batch and returns it; the next one begins where it ends.
     pub(crate) fn take(&mut self, link: Link) -> Flight {
         let spare = std::mem::take(&mut self.spare);
         let mut bytes = std::mem::replace(&mut self.bytes, spare);
-        bytes.resize(bytes.len().next_multiple_of(BatchHeader::ALIGNMENT), 0);
+        bytes.pad(bytes.len().next_multiple_of(BatchHeader::ALIGNMENT));
         let length = bytes.len() - BatchHeader::LENGTH;
         assert!(length <= BatchHeader::BODY_BYTES_MAX as usize, "nothing is added to a full batch");
         let Link { salt, chain, durable_end } = link;
@@ -131,30 +151,34 @@ impl Tail {
         (self.segment, self.start) = (segment, start);
     }
 
-    /// Forgets the batch, which is in the file now, and keeps its room.
-    pub(crate) fn landed(&mut self, flight: Flight) {
+    /// The batch that was being written is in its file. Returns what nobody needs of it any more: to give back much
+    /// memory takes long, and is not done under the lock.
+    #[must_use]
+    pub(crate) fn landed(&mut self, flight: Flight) -> Buffer {
         self.flight = None;
         // Nobody else has it: readers copy what they need under the lock.
-        if let Ok(mut bytes) = Arc::try_unwrap(flight.bytes)
-            && bytes.capacity() <= SPARE_BYTES_MAX
-        {
-            bytes.clear();
-            self.spare = bytes;
+        match Arc::try_unwrap(flight.bytes) {
+            Ok(mut bytes) if bytes.capacity() <= SPARE_BYTES_MAX => {
+                bytes.clear();
+                std::mem::replace(&mut self.spare, bytes)
+            }
+            Ok(bytes) => bytes,
+            Err(_) => Buffer::default(),
         }
     }
 
     /// Gives back the room that a store does not need which has nothing to write.
     pub(crate) fn rest(&mut self) {
         if self.spare.capacity() > RESTING_BYTES_MAX {
-            self.spare = Vec::new();
+            self.spare = Buffer::default();
         }
     }
 
     /// Returns so many bytes of the segment, if they are not in the file yet.
     pub(crate) fn read(&self, segment: u32, offset: u64, length: usize) -> Option<Vec<u8>> {
-        let open = (self.segment, self.start, &self.bytes);
+        let open = (self.segment, self.start, &*self.bytes);
         let flight =
-            self.flight.as_ref().map(|flight| (flight.segment, flight.start, &*flight.bytes));
+            self.flight.as_ref().map(|flight| (flight.segment, flight.start, &**flight.bytes));
         [Some(open), flight].into_iter().flatten().find_map(|(of, start, bytes)| {
             let at = usize::try_from(offset.checked_sub(start)?).ok()?;
             let end = at.checked_add(length)?;
@@ -185,7 +209,7 @@ impl Tail {
                 let header = BatchHeader { records, ..header };
                 bytes[..BatchHeader::LENGTH].copy_from_slice(&header.encode());
             }
-            flight.bytes = Arc::new(bytes);
+            flight.bytes = Arc::new(bytes.into());
         }
     }
 }
@@ -217,4 +241,47 @@ fn void_changes(batch: &mut [u8], key_length: usize) -> Hasher {
         at = body + header.length as usize;
     }
     headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Appends these records, which have no keys, and returns the batch; those of so many bytes are copied before.
+    fn batch(records: &[Vec<u8>], copied_from: usize) -> Vec<u8> {
+        let mut tail = Tail::new(7, 64, 1);
+        for record in records {
+            let header = RecordHeader::of(Kind::Block, record).encode(&[]);
+            let expected = tail.next_offset();
+            let offset = if record.len() < copied_from {
+                tail.push(&header, &[], record)
+            } else {
+                let copy = Buffer::of_record([&header, &[], record]);
+                let (at, has_room) = (copy.as_ptr(), tail.len() <= Buffer::ROOM_BYTES);
+                let offset = tail.push_copied(&header, &[], copy);
+                let bytes = tail.bytes.as_ptr_range();
+                assert_eq!(bytes.contains(&at), has_room, "it is not copied again");
+                offset
+            };
+            assert_eq!(offset, expected);
+            let (at, length) = (u64::from(offset) + RecordHeader::LENGTH as u64, record.len());
+            assert_eq!(tail.read(7, at, length).as_ref(), Some(record));
+        }
+        tail.take(Link { salt: 1, chain: 2, durable_end: 64 }).bytes.to_vec()
+    }
+
+    #[test]
+    fn a_record_that_was_copied_before_lies_where_it_would_lie() {
+        let records = |lengths: &[usize]| -> Vec<Vec<u8>> {
+            lengths.iter().zip(1..).map(|(length, byte)| vec![byte; *length]).collect()
+        };
+        // The last one finds no room before it.
+        let much = Buffer::ROOM_BYTES;
+        for lengths in
+            [&[9000][..], &[10, 9000], &[9000, 10], &[10, 9000, 9001, 10], &[10, much, 9000, 10]]
+        {
+            let records = records(lengths);
+            assert_eq!(batch(&records, 9000), batch(&records, usize::MAX), "{lengths:?}");
+        }
+    }
 }
