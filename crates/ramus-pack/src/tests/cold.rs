@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use super::sim::{Random, SimDisk};
 use super::soon;
-use super::work::settings;
+use super::work::{settings, settled};
 use crate::format::manifest::FileKind;
 use crate::index::run::Lookup;
 use crate::index::{Place, Read};
@@ -47,11 +47,7 @@ async fn filled_with(disk: &SimDisk, change: impl FnOnce(&mut Settings)) -> Pack
     let blocks = (0..BLOCKS).map(|number| (name(number), block(number)));
     pack.blocks().unsafe_add_many(blocks.collect()).await.expect("add");
     pack.blocks().flush().await.expect("flush");
-    while pack.blocks().0.shared.core.lock().idle.is_none()
-        || pack.blocks().0.shared.building.is_merging()
-    {
-        tokio::task::yield_now().await;
-    }
+    settled(&pack).await;
     pack
 }
 

@@ -15,7 +15,7 @@ use ramus_testkit::{Campaign, run};
 
 use super::damage::{Files, damage, some_files};
 use super::sim::{Op, Random, SimDisk};
-use super::work::{History, open, settings};
+use super::work::{History, open, settings, settled};
 use crate::check::check_disk;
 use crate::disk::Disk;
 use crate::format::manifest::{FileKind, Manifest};
@@ -314,6 +314,8 @@ fn an_end_that_was_not_synced_is_durable_before_a_repair_lists_it() {
             }
             set(&pack, main(), "flushed").await;
             pack.blocks().flush().await.expect("flush");
+            // A merge of indexes would put a sound one in place of the damaged one.
+            settled(&pack).await;
             let mut files = disk.files().into_iter();
             let (name, mut file) =
                 files.find(|(name, _)| name.ends_with(damaged)).expect("it is there");

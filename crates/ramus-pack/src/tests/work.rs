@@ -34,6 +34,15 @@ pub(super) fn open(disk: &SimDisk, durability: Durability) -> ramus_core::Result
     Pack::open_disk(Arc::new(disk.clone()), settings(durability))
 }
 
+/// Waits until the writer has nothing to do and no runs are merged.
+pub(super) async fn settled(pack: &Pack) {
+    let shared = &pack.blocks().0.shared;
+    // The writer begins the next merge before it rests.
+    while shared.core.lock().idle.is_none() || shared.building.is_merging() {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Returns whether a block lies where the collection that runs removes nothing.
 fn is_new(pack: &Pack, name: &Sha1) -> bool {
     let shared = &pack.blocks().0.shared;

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::{add, block, blocks_in_segments, bytes, checked, look, name, open, open_with, remove};
 use crate::check::check_disk;
 use crate::tests::sim::{Failure, SimDisk};
+use crate::tests::work::settled;
 use crate::writer::core::Job;
 use crate::{Depth, Pack, PackSweep};
 
@@ -223,9 +224,7 @@ fn on_a_full_disk_what_is_wholly_removed_gives_back_its_room() {
         let removed = sweep.remove_many(epoch, names.clone()).await.expect("remove_many");
         assert!(removed > 150, "of the active segment nothing is removed: {removed}");
         // A merge of indexes that has begun before leaves no file, now that there is no room.
-        while pack.blocks().0.shared.building.is_merging() {
-            tokio::task::yield_now().await;
-        }
+        settled(&pack).await;
         let names = |disk: &SimDisk| disk.files().into_iter().map(|(name, _)| name);
         let before_it: Vec<_> = names(&disk).collect();
         let full = sweep.finish(epoch).await.map_err(|error| error.kind());
