@@ -147,3 +147,20 @@ fn beside_a_block_of_the_largest_size_nobody_waits_for_its_write() {
         }
     });
 }
+
+#[test]
+fn a_large_block_is_not_copied_by_whoever_polls() {
+    run_with_one_thread(async {
+        let settings = Settings::new(PackOptions::default());
+        let disk = Arc::new(SimDisk::default());
+        let pack: Pack = Pack::open_disk(disk, settings).expect("open");
+        let mut adding = pin!(pack.blocks().add(vec![7; BLOCK_NOW_MAX + 1].into()));
+        assert!(adding.as_mut().now_or_never().is_none(), "it is encoded elsewhere");
+        // That is done when the thread comes to this.
+        tokio::task::spawn_blocking(|| ()).await.expect("it ends");
+        let (is_copied_here, key) = is_done_here(adding).await;
+        assert!(!is_copied_here);
+        assert!(pack.blocks().mem(&key).await.expect("mem"));
+        pack.close().await.expect("close");
+    });
+}
