@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
-use super::{Op, Random, SECTOR, SimDisk, write};
+use super::calls::write;
+use super::{Op, Random, SECTOR, SimDisk};
 
 /// The disk as it was when recording began, and what was done since.
 #[derive(Clone, Debug)]
