@@ -42,6 +42,10 @@ pub enum Skill {
     Diff,
     /// Fork branches and merge them: [`PeerStore::fork`], [`PeerStore::switch`] and [`PeerStore::merge`].
     Merge,
+    /// Say where two branches part: [`PeerStore::common`]; and it can [fork](PeerStore::fork).
+    Ancestors,
+    /// Say which commit changed a path last: [`PeerStore::last_modified`].
+    Changes,
 }
 
 /// A store of a [`Peer`], opened.
@@ -138,6 +142,25 @@ pub trait PeerStore {
     /// Those of the store.
     fn switch(&mut self, _branch: &str) -> Result<()> {
         refused("branches")
+    }
+
+    /// Returns the number of the last commit that two branches have in common, of which there is one.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store; and that they have none is one.
+    fn common(&mut self, _one: &str, _other: &str) -> Result<u64> {
+        refused("ancestors")
+    }
+
+    /// Returns the number of the last commit of this branch that changed what is at a path, in a history
+    /// without merges. Below a path who can tell [ancestors](Skill::Ancestors) looks, too.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    fn last_modified(&mut self, _path: &str) -> Result<Option<u64>> {
+        refused("changes of a path")
     }
 
     /// Merges another branch into this one, three ways, with a commit.

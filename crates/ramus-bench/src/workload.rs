@@ -1,3 +1,4 @@
+mod asked;
 mod aw;
 mod bulk;
 mod ca;
@@ -127,9 +128,13 @@ impl Workload {
             Self::Kvset | Self::Tree | Self::Wide10k | Self::Wide | Self::Bulk | Self::Durable => {
                 Some(Skill::Values)
             }
-            Self::Durable64 => Some(Skill::Group),
+            Self::Reads => Some(Skill::Values),
+            // Those that keep their versions in tables of their own.
+            Self::Durable64 | Self::Growth => Some(Skill::Group),
             Self::Merge => Some(Skill::Merge),
             Self::Diff => Some(Skill::Diff),
+            Self::History | Self::Historynear => Some(Skill::Ancestors),
+            Self::Lastmodified => Some(Skill::Changes),
             _ => None,
         }
     }

@@ -152,4 +152,11 @@ impl PeerStore for Store {
         let Some(newest) = versions.next_back() else { return Ok(None) };
         Ok(Some(String::from_utf8(newest.value()?.to_vec())?))
     }
+
+    fn last_modified(&mut self, path: &str) -> Result<Option<u64>> {
+        let mut versions = self.versions.range(version(path, 0)..=version(path, u64::MAX));
+        let Some(newest) = versions.next_back() else { return Ok(None) };
+        let key = newest.key()?;
+        Ok(key.last_chunk().map(|commit| u64::from_be_bytes(*commit)))
+    }
 }

@@ -53,7 +53,15 @@ impl Peer for Git2 {
     }
 
     fn skills(&self) -> &'static [Skill] {
-        &[Skill::Blocks, Skill::Values, Skill::Versions, Skill::Diff, Skill::Merge]
+        &[
+            Skill::Blocks,
+            Skill::Values,
+            Skill::Versions,
+            Skill::Diff,
+            Skill::Merge,
+            Skill::Ancestors,
+            Skill::Changes,
+        ]
     }
 
     fn open(&self, directory: &Path) -> Result<Box<dyn PeerStore>> {
@@ -97,6 +105,12 @@ impl Store {
         Ok(self.repository.find_commit(*commit)?)
     }
 
+    /// Returns the number of a commit.
+    fn number_of(&self, commit: Oid) -> Result<u64> {
+        let index = self.commits.iter().rposition(|made| *made == commit);
+        Ok(index.ok_or("the commit was not made here")? as u64 + 1)
+    }
+
     fn commit(&self, tree: &Tree<'_>, parents: &[&Commit<'_>]) -> Result<Oid> {
         let date = Time::new(i64::try_from(self.commits.len())? + 1, 0);
         let who = Signature::new(AUTHOR, AUTHOR, &date)?;
@@ -119,6 +133,15 @@ impl Store {
         };
         let blob = self.repository.find_blob(entry.id())?;
         Ok(Some(String::from_utf8(blob.content().to_vec())?))
+    }
+}
+
+/// Returns the name of what a commit has at a path.
+fn id_in(commit: &Commit<'_>, path: &str) -> Result<Option<Oid>> {
+    match commit.tree()?.get_path(Path::new(path)) {
+        Ok(entry) => Ok(Some(entry.id())),
+        Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -195,6 +218,27 @@ impl PeerStore for Store {
     fn switch(&mut self, branch: &str) -> Result<()> {
         self.branch = reference(branch);
         Ok(())
+    }
+
+    fn common(&mut self, one: &str, other: &str) -> Result<u64> {
+        let head = |branch| self.head_of(&reference(branch)).ok_or("there is no such branch");
+        let base = self.repository.merge_base(head(one)?.id(), head(other)?.id())?;
+        self.number_of(base)
+    }
+
+    fn last_modified(&mut self, path: &str) -> Result<Option<u64>> {
+        let Some(mut commit) = self.head() else { return Ok(None) };
+        let mut is = id_in(&commit, path)?;
+        loop {
+            let Some(parent) = commit.parents().next() else {
+                return is.map(|_| self.number_of(commit.id())).transpose();
+            };
+            let was = id_in(&parent, path)?;
+            if was != is {
+                return self.number_of(commit.id()).map(Some);
+            }
+            (commit, is) = (parent, was);
+        }
     }
 
     fn merge(&mut self, other: &str) -> Result<()> {

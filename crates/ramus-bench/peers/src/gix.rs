@@ -8,7 +8,7 @@ use gix::merge::blob::builtin_driver::text::Labels;
 use gix::merge::commit::Options;
 use gix::merge::tree::TreatAsUnresolved;
 use gix::object::tree::EntryKind;
-use gix::{ObjectId, Repository, Tree};
+use gix::{Commit, ObjectId, Repository, Tree};
 use ramus_bench::{Peer, PeerStore, Result, Skill};
 use ramus_core::Sha1;
 
@@ -42,7 +42,15 @@ impl Peer for Gix {
     }
 
     fn skills(&self) -> &'static [Skill] {
-        &[Skill::Blocks, Skill::Values, Skill::Versions, Skill::Diff, Skill::Merge]
+        &[
+            Skill::Blocks,
+            Skill::Values,
+            Skill::Versions,
+            Skill::Diff,
+            Skill::Merge,
+            Skill::Ancestors,
+            Skill::Changes,
+        ]
     }
 
     fn open(&self, directory: &Path) -> Result<Box<dyn PeerStore>> {
@@ -70,6 +78,17 @@ impl Store {
         Ok(self.repository.find_commit(*commit)?.tree()?)
     }
 
+    fn branch_head(&self, branch: &str) -> Result<ObjectId> {
+        let head = self.repository.find_reference(&reference(branch))?;
+        Ok(head.into_fully_peeled_id()?.detach())
+    }
+
+    /// Returns the number of a commit.
+    fn number_of(&self, commit: ObjectId) -> Result<u64> {
+        let index = self.commits.iter().rposition(|made| *made == commit);
+        Ok(index.ok_or("the commit was not made here")? as u64 + 1)
+    }
+
     fn commit(&mut self, tree: ObjectId, parents: Vec<ObjectId>) -> Result<()> {
         let date = format!("{} +0000", self.commits.len() + 1);
         let name = AUTHOR.as_bytes().as_bstr();
@@ -79,6 +98,12 @@ impl Store {
         self.commits.push(commit.detach());
         Ok(())
     }
+}
+
+/// Returns the name of what a commit has at a path.
+fn id_in(commit: &Commit<'_>, path: &str) -> Result<Option<ObjectId>> {
+    let entry = commit.tree()?.lookup_entry_by_path(path)?;
+    Ok(entry.map(|entry| entry.object_id()))
 }
 
 fn find_in(tree: &Tree<'_>, path: &str) -> Result<Option<String>> {
@@ -152,12 +177,33 @@ impl PeerStore for Store {
         Ok(())
     }
 
+    fn common(&mut self, one: &str, other: &str) -> Result<u64> {
+        let base = self.repository.merge_base(self.branch_head(one)?, self.branch_head(other)?)?;
+        self.number_of(base.ok_or("they have no commit in common")?.detach())
+    }
+
+    fn last_modified(&mut self, path: &str) -> Result<Option<u64>> {
+        let Some(head) = self.head()? else { return Ok(None) };
+        let mut commit = self.repository.find_commit(head)?;
+        let mut is = id_in(&commit, path)?;
+        loop {
+            let Some(parent) = commit.parent_ids().next() else {
+                return is.map(|_| self.number_of(commit.id)).transpose();
+            };
+            let parent = self.repository.find_commit(parent.detach())?;
+            let was = id_in(&parent, path)?;
+            if was != is {
+                return self.number_of(commit.id).map(Some);
+            }
+            (commit, is) = (parent, was);
+        }
+    }
+
     fn merge(&mut self, other: &str) -> Result<()> {
         let (tree, ours, theirs) = {
             let repository = &self.repository;
             let ours = self.head()?.ok_or("there is no commit to merge into")?;
-            let theirs = repository.find_reference(&reference(other))?;
-            let theirs = theirs.into_fully_peeled_id()?.detach();
+            let theirs = self.branch_head(other)?;
             let options: Options = repository.tree_merge_options()?.into();
             let merged = repository.merge_commits(ours, theirs, Labels::default(), options)?;
             let mut merged = merged.tree_merge;

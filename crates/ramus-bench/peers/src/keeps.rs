@@ -15,7 +15,9 @@ impl Keeps {
         match self {
             // Blocks are kept the same way by both, so one is enough.
             Self::Newest => &[Skill::Values],
-            Self::Versions => &[Skill::Blocks, Skill::Values, Skill::Versions, Skill::Group],
+            Self::Versions => {
+                &[Skill::Blocks, Skill::Values, Skill::Versions, Skill::Group, Skill::Changes]
+            }
         }
     }
 }

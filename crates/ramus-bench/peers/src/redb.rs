@@ -145,4 +145,10 @@ impl PeerStore for Store {
         let newest = table.range((path, 0)..=(path, commit))?.next_back().transpose()?;
         Ok(newest.map(|(_, value)| value.value().to_owned()))
     }
+
+    fn last_modified(&mut self, path: &str) -> Result<Option<u64>> {
+        let table = self.database.begin_read()?.open_table(VERSIONS)?;
+        let newest = table.range((path, 0)..=(path, u64::MAX))?.next_back().transpose()?;
+        Ok(newest.map(|(key, _)| key.value().1))
+    }
 }

@@ -105,6 +105,14 @@ impl PeerStore for Store {
         let commit = i64::try_from(commit)?;
         Ok(statement.query_row((path, commit), |row| row.get(0)).optional()?)
     }
+
+    fn last_modified(&mut self, path: &str) -> Result<Option<u64>> {
+        let sql = "SELECT commit_number FROM versions WHERE path = ?1
+                   ORDER BY commit_number DESC LIMIT 1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let newest = statement.query_row([path], |row| row.get::<_, i64>(0)).optional()?;
+        Ok(newest.map(u64::try_from).transpose()?)
+    }
 }
 
 /// Writes the edits, and the commit of them if there are versions.

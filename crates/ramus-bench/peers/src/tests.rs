@@ -98,6 +98,13 @@ fn work(peer: &dyn Peer, directory: &Path) {
         let expected = [Some("1"), None, Some("3"), Some("2")];
         assert_eq!(found.each_ref().map(Option::as_deref), expected);
     }
+    if can(Skill::Changes) {
+        let found = ["a/b", "a/c", "a/d"].map(|path| store.last_modified(path).expect("changes"));
+        assert_eq!(found, [Some(2), Some(1), None]);
+    }
+    if can(Skill::Changes) && can(Skill::Ancestors) {
+        assert_eq!(store.last_modified("a").expect("changes"), Some(2));
+    }
     if can(Skill::Group) {
         store.set_each(&[edits(&[("g", "1")]), edits(&[("g", "2")])]).expect("set each");
         let found = [3, 4].map(|commit| store.find_at(commit, "g").expect("find at"));
@@ -115,6 +122,12 @@ fn work(peer: &dyn Peer, directory: &Path) {
             store.set(&edits(&[(path, branch)])).expect("set");
         }
         store.forget().expect("forget");
+        if can(Skill::Ancestors) {
+            let common = [("one", "two"), ("two", "one"), ("main", "one")];
+            let common = common.map(|(one, other)| store.common(one, other).expect("common"));
+            assert_eq!(common, [2; 3], "where they were forked");
+            assert!(store.common("one", "none").is_err(), "there is no such branch");
+        }
         store.merge("two").expect("merge");
         let found = ["a/b", "a/c", "a/x"].map(|path| store.find(path).expect("find"));
         assert_eq!(found.each_ref().map(Option::as_deref), [Some("3"), Some("one"), Some("two")]);

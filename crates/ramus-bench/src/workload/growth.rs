@@ -16,6 +16,7 @@ use ramus_kv::{ListOptions, Store};
 use crate::Result;
 use crate::context::{Context, Measured};
 use crate::fixture::{Place, Texts, info};
+use crate::peer::{PeerStore, Skill};
 use crate::random::SplitMix64;
 use crate::record::{Record, Recorder};
 use crate::start::Start;
@@ -49,6 +50,14 @@ pub(super) async fn run(context: &Context<'_>) -> Measured {
         if context.has(Subject::Floor) {
             let bytes = bytes_of_an_update(count).await?;
             floor_of_updates(&mut recorder, &name("update", count), UPDATES * ROUNDS, bytes);
+        }
+        for peer in context.skilled(Skill::Group) {
+            let most = if peer.is_synced() { context.size(1000, u64::MAX) } else { u64::MAX };
+            if count <= most {
+                let (mut store, _place) = context.open(peer)?;
+                let subject = Subject::Peer(peer.name());
+                of_peer(&mut recorder, &mut *store, (subject, count))?;
+            }
         }
     }
     Ok(recorder.records)
@@ -140,6 +149,36 @@ async fn ramus(
     merges(recorder, &main, (subject, count), &mut random).await?;
     place.weigh().await?;
     repo.close().await?;
+    Ok(())
+}
+
+/// Updates and lookups, as above. Pages, diffs and merges these peers have not.
+fn of_peer(
+    recorder: &mut Recorder,
+    store: &mut dyn PeerStore,
+    (subject, count): (Subject, u64),
+) -> Result<()> {
+    let entries: Vec<_> = (0..count).map(|i| (key(i), format!("v{i}"))).collect();
+    store.set(&entries)?;
+    let mut random = SplitMix64::new(11);
+    let mut rounds = Rounds(Vec::new());
+    for _ in 0..ROUNDS {
+        let start = Instant::now();
+        for j in 0..UPDATES {
+            store.set(&[(key(random.below(count)), format!("u{j}"))])?;
+        }
+        rounds.0.push(start.elapsed());
+    }
+    rounds.record(recorder, "update", (subject, count), (UPDATES, 0));
+    let mut rounds = Rounds(Vec::new());
+    for _ in 0..ROUNDS {
+        let start = Instant::now();
+        for _ in 0..READS {
+            assert!(store.find(&key(random.below(count)))?.is_some(), "it was set");
+        }
+        rounds.0.push(start.elapsed());
+    }
+    rounds.record(recorder, "lookup", (subject, count), (READS, 0));
     Ok(())
 }
 

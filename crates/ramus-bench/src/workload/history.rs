@@ -11,12 +11,19 @@ use ramus_kv::{Commit, GraphOptions, Repo, Store};
 use crate::Result;
 use crate::context::{Context, Measured};
 use crate::fixture::{Place, Texts, info};
+use crate::peer::{PeerStore, Skill};
 use crate::record::Recorder;
 use crate::start::Start;
 use crate::subject::Subject;
+use crate::workload::asked;
 
 /// How often a question is asked that is in the index.
 const AGAIN: u64 = 1000;
+
+const COMMIT: &str = "commit";
+const FIRST: &str = "lcas, fork, first question";
+const LCAS: &str = "lcas, fork";
+const LCAS_OF_ONE: &str = "lcas, fork1";
 
 pub(super) async fn run(context: &Context<'_>) -> Measured {
     let mut recorder = Recorder::new("history");
@@ -26,6 +33,11 @@ pub(super) async fn run(context: &Context<'_>) -> Measured {
     }
     if context.has(Subject::Floor) {
         floor(&mut recorder, context.size(2000, 10_000));
+    }
+    for peer in context.skilled(Skill::Ancestors) {
+        let (mut store, _place) = context.open(peer)?;
+        let subject = Subject::Peer(peer.name());
+        of_peer(&mut recorder, &mut *store, (subject, context.size(2000, 10_000)))?;
     }
     Ok(recorder.records)
 }
@@ -44,15 +56,15 @@ async fn ramus(
     let fork = main.fork("fork").await?;
     let fork1 = main.fork("fork1").await?;
     grow(&main, half..commits).await?;
-    recorder.done(subject, "commit", commits as u64, start);
+    recorder.done(subject, COMMIT, commits as u64, start);
     grow(&fork, commits..commits + half).await?;
     grow(&fork1, commits..=commits).await?;
     let [main, fork, fork1] = [head(&main).await?, head(&fork).await?, head(&fork1).await?];
 
     let start = Start::now();
     lca(&repo, (&main, &fork), &forked_at).await?;
-    recorder.done(subject, "lcas, fork, first question", 1, start);
-    for (step, fork) in [("lcas, fork", &fork), ("lcas, fork1", &fork1)] {
+    recorder.done(subject, FIRST, 1, start);
+    for (step, fork) in [(LCAS, &fork), (LCAS_OF_ONE, &fork1)] {
         // Both are known from here on.
         lca(&repo, (&main, fork), &forked_at).await?;
         let start = Start::now();
@@ -68,6 +80,47 @@ async fn ramus(
     place.weigh().await?;
     repo.close().await?;
     Ok(())
+}
+
+fn of_peer(
+    recorder: &mut Recorder,
+    store: &mut dyn PeerStore,
+    (subject, commits): (Subject, usize),
+) -> Result<()> {
+    let half = commits / 2;
+    let start = Start::now();
+    grow_peer(store, 0..half)?;
+    store.fork("fork")?;
+    store.fork("fork1")?;
+    grow_peer(store, half..commits)?;
+    recorder.done(subject, COMMIT, commits as u64, start);
+    store.switch("fork")?;
+    grow_peer(store, commits..commits + half)?;
+    store.switch("fork1")?;
+    grow_peer(store, commits..=commits)?;
+
+    store.forget()?;
+    let mut ask = |fork: &str| {
+        assert_eq!(store.common("main", fork)?, half as u64, "where the line forks");
+        Ok(())
+    };
+    let start = Start::now();
+    ask("fork")?;
+    recorder.done(subject, FIRST, 1, start);
+    for (step, fork) in [(LCAS, "fork"), (LCAS_OF_ONE, "fork1")] {
+        let start = Start::now();
+        let asked = asked::for_a_second(AGAIN, || ask(fork))?;
+        recorder.done(subject, step, asked, start);
+    }
+    Ok(())
+}
+
+/// Makes a commit of each number, in a peer.
+pub(super) fn grow_peer(
+    store: &mut dyn PeerStore,
+    numbers: impl IntoIterator<Item = usize>,
+) -> Result<()> {
+    numbers.into_iter().try_for_each(|i| store.set(&[("a".to_owned(), i.to_string())]))
 }
 
 /// Makes a commit of each number.
@@ -107,7 +160,7 @@ fn floor(recorder: &mut Recorder, commits: usize) {
     parents.push(number(half - 1));
     parents.extend((number(parents.len() - 1)..).take(half - 1));
     let fork = number(parents.len() - 1);
-    for (step, fork) in [("lcas, fork", fork), ("lcas, fork1", fork1)] {
+    for (step, fork) in [(LCAS, fork), (LCAS_OF_ONE, fork1)] {
         let start = Start::now();
         for _ in 0..AGAIN {
             assert_eq!(meet(&parents, main, fork), Some(number(half - 1)));

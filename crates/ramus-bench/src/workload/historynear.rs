@@ -10,16 +10,19 @@ use ramus_kv::HistoryIndex;
 use crate::Result;
 use crate::context::{Context, Measured};
 use crate::fixture::{Place, info, repo};
+use crate::peer::{PeerStore, Skill};
 use crate::record::Recorder;
 use crate::start::Start;
 use crate::subject::Subject;
-use crate::workload::history::{grow, head, meet};
+use crate::workload::history::{grow, grow_peer, head, meet};
 
 /// How many commits and how many questions.
 type Size = (usize, u64);
 /// An index of fewer commits is not kept on disk.
 const QUICK: Size = (5000, 200);
 const FULL: Size = (100_000, 1000);
+
+const LCAS: &str = "lcas, one past the tip";
 
 pub(super) async fn run(context: &Context<'_>) -> Measured {
     let mut recorder = Recorder::new("historynear");
@@ -29,6 +32,11 @@ pub(super) async fn run(context: &Context<'_>) -> Measured {
     }
     if context.has(Subject::Floor) {
         floor(&mut recorder, context.size(QUICK, FULL));
+    }
+    for peer in context.skilled(Skill::Ancestors) {
+        let (mut store, _place) = context.open(peer)?;
+        let subject = Subject::Peer(peer.name());
+        of_peer(&mut recorder, &mut *store, subject, context.size(QUICK, FULL))?;
     }
     Ok(recorder.records)
 }
@@ -62,7 +70,7 @@ async fn ramus(
         took += start.elapsed();
         assert_eq!(lcas, std::slice::from_ref(&tip));
     }
-    recorder.add(subject, "lcas, one past the tip", questions, took, 0);
+    recorder.add(subject, LCAS, questions, took, 0);
 
     let kept = storage.load_derived(&RefName::internal("history/native")?).await?;
     let kept = kept.ok_or("the index is not kept")?;
@@ -76,6 +84,32 @@ async fn ramus(
     Ok(())
 }
 
+fn of_peer(
+    recorder: &mut Recorder,
+    store: &mut dyn PeerStore,
+    subject: Subject,
+    (commits, questions): Size,
+) -> Result<()> {
+    grow_peer(store, 0..commits)?;
+    let mut took = Duration::ZERO;
+    for question in 0..questions {
+        let [one, other] = ["one", "other"].map(|name| format!("{name}{question}"));
+        store.switch("main")?;
+        store.fork(&one)?;
+        store.fork(&other)?;
+        for branch in [&one, &other] {
+            store.switch(branch)?;
+            store.set(&[("a".to_owned(), branch.clone())])?;
+        }
+        let start = Start::now();
+        let common = store.common(&one, &other)?;
+        took += start.elapsed();
+        assert_eq!(common, commits as u64, "the tip");
+    }
+    recorder.add(subject, LCAS, questions, took, 0);
+    Ok(())
+}
+
 fn floor(recorder: &mut Recorder, (commits, questions): Size) {
     let mut parents: Vec<u32> = (0..).take(commits).map(|i: u32| i.saturating_sub(1)).collect();
     let tip = u32::try_from(commits - 1).unwrap_or(u32::MAX);
@@ -84,5 +118,5 @@ fn floor(recorder: &mut Recorder, (commits, questions): Size) {
     for _ in 0..questions {
         assert_eq!(black_box(meet(&parents, tip + 1, tip + 2)), Some(tip));
     }
-    recorder.done(Subject::Floor, "lcas, one past the tip", questions, start);
+    recorder.done(Subject::Floor, LCAS, questions, start);
 }

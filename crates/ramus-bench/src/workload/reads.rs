@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use std::hint::black_box;
 
 use crate::context::{Context, Measured};
+use crate::peer::Skill;
 use crate::random::SplitMix64;
 use crate::record::Recorder;
 use crate::start::Start;
 use crate::subject::Subject;
+use crate::workload::asked;
 use crate::workload::tree::{self, COUNT, path};
 
 const STEPS: [&str; 4] =
@@ -51,6 +53,27 @@ pub(super) async fn run(context: &Context<'_>) -> Measured {
     }
     if context.has(Subject::Floor) {
         floor(&mut recorder, count);
+    }
+    for peer in context.skilled(Skill::Values) {
+        let (mut store, _place) = context.open(peer)?;
+        let subject = Subject::Peer(peer.name());
+        store.set(&tree::edits(0..COUNT))?;
+        let mut random = SplitMix64::new(5);
+        let start = Start::now();
+        let asked = asked::for_a_second(count, || {
+            let i = random.below(COUNT);
+            assert_eq!(store.find(&path(i))?, Some(format!("v{i}")), "it was set");
+            Ok(())
+        })?;
+        recorder.done(subject, STEPS[0], asked, start);
+        let mut random = SplitMix64::new(6);
+        let start = Start::now();
+        let asked = asked::for_a_second(count, || {
+            let absent = path(random.below(COUNT)) + "nope";
+            assert_eq!(store.find(&absent)?, None, "it was never set");
+            Ok(())
+        })?;
+        recorder.done(subject, STEPS[3], asked, start);
     }
     Ok(recorder.records)
 }
