@@ -132,36 +132,38 @@ impl<H: Hash> Shared<H> {
         Ok(Appended::Judged(outcome, wait))
     }
 
-    /// Appends blocks, and waits where too many are in memory.
+    /// Appends blocks, some at a time, so that those before are written meanwhile; waits where too many are in
+    /// memory.
     async fn feed(self: &Arc<Self>, mut blocks: Vec<Prepared<H>>) -> Result<()> {
-        let most = self.settings.buffer_bytes;
+        let (most, some) = (self.settings.buffer_bytes, self.settings.write_bytes);
         let mut next = 0;
         loop {
             // One after the other: each takes as much memory again.
             if let Some(block) = blocks.get_mut(next) {
                 block.copy_if_large().await?;
             }
-            let wait = {
+            let (length, wait) = {
                 let mut core = self.core.lock();
                 core.ensure_writable()?;
+                let up_to = most.min(core.tail.len() + some);
                 while let Some(block) = blocks.get_mut(next)
-                    && block.fits_behind(core.tail.len(), most)
+                    && block.fits_behind(core.tail.len(), up_to)
                 {
                     self.push(&mut core, block);
                     next += 1;
                 }
                 let length = core.tail.len();
-                let waits_for_copy = blocks.get(next).map(Prepared::waits_for_copy);
-                if length < most && waits_for_copy.is_none() {
-                    drop(core);
-                    if length >= self.settings.write_bytes {
-                        pump::wake(self);
-                    }
-                    return Ok(());
-                }
-                let is_full = length >= most || waits_for_copy == Some(false);
-                if is_full { core.wait_for_all(Need::Written) } else { None }
+                let fits =
+                    |block: &Prepared<H>| block.waits_for_copy() || block.fits_behind(length, most);
+                let is_full = length >= most || !blocks.get(next).is_none_or(fits);
+                (length, is_full.then(|| core.wait_for_next(Need::Written)).flatten())
             };
+            if length >= some {
+                pump::wake(self);
+            }
+            if wait.is_none() && next == blocks.len() {
+                return Ok(());
+            }
             self.wait(wait).await?;
         }
     }

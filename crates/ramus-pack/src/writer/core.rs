@@ -154,6 +154,15 @@ impl<H: Hash> Core<H> {
         self.wait(self.tail.last_number(), need)
     }
 
+    /// Waits for the next batch that is written, or synced: the open one, if none is under way.
+    pub(crate) fn wait_for_next(&mut self, need: Need) -> Wait {
+        let done = match need {
+            Need::Written => self.written,
+            Need::Synced => self.synced,
+        };
+        self.wait(done + 1, need)
+    }
+
     fn wait(&mut self, batch: u64, need: Need) -> Wait {
         let done = match need {
             Need::Written => self.written,
