@@ -108,23 +108,26 @@ impl<H: Hash> Shared<H> {
         let need = self.need();
         let mut core = self.core.lock();
         core.ensure_writable()?;
-        if let Some((place, wait)) = core.under_way(&update, need)? {
-            return Ok(Appended::Judged(Outcome::Applied(place), wait));
-        }
-        if let Some(place) = self.visible.lock().log.recall(&update)? {
-            return Ok(Appended::Judged(Outcome::Applied(place), None));
-        }
-        if let Some(absent) = absent {
+        let known = match core.under_way(&update, need)? {
+            Some(known) => Some(known),
+            None => self.visible.lock().log.recall(&update)?.map(|place| (place, None)),
+        };
+        if let (None, Some(absent)) = (&known, absent) {
             return Err(Error::missing(absent));
         }
-        if core.tail.len() >= self.settings.buffer_bytes {
+        // Who sends one again may bring other blocks.
+        let appends = known.is_none() || !blocks.is_empty();
+        if appends && core.tail.len() >= self.settings.buffer_bytes {
             return Ok(Appended::NoRoom(update, core.wait_for_all(Need::Written)));
         }
         for block in &mut *blocks {
             self.push(&mut core, block);
         }
         let before = core.end();
-        let (outcome, wait) = core.judge(update, need);
+        let (outcome, wait) = match known {
+            Some((place, wait)) => (Outcome::Applied(place), wait),
+            None => core.judge(update, need),
+        };
         if core.end() == before && !blocks.is_empty() {
             // No change names them, and they are kept until the answer.
             pins.push(self.protection.pin(names(blocks)));

@@ -224,6 +224,7 @@ macro_rules! each_law {
             a_write_may_bring_nothing_new
             a_write_is_judged
             a_write_sent_again_is_not_applied_again
+            a_write_sent_again_stores_its_blocks
             a_write_is_one_record
             a_write_is_noticed
             a_write_keeps_to_the_limits

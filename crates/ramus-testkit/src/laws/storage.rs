@@ -112,6 +112,19 @@ pub async fn a_write_sent_again_is_not_applied_again<S: StorageSubject>(subject:
     assert_eq!(storage.refs().find(&sample_ref(0)).await.expect("find"), Some(name(1)));
 }
 
+/// A `write` that is answered because its update is known stores its blocks, too, also if they are others.
+pub async fn a_write_sent_again_stores_its_blocks<S: StorageSubject>(subject: &S) {
+    let storage = subject.open().await;
+    let update = begin(storage.refs()).await.set(sample_ref(0), name(0));
+    for numbers in [0..1, 1..3] {
+        let outcome = storage.write(named(numbers.clone()), update.clone()).await.expect("write");
+        assert!(outcome.is_applied());
+        for (key, block) in named(numbers) {
+            assert_eq!(storage.blocks().find(&key).await.expect("find"), Some(block));
+        }
+    }
+}
+
 /// A `write` is one record of the log, with its id and its note.
 pub async fn a_write_is_one_record<S: StorageSubject>(subject: &S) {
     let storage = subject.open().await;

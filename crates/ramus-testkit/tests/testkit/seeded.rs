@@ -316,6 +316,7 @@ seeded! {
         a_write_may_bring_nothing_new: WriteWantsNewBlocks,
         a_write_is_judged: WriteIgnoresTests,
         a_write_sent_again_is_not_applied_again: WriteTakesANewId,
+        a_write_sent_again_stores_its_blocks: KnownWritesStoreNothing,
         a_write_is_one_record: WriteDropsTheNote,
         a_write_is_noticed: WritesAreNotNoticed,
         a_write_keeps_to_the_limits: WriteKeepsNoLimits,

@@ -186,6 +186,7 @@ faults! {
     WriteWantsNewBlocks: "`write` refuses to bring nothing new",
     WriteIgnoresTests: "`write` ignores the tests of its update",
     WriteTakesANewId: "`write` gives its update a new id",
+    KnownWritesStoreNothing: "a `write` whose update is known stores no blocks",
     WriteDropsTheNote: "`write` drops the note",
     WritesAreNotNoticed: "a `write` is not told",
     WriteKeepsNoLimits: "`write` keeps to no limits",

@@ -107,6 +107,12 @@ impl Storage for Broken {
         let split = self.has(Fault::WritesAreSplit) || self.has(Fault::WritesLeaveNoMark);
         let names = blocks.iter().map(|(key, _)| *key).filter(|_| !split).collect();
         let _pin = BrokenSweep(self.blocks.0.same()).protect(names);
+        let mut blocks = blocks;
+        if self.has(Fault::KnownWritesStoreNothing)
+            && self.shared().state.lock().ids.contains_key(&update.id)
+        {
+            blocks.clear();
+        }
         let update = self.spoil(update);
         if self.has(Fault::WriteForgetsTheUpdate) {
             self.store(&blocks);
