@@ -6,7 +6,7 @@ use ramus_core::{Sha1, Storage as _};
 use ramus_testkit::{Campaign, run};
 
 use super::sim::{Random, Recording, SimDisk};
-use super::work::{History, open};
+use super::work::{History, Manner, open};
 use crate::check::check_disk;
 use crate::{Depth, Durability};
 
@@ -77,10 +77,11 @@ fn crash_everywhere(durability: Durability, seed: u64) -> usize {
 /// Works three times, and closes the pack or is killed after each.
 pub(super) async fn recorded(durability: Durability, random: &mut Random) -> (Recording, History) {
     let mut disk = SimDisk::default();
-    let mut history = History::of(durability);
+    let mut history = History::new();
     let recording = disk.record();
     for _ in 0..3 {
-        let pack = open(&disk, durability).expect("open");
+        history.manner = Manner::any(durability, random);
+        let pack = history.manner.open(&disk).expect("open");
         history.opened(&pack, &disk).await.expect("read");
         let things = 10 + random.below(30);
         history.work(&pack, &disk, things, random).await.expect("work");
@@ -105,7 +106,7 @@ pub(super) async fn crash_once(
     let mut disk = recording.crash(operations, random);
     if random.once_in(3) {
         let again = disk.record();
-        let opened = open(&disk, history.durability());
+        let opened = history.manner.open(&disk);
         let opened = opened.unwrap_or_else(|error| panic!("{}: {error:?}", context()));
         drop(opened);
         let again = again.of(&disk);
@@ -113,8 +114,8 @@ pub(super) async fn crash_once(
         disk = again.crash(crashed, random);
     }
     for _ in 0..2 {
-        let pack = open(&disk, history.durability())
-            .unwrap_or_else(|error| panic!("{}: {error:?}", context()));
+        let pack =
+            history.manner.open(&disk).unwrap_or_else(|error| panic!("{}: {error:?}", context()));
         let checked = history.check(&pack, operations).await;
         checked.unwrap_or_else(|error| panic!("{}: {error:?}", context()));
         pack.close().await.expect("close");

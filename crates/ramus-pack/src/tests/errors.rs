@@ -10,7 +10,7 @@ use ramus_core::{
 use ramus_testkit::{Campaign, run};
 
 use super::sim::{Failure, Random, SimDisk};
-use super::work::{History, open, settings};
+use super::work::{History, Manner, open, settings};
 use crate::check::check_disk;
 use crate::disk::Disk;
 use crate::options::Settings;
@@ -91,10 +91,11 @@ fn check(durability: Durability, calls: Calls, kind: io::ErrorKind, apart: u64) 
 async fn fail_at(seed: u64, durability: Durability, calls: Calls, failure: Failure) -> bool {
     let mut random = Random::new(seed);
     let disk = SimDisk::default();
-    let mut history = History::of(durability);
+    let manner = Manner::any(durability, &mut random);
+    let mut history = History::of(manner);
     calls.fail(&disk, Some(failure));
-    let context = format!("seed {seed}, {durability:?}, {calls:?}, {failure:?}");
-    if let Ok(pack) = open(&disk, durability) {
+    let context = format!("seed {seed}, {manner:?}, {calls:?}, {failure:?}");
+    if let Ok(pack) = manner.open(&disk) {
         let worked = history.work(&pack, &disk, 60, &mut random).await;
         calls.fail(&disk, None);
         let refused = worked.err().map(|error| error.kind());
@@ -117,12 +118,12 @@ async fn fail_at(seed: u64, durability: Durability, calls: Calls, failure: Failu
     let disk = SimDisk::of_files(disk.files());
     let again = Failure { at: 1 + random.next() % 60, ..failure };
     calls.fail(&disk, Some(again));
-    if let Ok(pack) = open(&disk, durability) {
+    if let Ok(pack) = manner.open(&disk) {
         drop(pack.close().await);
     }
     calls.fail(&disk, None);
     let context = format!("{context}, opened with {again:?}");
-    let pack = open(&disk, durability);
+    let pack = manner.open(&disk);
     let pack = pack.unwrap_or_else(|error| panic!("{context}: {error:?}"));
     let checked = history.check(&pack, usize::MAX).await;
     checked.unwrap_or_else(|error| panic!("{context}: {error:?}"));
@@ -389,8 +390,9 @@ fn whenever_the_disk_is_full_no_answer_is_lost_and_writing_resumes() {
 async fn full_now_and_then(seed: u64) {
     let mut random = Random::new(seed);
     let mut disk = SimDisk::default();
-    let mut history = History::new();
-    let mut pack = open(&disk, Durability::Sync).expect("open");
+    let manner = Manner::any(Durability::Sync, &mut random);
+    let mut history = History::of(manner);
+    let mut pack = manner.open(&disk).expect("open");
     let mut refused = 0;
     for round in 0..12 {
         let context = format!("seed {seed}, round {round}");
@@ -399,7 +401,7 @@ async fn full_now_and_then(seed: u64) {
         if random.once_in(3) {
             disk = disk.kill();
             drop(pack);
-            pack = open(&disk, Durability::Sync).unwrap_or_else(|e| panic!("{context}: {e:?}"));
+            pack = manner.open(&disk).unwrap_or_else(|e| panic!("{context}: {e:?}"));
             history.opened(&pack, &disk).await.expect("look");
         }
         if let Err(error) = history.work(&pack, &disk, 20, &mut random).await {

@@ -4,7 +4,7 @@
 //! what was answered, and kills it at some moment. Each writer of the child has refs of its own, and what
 //! its n-th update sets follows from its number and n; so what is there shows how far it came, and
 //! whether all of that is there. In every other directory one more task collects what no ref names,
-//! all the time.
+//! all the time. Whether the child syncs at all, who does, and how blocks are stored is chosen for each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -25,13 +25,17 @@ use super::sim::Random;
 use crate::check::check_disk;
 use crate::disk::RealDisk;
 use crate::options::Settings;
-use crate::{Depth, Durability, Pack, PackOptions};
+use crate::{Compression, Depth, Durability, Pack, PackOptions, SyncBy};
 
 const TEST: &str = "tests::kill::what_was_acknowledged_outlives_a_kill";
 /// Tells a child where it works, and how.
 const DIRECTORY: &str = "RAMUS_PACK_KILL_DIRECTORY";
-const DURABILITY: &str = "RAMUS_PACK_KILL_DURABILITY";
-const COLLECTS: &str = "RAMUS_PACK_KILL_COLLECTS";
+/// Some of these words, with a space between.
+const MANNER: &str = "RAMUS_PACK_KILL_MANNER";
+const OS: &str = "os";
+const SYNCS_BY_CALLER: &str = "caller";
+const COMPRESSES: &str = "zstd";
+const COLLECTS: &str = "collects";
 
 const WRITERS: usize = 4;
 /// Kills per unit of scale.
@@ -56,8 +60,8 @@ fn what_was_acknowledged_outlives_a_kill() {
         let mut lives = 0;
         // Some kills one after the other, each of which finds what the one before has left.
         for _ in 0..3 {
-            let durability = if random.once_in(2) { "sync" } else { "os" };
-            kill_once(directory.path(), durability, collects, &mut answered, &mut random);
+            let manner = some_manner(collects, &mut random);
+            kill_once(directory.path(), &manner, &mut answered, &mut random);
             killed += 1;
             lives += 1;
             if random.once_in(2) {
@@ -82,15 +86,20 @@ struct Seen {
     collected: usize,
 }
 
+/// Chooses how a process works.
+fn some_manner(collects: bool, random: &mut Random) -> String {
+    let os = random.once_in(2);
+    let by_caller = random.once_in(3);
+    let compresses = random.once_in(3);
+    let words =
+        [(os, OS), (by_caller, SYNCS_BY_CALLER), (compresses, COMPRESSES), (collects, COLLECTS)];
+    let words: Vec<_> = words.iter().filter(|(is, _)| *is).map(|(_, word)| *word).collect();
+    words.join(" ")
+}
+
 /// Starts a process and kills it at some moment; notes what it said was answered.
-fn kill_once(
-    directory: &Path,
-    durability: &str,
-    collects: bool,
-    answered: &mut [u64; WRITERS],
-    random: &mut Random,
-) {
-    let mut child = start(directory, durability, collects);
+fn kill_once(directory: &Path, manner: &str, answered: &mut [u64; WRITERS], random: &mut Random) {
+    let mut child = start(directory, manner);
     let mut said = BufReader::new(child.stderr.take().expect("it is piped"));
     // While it opens the directory; or after some answers, and a little later.
     let answers = if random.once_in(5) { 0 } else { 1 + random.below(300) };
@@ -108,11 +117,10 @@ fn kill_once(
     while hear(&mut said, answered) {}
 }
 
-fn start(directory: &Path, durability: &str, collects: bool) -> Child {
+fn start(directory: &Path, manner: &str) -> Child {
     let mut command = Command::new(std::env::current_exe().expect("the path of the test"));
     command.args(["--exact", TEST, "--nocapture"]);
-    command.env(DIRECTORY, directory).env(DURABILITY, durability);
-    command.env(COLLECTS, if collects { "yes" } else { "no" });
+    command.env(DIRECTORY, directory).env(MANNER, manner);
     command.stdout(Stdio::null()).stderr(Stdio::piped());
     command.spawn().expect("the test can start itself")
 }
@@ -130,8 +138,8 @@ fn hear(said: &mut BufReader<ChildStderr>, answered: &mut [u64; WRITERS]) -> boo
     true
 }
 
-fn settings(durability: Durability) -> Settings {
-    let options = PackOptions::default().with_durability(durability).with_cache_bytes(0);
+fn settings(options: PackOptions) -> Settings {
+    let options = options.with_cache_bytes(0);
     Settings {
         segment_bytes: 20_000,
         ahead_bytes: 4096,
@@ -140,19 +148,27 @@ fn settings(durability: Durability) -> Settings {
     }
 }
 
-fn open(directory: &Path, durability: Durability) -> Pack {
+fn open(directory: &Path, options: PackOptions) -> Pack {
     let disk = RealDisk::open_or_create(directory).expect("the directory");
-    Pack::open_disk(Arc::new(disk), settings(durability)).expect("open")
+    Pack::open_disk(Arc::new(disk), settings(options)).expect("open")
 }
 
 /// Works until it is killed.
 async fn work(directory: String) {
-    let os = std::env::var(DURABILITY).as_deref() == Ok("os");
-    let durability = if os { Durability::Os } else { Durability::Sync };
-    let pack = open(Path::new(&directory), durability);
+    let manner = std::env::var(MANNER).expect("it is said");
+    let is = |word| manner.split(' ').any(|other| other == word);
+    let mut options = PackOptions::default();
+    if is(OS) {
+        options.durability = Durability::Os;
+    }
+    if is(SYNCS_BY_CALLER) {
+        options.sync_by = SyncBy::Caller;
+    }
+    options.compression = Some(if is(COMPRESSES) { Compression::Zstd } else { Compression::None });
+    let pack = open(Path::new(&directory), options);
     let writers: Vec<_> =
         (0..WRITERS).map(|writer| tokio::spawn(write_on(pack.clone(), writer))).collect();
-    if std::env::var(COLLECTS).as_deref() == Ok("yes") {
+    if is(COLLECTS) {
         tokio::spawn(collect_on(pack)).await.expect("the collector goes on");
     }
     for writer in writers {
@@ -228,7 +244,9 @@ fn update(writer: usize, number: u64) -> (Vec<Bytes>, Sets) {
             sets.push((name, None));
         } else {
             let length = random.below(900);
-            let block: Bytes = (0..length).map(|_| random.byte()).collect();
+            // Some can be compressed.
+            let mask = if random.once_in(2) { 3 } else { u8::MAX };
+            let block: Bytes = (0..length).map(|_| random.byte() & mask).collect();
             sets.push((name, Some(Sha1::of(&block))));
             blocks.push(block);
         }
@@ -256,7 +274,7 @@ async fn check(
     answered: &mut [u64; WRITERS],
     seen: &mut Seen,
 ) {
-    let pack = open(directory, Durability::Sync);
+    let pack = open(directory, PackOptions::default());
     let refs = pack.refs().snapshot(b"").await.expect("snapshot");
     let end = refs.cursor();
     let refs: BTreeMap<_, _> = refs.collect().await.expect("refs").into_iter().collect();

@@ -14,7 +14,7 @@ use super::sim::{Random, SimDisk};
 use crate::index::Read;
 use crate::index::run::Lookup;
 use crate::options::Settings;
-use crate::{Durability, Pack, PackOptions};
+use crate::{Compression, Durability, Pack, PackOptions, SyncBy};
 
 /// Small, so that little work fills segments and merges runs.
 pub(super) fn settings(durability: Durability) -> Settings {
@@ -31,7 +31,37 @@ pub(super) fn settings(durability: Durability) -> Settings {
 }
 
 pub(super) fn open(disk: &SimDisk, durability: Durability) -> ramus_core::Result<Pack> {
-    Pack::open_disk(Arc::new(disk.clone()), settings(durability))
+    Manner { durability, ..Manner::default() }.open(disk)
+}
+
+/// How a pack is opened for random work.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Manner {
+    pub(super) durability: Durability,
+    sync_by: SyncBy,
+    compression: Option<Compression>,
+}
+
+impl Manner {
+    /// Chooses who syncs, and how blocks are stored.
+    pub(super) fn any(durability: Durability, random: &mut Random) -> Self {
+        let sync_by = if random.once_in(4) { SyncBy::Caller } else { SyncBy::Pool };
+        let compression = match random.below(6) {
+            0 => Some(Compression::None),
+            1 | 2 => Some(Compression::Zstd),
+            // As the directory records it.
+            _ => None,
+        };
+        Self { durability, sync_by, compression }
+    }
+
+    pub(super) fn open(self, disk: &SimDisk) -> ramus_core::Result<Pack> {
+        let Self { durability, sync_by, compression } = self;
+        let mut settings = settings(durability);
+        settings.options.sync_by = sync_by;
+        settings.options.compression = compression;
+        Pack::open_disk(Arc::new(disk.clone()), settings)
+    }
 }
 
 /// Waits until the writer has nothing to do and no runs are merged.
@@ -77,8 +107,8 @@ pub(super) struct History {
     partial: BTreeSet<usize>,
     /// The collection that runs.
     collection: Option<Collection>,
-    /// What an answer promises.
-    durability: Durability,
+    /// How the pack is opened, and so what an answer promises.
+    pub(super) manner: Manner,
 }
 
 /// What is known of a block.
@@ -104,16 +134,12 @@ struct Collection {
 
 impl History {
     pub(super) fn new() -> Self {
-        Self::of(Durability::Sync)
+        Self::of(Manner::default())
     }
 
-    /// Begins with nothing; of what is answered only so much is promised.
-    pub(super) fn of(durability: Durability) -> Self {
-        Self { states: vec![(BTreeMap::new(), 0)], durability, ..Self::default() }
-    }
-
-    pub(super) const fn durability(&self) -> Durability {
-        self.durability
+    /// Begins with nothing in a pack that is opened so.
+    pub(super) fn of(manner: Manner) -> Self {
+        Self { states: vec![(BTreeMap::new(), 0)], manner, ..Self::default() }
     }
 
     /// Returns how many blocks were not removed.
@@ -337,7 +363,7 @@ impl History {
             return Err(error);
         }
         // One that changed nothing does not wait for the blocks that it brought.
-        if self.durability == Durability::Sync && changes == sent {
+        if self.manner.durability == Durability::Sync && changes == sent {
             self.all_durable(disk.recorded());
         }
         Ok(())
@@ -360,7 +386,7 @@ impl History {
     /// Notes the next change, and after which operation it was answered.
     fn applied(&mut self, change: Arc<Change<RefName, Sha1>>, answered: usize) {
         let mut refs = self.states.last().expect("there is a first state").0.clone();
-        let is_durable = self.durability == Durability::Sync;
+        let is_durable = self.manner.durability == Durability::Sync;
         for key in &change.keys {
             match key.new {
                 Some(hash) => {
