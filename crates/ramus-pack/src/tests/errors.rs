@@ -17,41 +17,43 @@ use crate::options::Settings;
 use crate::repair::repair_disk;
 use crate::{Damaged, Depth, Durability, Mode, Pack, RepairOptions};
 
-/// Runs per unit of scale, each with a failure at every call.
+/// Workloads per unit of scale, with a failure at every call that writes.
 const RUNS: usize = 1;
 
 #[test]
 fn whatever_call_fails_no_answer_is_lost() {
-    check(Durability::Sync, Calls::Writing, io::ErrorKind::Other, 1);
+    check(Durability::Sync, Calls::Writing, io::ErrorKind::Other);
 }
 
 #[test]
 fn with_durability_os_whatever_call_fails_no_answer_is_lost() {
-    check(Durability::Os, Calls::Writing, io::ErrorKind::Other, 1);
+    check(Durability::Os, Calls::Writing, io::ErrorKind::Other);
 }
 
 #[test]
 fn when_the_disk_is_full_no_answer_is_lost_and_writing_resumes() {
-    check(Durability::Sync, Calls::Writing, io::ErrorKind::StorageFull, 1);
+    check(Durability::Sync, Calls::Writing, io::ErrorKind::StorageFull);
 }
 
 #[test]
 fn with_durability_os_when_the_disk_is_full_no_answer_is_lost_and_writing_resumes() {
-    check(Durability::Os, Calls::Writing, io::ErrorKind::StorageFull, 1);
+    check(Durability::Os, Calls::Writing, io::ErrorKind::StorageFull);
 }
 
 #[test]
 fn whatever_cannot_be_read_no_answer_is_lost() {
-    check(Durability::Sync, Calls::Reading, io::ErrorKind::Other, READS_APART);
+    check(Durability::Sync, Calls::Reading, io::ErrorKind::Other);
 }
 
 #[test]
 fn with_durability_os_whatever_cannot_be_read_no_answer_is_lost() {
-    check(Durability::Os, Calls::Reading, io::ErrorKind::Other, READS_APART);
+    check(Durability::Os, Calls::Reading, io::ErrorKind::Other);
 }
 
-/// Reads are so many that only some of them fail, one in so many.
-const READS_APART: u64 = 23;
+/// Calls that read are so many that at scale 1 one in so many fails, in so many workloads. A larger scale first
+/// takes more of them, and then, once each call fails, more workloads.
+const READS_APART: usize = 69;
+const RUNS_TO_READ: usize = 3;
 
 /// Which calls fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,11 +71,19 @@ impl Calls {
     }
 }
 
-/// Fails one call in so many, each in a run of its own.
-fn check(durability: Durability, calls: Calls, kind: io::ErrorKind, apart: u64) {
+/// Fails calls, each in a run of its own.
+fn check(durability: Durability, calls: Calls, kind: io::ErrorKind) {
     let campaign = Campaign::from_env();
     let mut random = Random::new(campaign.seed);
-    for _ in 0..campaign.times(RUNS) {
+    let (apart, runs) = match calls {
+        Calls::Writing => (1, campaign.times(RUNS)),
+        Calls::Reading => {
+            // Odd, so that every other failure lasts.
+            let apart = (READS_APART / campaign.scale.max(1)) | 1;
+            (apart as u64, RUNS_TO_READ * (campaign.scale / READS_APART).max(1))
+        }
+    };
+    for _ in 0..runs {
         let seed = random.next();
         let (mut at, mut reached) = (1 + seed % apart, true);
         while reached {
