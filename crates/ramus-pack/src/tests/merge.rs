@@ -9,7 +9,7 @@ use bytes::Bytes;
 use ramus_core::{
     ContentAddressable as _, Hash as _, ReadOnly as _, Sha1, Storage as _, Sweep as _,
 };
-use ramus_testkit::run;
+use ramus_testkit::{Campaign, run};
 use tokio::sync::oneshot;
 
 use super::collect::blocks_in_segments;
@@ -353,40 +353,46 @@ fn a_merge_that_fails_costs_nothing_and_is_tried_again() {
 
 #[test]
 fn a_crash_at_any_moment_of_a_merge_loses_nothing() {
-    run(async {
-        let disk = SimDisk::default();
-        let recording = disk.record();
-        let pack = open(&disk);
-        let (mut next, mut answered) = (0, Vec::new());
-        for _ in 0..5 {
-            fill_segment(&pack, &mut next).await;
-            // The next ones are filled while runs are merged.
-            answered.push((disk.recorded(), next));
-        }
-        settle(&pack, &disk).await;
-        let recording = recording.of(&disk);
-        let kind = |name: &str| FileKind::of_file_name(name).map(|(kind, _)| kind);
-        let is_index = |name: &str| kind(name) == Some(FileKind::Index);
-        let removes = |op: &&Op| matches!(op, Op::Unlink { name } if is_index(name));
-        assert!(recording.log.iter().filter(removes).count() > 2, "runs were merged");
-        let mut random = Random::new(1);
-        for operations in 0..=recording.log.len() {
-            // Before the directory is synced a manifest may be in place, and what it lists not.
-            let renamed = matches!(recording.log[..operations].last(), Some(Op::Rename { .. }));
-            let crashes = if renamed { 10 } else { 1 };
-            let crashes = (0..crashes).map(|_| recording.crash(operations, &mut random));
-            for disk in crashes.chain([recording.power_cut(operations)]) {
-                let pack = open(&disk);
-                let durable = answered.iter().rfind(|(at, _)| *at <= operations);
-                for number in 0..durable.map_or(0, |(_, end)| *end) {
-                    let found = pack.blocks().find(&name(number)).await.expect("find");
-                    assert_eq!(found, Some(block(number)), "{number}, crash at {operations}");
-                }
-                settle(&pack, &disk).await;
-                close(pack, &disk).await;
+    let campaign = Campaign::from_env();
+    let mut random = Random::new(campaign.seed);
+    for _ in 0..campaign.times(1) {
+        // Each has a bound of its own on how long it may take.
+        run(crash_anywhere_in_a_merge(&mut random));
+    }
+}
+
+async fn crash_anywhere_in_a_merge(random: &mut Random) {
+    let disk = SimDisk::default();
+    let recording = disk.record();
+    let pack = open(&disk);
+    let (mut next, mut answered) = (0, Vec::new());
+    for _ in 0..5 {
+        fill_segment(&pack, &mut next).await;
+        // The next ones are filled while runs are merged.
+        answered.push((disk.recorded(), next));
+    }
+    settle(&pack, &disk).await;
+    let recording = recording.of(&disk);
+    let kind = |name: &str| FileKind::of_file_name(name).map(|(kind, _)| kind);
+    let is_index = |name: &str| kind(name) == Some(FileKind::Index);
+    let removes = |op: &&Op| matches!(op, Op::Unlink { name } if is_index(name));
+    assert!(recording.log.iter().filter(removes).count() > 2, "runs were merged");
+    for operations in 0..=recording.log.len() {
+        // Before the directory is synced a manifest may be in place, and what it lists not.
+        let renamed = matches!(recording.log[..operations].last(), Some(Op::Rename { .. }));
+        let crashes = if renamed { 10 } else { 1 };
+        let crashes = (0..crashes).map(|_| recording.crash(operations, random));
+        for disk in crashes.chain([recording.power_cut(operations)]) {
+            let pack = open(&disk);
+            let durable = answered.iter().rfind(|(at, _)| *at <= operations);
+            for number in 0..durable.map_or(0, |(_, end)| *end) {
+                let found = pack.blocks().find(&name(number)).await.expect("find");
+                assert_eq!(found, Some(block(number)), "{number}, crash at {operations}");
             }
+            settle(&pack, &disk).await;
+            close(pack, &disk).await;
         }
-    });
+    }
 }
 
 #[test]
