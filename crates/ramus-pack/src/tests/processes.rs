@@ -62,8 +62,9 @@ fn a_second_process_that_writes_is_refused_at_once_naming_the_first() {
     });
 }
 
-/// Updates per unit of scale.
+/// Updates per unit of scale, and those that are synced one by one.
 const MANY: usize = 2000;
+const MANY_SYNCED: usize = 200;
 
 #[test]
 fn readers_in_other_processes_get_every_event() {
@@ -72,15 +73,21 @@ fn readers_in_other_processes_get_every_event() {
         run(read_all(directory));
         return;
     }
-    let updates = u64::try_from(Campaign::from_env().times(MANY)).expect("a number");
+    for (durability, updates) in [(Durability::Os, MANY), (Durability::Sync, MANY_SYNCED)] {
+        let updates = u64::try_from(Campaign::from_env().times(updates)).expect("a number");
+        follow_from_elsewhere(TEST, durability, updates);
+    }
+}
+
+/// Updates, and has two processes follow.
+fn follow_from_elsewhere(test: &str, durability: Durability, updates: u64) {
     run(async move {
         let directory = tempfile::tempdir().expect("a directory for tests");
-        // Without a sync, so that it is quick; what a reader shows of one with it is tested elsewhere.
-        let options = PackOptions::default().with_durability(Durability::Os);
+        let options = PackOptions::default().with_durability(durability);
         let pack: Pack = Pack::open(directory.path(), &options).await.expect("open");
         let mut readers = Vec::new();
         for _ in 0..2 {
-            let mut child = start(TEST, directory.path(), updates);
+            let mut child = start(test, directory.path(), updates);
             let mut said = BufReader::new(child.stderr.take().expect("it is piped"));
             let mut line = String::new();
             said.read_line(&mut line).expect("a line");
