@@ -27,7 +27,8 @@ pub enum Depth {
     /// What opening reads, every page of the indexes, and the blocks that refs name.
     #[default]
     Quick,
-    /// Besides, every byte of every segment, and whether each block has the name that its bytes give.
+    /// Besides, every byte of every segment, and whether each block has the name that its bytes give. What blocks
+    /// name in turn is for `Repo::check` of `ramus-kv`.
     Full,
 }
 
@@ -102,6 +103,9 @@ pub struct Report {
 }
 
 /// Looks through the directory at `path`, which nobody has open, and changes nothing in it.
+///
+/// It knows what refs name, and not what a block means: whether all that those blocks lead to is there, `Repo::check`
+/// of `ramus-kv` says.
 ///
 /// ```
 /// use ramus_core::{ContentAddressable as _, Sha1, Storage as _};
