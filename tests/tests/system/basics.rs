@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use ramus_core::{
-    ContentAddressable as _, ErrorKind, Hash as _, ReadOnly as _, Sha1, Storage as _,
+    AtomicWrite as _, ContentAddressable as _, ErrorKind, Hash as _, ReadOnly as _, Sha1,
+    Storage as _,
 };
 use ramus_kv::block::CommitBlock;
 use ramus_kv::{Format as _, Info, Kind, Kv, MergeOptions, Native, OnRace, Status};
@@ -211,10 +212,15 @@ async fn a_fork_onto_an_existing_branch_is_refused_and_set_head_moves_it(bed: Be
     let first = put(&main, "a", "1").await;
     let fork = main.fork("fork").await.unwrap();
     let second = put(&main, "a", "2").await;
+    bed.rig().take_added();
+    let before = bed.rig().refs().position().await.unwrap();
     for name in ["fork", "main"] {
         let says = format!("branch `{name}` exists, on commit");
         refused(main.fork(name).await, ErrorKind::InvalidInput, &says);
     }
+    // It is checked before anything is written.
+    assert_eq!(bed.rig().take_added(), []);
+    assert_eq!(bed.rig().refs().position().await.unwrap(), before);
     assert_eq!(head(&fork).await, first);
     fork.set_head(&second).await.unwrap();
     assert_eq!(head(&fork).await, second);

@@ -17,7 +17,8 @@ fn check(page: &str, at_least: usize) {
     }) {
         let (module, function) = name.rsplit_once("::").unwrap_or(("", name));
         let found = sources(&package).into_iter().any(|source| {
-            let is_module = module.is_empty() || source.ends_with(format!("{module}.rs"));
+            let is_module =
+                module.is_empty() || source.ends_with(format!("{}.rs", module.replace("::", "/")));
             let declared = format!("fn {function}(");
             is_module && fs::read_to_string(&source).unwrap().contains(&declared)
         });
@@ -48,6 +49,11 @@ fn sources(directory: &Path) -> Vec<PathBuf> {
 #[test]
 fn every_test_that_the_acceptance_table_names_exists() {
     check("acceptance.md", 40);
+}
+
+#[test]
+fn every_test_that_the_table_of_faults_of_the_model_names_exists() {
+    check("faults.md", 40);
 }
 
 #[test]
