@@ -1,13 +1,15 @@
 //! What is written and synced, counted on the disk.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::join_all;
 use ramus_core::{
-    AtomicWrite as _, AtomicWriteExt as _, ContentAddressable as _, Hash as _, ReadOnly as _,
-    RefName, Sha1, Storage as _, Update,
+    AtomicWrite as _, AtomicWriteExt as _, ContentAddressable as _, Hash as _, Outcome,
+    ReadOnly as _, RefName, Sha1, Storage as _, Update,
 };
 use ramus_testkit::run;
 
@@ -17,7 +19,7 @@ use crate::{Durability, Pack, PackOptions};
 
 fn open(disk: &SimDisk, durability: Durability) -> Pack {
     let options = PackOptions::default().with_durability(durability);
-    let pack = Pack::open_disk(std::sync::Arc::new(disk.clone()), Settings::new(options));
+    let pack = Pack::open_disk(Arc::new(disk.clone()), Settings::new(options));
     pack.expect("open")
 }
 
@@ -175,7 +177,7 @@ fn a_batch_stays_small_however_many_write_at_once() {
         let disk = SimDisk::default();
         let options = PackOptions::default();
         let settings = Settings { buffer_bytes: BUFFER, ..Settings::new(options) };
-        let pack = Pack::open_disk(std::sync::Arc::new(disk.clone()), settings).expect("open");
+        let pack = Pack::open_disk(Arc::new(disk.clone()), settings).expect("open");
         let block: Sha1 = pack.blocks().add("block".into()).await.expect("add");
         disk.record();
         disk.hold();
@@ -222,5 +224,43 @@ fn the_name_of_a_new_directory_is_durable_whoever_made_it() {
         let disk = SimDisk::of_files(disk.files());
         open(&disk, Durability::Sync).close().await.expect("close");
         assert!(!disk.has_name(), "there is a repository already, so it is durable");
+    });
+}
+
+/// Between the sync and the moment at which all see it nobody is judged.
+#[test]
+fn what_a_refusal_tells_of_can_be_seen() {
+    const UPDATES: usize = 3000;
+    /// As many as there are threads, so that one is judged all the time.
+    const REFUSED: usize = 4;
+    run(async {
+        let pack = open(&SimDisk::default(), Durability::Sync);
+        let block = pack.blocks().add("block".into()).await.expect("add");
+        let is_written = Arc::new(AtomicBool::new(false));
+        let refused: Vec<_> = (0..REFUSED)
+            .map(|_| {
+                let (pack, is_written) = (pack.clone(), Arc::clone(&is_written));
+                tokio::spawn(async move {
+                    let never = Some(Sha1::of(b"never"));
+                    while !is_written.load(Ordering::Relaxed) {
+                        let update = Update::new(pack.refs().position().await.expect("position"));
+                        let update = update.test_and_set(branch(0), never, Some(block));
+                        let outcome = pack.refs().update(update).await.expect("update");
+                        let Outcome::Refused(refusal) = outcome else { panic!("it holds that") };
+                        let seen = pack.refs().position().await.expect("position");
+                        let told = refusal.at;
+                        assert!(seen.sequence >= told.sequence, "{seen} is seen, {told} was told");
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..UPDATES {
+            pack.refs().set(branch(0), block).await.expect("set");
+            pack.refs().remove(branch(0)).await.expect("remove");
+        }
+        is_written.store(true, Ordering::Relaxed);
+        for refused in refused {
+            refused.await.expect("what it is told can be seen");
+        }
     });
 }

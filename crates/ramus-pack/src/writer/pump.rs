@@ -228,28 +228,22 @@ impl<H: Hash> Pump<H> {
             self.files.sync()?;
         }
         self.shared.set_written(self.files.active.header.number, self.files.active.end);
-        let mut core = self.shared.core.lock();
-        core.full = false;
-        core.written = flight.number;
-        if sync {
-            core.synced = flight.number;
-        }
-        let rest = core.tail.landed(flight);
-        drop(core);
+        let rest = self.publish(|core| {
+            core.written = flight.number;
+            if sync {
+                core.synced = flight.number;
+            }
+            core.tail.landed(flight)
+        });
+        // Outside of the lock, since it may be large.
         drop(rest);
-        self.publish();
         self.files.extend(batch);
         Ok(())
     }
 
     pub(super) fn sync(&mut self) -> PackResult<()> {
         self.files.sync()?;
-        {
-            let mut core = self.shared.core.lock();
-            core.full = false;
-            core.synced = core.written;
-        }
-        self.publish();
+        self.publish(|core| core.synced = core.written);
         Ok(())
     }
 
@@ -261,11 +255,17 @@ impl<H: Hash> Pump<H> {
         Ok(())
     }
 
-    /// Makes visible what is durable now, and tells those who waited for it.
-    fn publish(&mut self) {
+    /// Notes what was done, makes visible what is durable now, and tells those who waited for it. Returns what
+    /// `note` does.
+    ///
+    /// The first two are one action: an update that is judged between them would find nothing to wait for, and
+    /// its answer would tell of what nobody can see yet.
+    fn publish<T>(&mut self, note: impl FnOnce(&mut Core<H>) -> T) -> T {
         let need = self.shared.need();
-        let (waiters, changes) = {
+        let (waiters, changes, noted) = {
             let mut core = self.shared.core.lock();
+            core.full = false;
+            let noted = note(&mut core);
             let changes = core.take_visible(need);
             let mut visible = self.shared.visible.lock();
             for change in &changes {
@@ -273,7 +273,7 @@ impl<H: Hash> Pump<H> {
                 debug_assert_eq!(change.previous, visible.log.end().sequence);
                 drop(visible.push(change));
             }
-            (core.satisfied(), changes)
+            (core.satisfied(), changes, noted)
         };
         self.files.changes.extend(changes.iter().cloned());
         // Whoever subscribes after an answer is told of later changes only.
@@ -283,6 +283,7 @@ impl<H: Hash> Pump<H> {
         for waiter in waiters {
             waiter.tell(Ok(()));
         }
+        noted
     }
 
     /// Takes a failure, for good or until there is room again, and returns what is told of it.
