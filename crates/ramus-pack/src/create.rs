@@ -1,3 +1,5 @@
+use std::io;
+
 use ramus_core::{Cursor, Error, Hash, Incarnation, Result};
 
 use crate::compression::Coding;
@@ -98,12 +100,18 @@ fn is_unused(disk: &dyn Disk) -> PackResult<bool> {
 }
 
 /// Returns whether a segment has no batch. The others are made once it is synced; as long as there are
-/// none, anything may follow its header.
+/// none, anything may follow its header, and even that may be torn.
 fn is_blank<H: Hash>(disk: &dyn Disk, name: &str, names: &[String]) -> PackResult<bool> {
     let file = disk.open(name, Access::Read).map_err(PackError::io(format!("read {name}")))?;
     let alone = names.iter().all(|other| other == name || other == LOCK);
-    Ok(scan::<H>(&*file, 1).map_or(true, |scan| {
-        let batches = scan.next_batch > 1 || scan.evidence > 0;
-        !batches && (scan.zeros_follow || alone)
-    }))
+    match scan::<H>(&*file, 1) {
+        Ok(scan) => {
+            let batches = scan.next_batch > 1 || scan.evidence > 0;
+            Ok(!batches && (scan.zeros_follow || alone))
+        }
+        Err(PackError::Damaged { .. }) => Ok(alone),
+        Err(error) if error.io_kind() == Some(io::ErrorKind::UnexpectedEof) => Ok(alone),
+        // Nobody knows what is there.
+        Err(error) => Err(error),
+    }
 }

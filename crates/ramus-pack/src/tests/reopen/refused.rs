@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ramus_core::{
-    ContentAddressable as _, ErrorKind, Hash as _, Key as _, ReadOnly as _, RefName, Sha1, Sha256,
-    Storage as _,
+    ContentAddressable as _, Cursor, ErrorKind, Hash as _, Incarnation, Key as _, ReadOnly as _,
+    RefName, Sha1, Sha256, Storage as _,
 };
 use ramus_testkit::run;
 
@@ -19,6 +19,7 @@ use crate::options::Settings;
 use crate::repair::repair_disk;
 use crate::tests::sim::SimDisk;
 use crate::tests::work::{open, settings};
+use crate::writer::active::{Active, Ahead};
 use crate::{Depth, Durability, Mode, Pack, PackOptions, RepairOptions};
 
 #[test]
@@ -85,6 +86,38 @@ fn what_cannot_be_opened_says_why() {
         let error = refused(&SimDisk::of_files(files));
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         assert!(error.to_string().contains("the manifest was lost"), "{error}");
+    });
+}
+
+/// A crash while a directory is made leaves a first segment without a batch, and nothing else is taken for that.
+#[test]
+fn a_first_segment_that_is_not_known_to_be_blank_is_not_removed() {
+    run(async {
+        let disk = SimDisk::default();
+        let after = Cursor { incarnation: Incarnation::random(), sequence: 0 };
+        let ahead = Ahead::new(&settings(Durability::Sync));
+        drop(Active::create(&disk, 1, 1, after, ahead).expect("make"));
+        let name = FileKind::Segment.file_name(1);
+        let begun = disk.files();
+        let opened = |disk: &SimDisk| {
+            let opened = open(disk, Durability::Sync).map(drop).map_err(|error| error.kind());
+            (opened, disk.files().into_iter().any(|(other, _)| other == name))
+        };
+        assert_eq!(opened(&SimDisk::of_files(begun.clone())).0, Ok(()));
+
+        let unreadable = SimDisk::of_files(begun.clone());
+        unreadable.break_sectors(&name, 0..512);
+        assert_eq!(opened(&unreadable), (Err(ErrorKind::Unavailable), true));
+
+        let mut later = begun.clone();
+        with_later_version(&mut later[0].1, 8, 0..60);
+        assert_eq!(opened(&SimDisk::of_files(later)), (Err(ErrorKind::Unsupported), true));
+
+        let mut damaged = begun;
+        damaged[0].1[20] ^= 1;
+        assert_eq!(opened(&SimDisk::of_files(damaged.clone())).0, Ok(()), "it was not synced");
+        damaged.push((FileKind::Refs.file_name(2), Vec::new()));
+        assert_eq!(opened(&SimDisk::of_files(damaged)), (Err(ErrorKind::Corrupt), true));
     });
 }
 
