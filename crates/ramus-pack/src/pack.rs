@@ -17,8 +17,10 @@ use crate::{PackBlocks, PackRefs, PackSweep};
 
 /// Blocks and refs in a directory. Clones are one storage.
 ///
-/// One process at a time has the directory open to write, and any number to [read](Mode::Read). `close` makes durable what was added, and lets the
-/// directory go; so does dropping the last handle, which waits for it, so rather close.
+/// One process at a time has the directory open to write, and any number to [read](Mode::Read). `close` makes durable
+/// what was added, and lets the directory go; so does dropping the last handle, which waits for it, so rather close.
+/// What is under way by then may have to wait for one of the runtime's threads where blocking is allowed: whoever
+/// drops the last handle on the only one that is free waits for ever.
 pub struct Pack<H: Hash = Sha1> {
     blocks: PackBlocks<H>,
     refs: PackRefs<H>,
