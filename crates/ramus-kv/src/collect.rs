@@ -40,9 +40,10 @@ const ROUNDS_MAX: u32 = 16;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CollectOptions<H> {
-    /// Nothing is removed; it is counted what would be. It is read for that, so it takes longer. It begins and
-    /// ends like any other: on pack that seals a segment, and it ends one that another repository on this storage is
-    /// about.
+    /// Nothing is removed; it is counted what would be. It is read for that, so it takes longer. Beside writers it
+    /// is an estimate: what they add meanwhile is counted, though a collection would leave it. It begins and ends like
+    /// any other: a storage may have to write something for that, and it ends one that another repository on this
+    /// storage is about.
     pub dry_run: bool,
     /// These blocks are kept, too, with all that they reach. They have to be there.
     pub roots: Vec<H>,

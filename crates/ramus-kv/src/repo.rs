@@ -235,7 +235,7 @@ impl<S: Schema> Repo<S> {
     }
 
     /// Waits until everything that was written before is durable, in the sense of an fsync. It is for storages
-    /// that answer earlier, such as a directory opened with `durability=os`.
+    /// that answer earlier, if they were told to.
     ///
     /// # Cancel safety
     ///
