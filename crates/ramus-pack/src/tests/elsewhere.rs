@@ -9,6 +9,8 @@ use ramus_core::{
     AtomicWrite as _, ContentAddressable as _, Hash as _, ReadOnly as _, RefName, Result, Sha1,
     Storage as _, Sweep as _, Update,
 };
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use super::sim::{Op, SimDisk};
 use super::work::open;
@@ -25,15 +27,38 @@ fn run_with_one_thread(work: impl Future<Output = ()>) {
 
 /// Polls once while the thread is taken; returns whether it was ready, and what it comes to.
 async fn is_done_here<T>(future: impl Future<Output = Result<T>>) -> (bool, T) {
-    let (release, released) = mpsc::channel::<()>();
-    let taken = tokio::task::spawn_blocking(move || released.recv().is_ok());
+    let thread = TakenThread::take().await;
     let mut future = pin!(future);
     let polled = std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
-    drop(release);
-    taken.await.expect("it ends");
+    thread.give_back().await;
     match polled {
         Poll::Ready(done) => (true, done.expect("it is done")),
         Poll::Pending => (false, future.await.expect("it is done")),
+    }
+}
+
+/// The one thread where blocking is allowed, with nothing else on it.
+struct TakenThread {
+    job: JoinHandle<bool>,
+    release: mpsc::Sender<()>,
+}
+
+impl TakenThread {
+    /// Waits until the jobs before it have ended: one that has given its answer may still hold something.
+    async fn take() -> Self {
+        let (start, started) = oneshot::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let job = tokio::task::spawn_blocking(move || {
+            start.send(()).expect("it is waited for");
+            released.recv().is_ok()
+        });
+        started.await.expect("it starts");
+        Self { job, release }
+    }
+
+    async fn give_back(self) {
+        drop(self.release);
+        self.job.await.expect("it ends");
     }
 }
 
@@ -155,7 +180,9 @@ fn a_large_block_is_not_copied_by_whoever_polls() {
         let disk = Arc::new(SimDisk::default());
         let pack: Pack = Pack::open_disk(disk, settings).expect("open");
         let mut adding = pin!(pack.blocks().add(vec![7; BLOCK_NOW_MAX + 1].into()));
+        let thread = TakenThread::take().await;
         assert!(adding.as_mut().now_or_never().is_none(), "it is encoded elsewhere");
+        thread.give_back().await;
         // That is done when the thread comes to this.
         tokio::task::spawn_blocking(|| ()).await.expect("it ends");
         let (is_copied_here, key) = is_done_here(adding).await;
