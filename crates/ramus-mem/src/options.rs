@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct MemOptions {
-    /// How many changes the log keeps; older ones are forgotten. 65 536 by default; at least 1, which
-    /// 0 is taken for.
+    /// How many changes the log keeps; older ones are forgotten. 65 536 by default; 1 to 2^31, and what lies
+    /// outside is taken for the nearest of these.
     pub log_changes_max: usize,
     /// How many notices wait for a subscriber before it is told that it lagged. 64 by default; 1 to
     /// 65 536, and what lies outside is taken for the nearest of these.

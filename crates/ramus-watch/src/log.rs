@@ -1,11 +1,17 @@
-use std::collections::{HashMap, VecDeque};
+mod ids;
+mod packed;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use ramus_core::{
-    Change, Changes, Cursor, Error, ErrorKind, IdHash, Incarnation, Key, KeyChange, Page, Result,
-    Update, UpdateId, Value,
+    Change, Changes, Cursor, Error, ErrorKind, Incarnation, Key, KeyChange, Page, Result, Update,
+    UpdateId, Value,
 };
+
+use ids::Ids;
+use packed::Packed;
 
 /// A change log that keeps the newest changes and knows their ids: plain data, for a backend without
 /// a log of its own.
@@ -18,33 +24,55 @@ use ramus_core::{
 /// - At most `capacity` changes are kept, and at least one; the memory is bounded by them.
 /// - `recall` never takes an id that it may have forgotten for a new one.
 /// - `after` gives every change after the cursor, in order, or says that it cannot.
+///
+/// # What it takes
+///
+/// The newest 16 384 changes are kept as they were given out, so that whoever reads them shares them. Older
+/// ones are packed, and made anew for whoever reads them: one of one key takes some 100 bytes besides the bytes of its
+/// note, and 16 for its id.
 #[derive(Debug)]
 pub struct Log<K, V> {
     incarnation: Incarnation,
-    /// At least 1.
+    /// 1 to `CAPACITY_MAX`.
     capacity: usize,
-    /// Without a gap: the first has the sequence `floor + 1`.
-    changes: VecDeque<Arc<Change<K, V>>>,
-    /// The sequence of every change in `changes`, by its id.
-    sequences: HashMap<UpdateId, u64, IdHash>,
+    /// The older changes. Without a gap, also to those in `recent`: the first that was not forgotten has the sequence
+    /// `floor + 1`.
+    packed: VecDeque<Packed<K, V>>,
+    /// How many of the first of `packed` were forgotten: not all of them; none if there are none.
+    forgotten: usize,
+    /// The newer changes.
+    recent: VecDeque<Arc<Change<K, V>>>,
+    /// The lower half of the sequence of every change, by its id.
+    ids: Ids,
     /// The sequence of the newest change that is no longer kept.
     floor: u64,
+    /// So many changes are kept as they were given out before some are packed; at least a pack.
+    recent_max: usize,
 }
 
 impl<K: Key, V: Value> Log<K, V> {
     /// The most changes that one page holds.
     pub const PAGE_MAX: usize = 4096;
 
-    /// Returns an empty log of a new incarnation that keeps the newest `capacity` changes, or one
-    /// if that is 0.
+    /// The most changes that a log keeps.
+    pub const CAPACITY_MAX: usize = 1 << 31;
+
+    /// Those that a watch reads which is not far behind, or follows a writer that does not wait: to make them anew for
+    /// each of many watchers takes three times as long as to share them.
+    const RECENT_MAX: usize = 16_384;
+
+    /// Returns an empty log of a new incarnation that keeps the newest `capacity` changes: 1 to
+    /// [`CAPACITY_MAX`](Log::CAPACITY_MAX), and what lies outside is taken for the nearest of these.
     pub fn new(capacity: usize) -> Self {
         Self::of_incarnation(Incarnation::random(), capacity)
     }
 
     /// Returns an empty log of this incarnation, which must be new.
     pub fn of_incarnation(incarnation: Incarnation, capacity: usize) -> Self {
-        let (changes, sequences) = (VecDeque::new(), HashMap::default());
-        Self { incarnation, capacity: capacity.max(1), changes, sequences, floor: 0 }
+        let capacity = capacity.clamp(1, Self::CAPACITY_MAX);
+        let (packed, recent, ids) = (VecDeque::new(), VecDeque::new(), Ids::default());
+        let recent_max = Self::RECENT_MAX;
+        Self { incarnation, capacity, packed, forgotten: 0, recent, ids, floor: 0, recent_max }
     }
 
     /// Returns an empty log that goes on after this place, as if what came before had been forgotten:
@@ -55,7 +83,7 @@ impl<K: Key, V: Value> Log<K, V> {
 
     /// Returns the end of the log.
     pub fn end(&self) -> Cursor {
-        self.at(self.floor + self.changes.len() as u64)
+        self.at(self.floor + self.len() as u64)
     }
 
     /// Returns the oldest cursor that the log can go on from.
@@ -74,7 +102,7 @@ impl<K: Key, V: Value> Log<K, V> {
     pub fn recall(&self, update: &Update<K, V>) -> Result<Option<Cursor>> {
         let (id, seen) = (update.id, update.seen);
         if let Some(record) = self.record(id) {
-            return update.place_of(record).map(Some);
+            return update.place_of(&record).map(Some);
         }
         if seen.incarnation != self.incarnation || seen.sequence < self.floor {
             let oldest = self.oldest();
@@ -132,7 +160,7 @@ impl<K: Key, V: Value> Log<K, V> {
 
     /// Forgets the changes up to this sequence, as if there had been no room for them; those after it stay.
     pub fn forget(&mut self, sequence: u64) {
-        while self.floor < sequence && !self.changes.is_empty() {
+        while self.floor < sequence && self.len() > 0 {
             self.forget_oldest();
         }
     }
@@ -146,18 +174,66 @@ impl<K: Key, V: Value> Log<K, V> {
         if !known {
             return Changes::Truncated { oldest: self.oldest() };
         }
-        // The range fits the deque, whose length is a usize.
-        let start = usize::try_from(after.sequence - self.floor).unwrap_or(usize::MAX);
-        let changes: Vec<_> =
-            self.changes.iter().skip(start).take(limit.min(Self::PAGE_MAX)).cloned().collect();
+        let changes = self.page(after.sequence, limit.min(Self::PAGE_MAX));
         let next = changes.last().map_or(after, |change| change.cursor);
         Changes::Page(Page { changes, next, end })
     }
 
-    fn record(&self, id: UpdateId) -> Option<&Change<K, V>> {
-        let index = self.sequences.get(&id)? - self.floor - 1;
-        // An index of the deque fits a usize.
-        self.changes.get(usize::try_from(index).ok()?).map(|change| &**change)
+    /// Returns what follows this sequence, which is kept or the last that was forgotten.
+    fn page(&self, after: u64, count_max: usize) -> Vec<Arc<Change<K, V>>> {
+        let packed = self.packed.len() * Packed::<K, V>::CHANGES;
+        // It fits the deques, whose lengths are usizes.
+        let kept = usize::try_from(after - self.floor).unwrap_or(usize::MAX);
+        let begin = self.forgotten.saturating_add(kept);
+        let count = count_max.min((packed + self.recent.len()).saturating_sub(begin));
+        let unpacked = count.min(packed.saturating_sub(begin));
+        let mut changes = Vec::with_capacity(count);
+        changes.extend((after + 1..).take(unpacked).filter_map(|next| self.change(next)));
+        let recent = (begin + unpacked).saturating_sub(packed);
+        changes.extend(self.recent.iter().skip(recent).take(count - unpacked).cloned());
+        changes
+    }
+
+    fn record(&self, id: UpdateId) -> Option<Arc<Change<K, V>>> {
+        let has = |place| self.id(self.sequence(place)) == Some(id);
+        let place = self.ids.find(id, has)?;
+        self.change(self.sequence(place))
+    }
+
+    fn id(&self, sequence: u64) -> Option<UpdateId> {
+        match self.find(sequence)? {
+            Kept::Packed(pack, index) => pack.id(index),
+            Kept::Recent(change) => Some(change.id),
+        }
+    }
+
+    fn change(&self, sequence: u64) -> Option<Arc<Change<K, V>>> {
+        match self.find(sequence)? {
+            Kept::Packed(pack, index) => pack.change(index, self.at(sequence)),
+            Kept::Recent(change) => Some(Arc::clone(change)),
+        }
+    }
+
+    /// Returns where the change of this sequence is kept.
+    fn find(&self, sequence: u64) -> Option<Kept<'_, K, V>> {
+        let kept = sequence.checked_sub(self.floor + 1)?;
+        let index = self.forgotten + usize::try_from(kept).ok()?;
+        let of_packed = Packed::<K, V>::CHANGES;
+        match self.packed.get(index / of_packed) {
+            Some(pack) => Some(Kept::Packed(pack, index % of_packed)),
+            None => self.recent.get(index - self.packed.len() * of_packed).map(Kept::Recent),
+        }
+    }
+
+    /// Returns the sequence of a change that is kept, of which this is the lower half: fewer are kept than there are
+    /// halves.
+    fn sequence(&self, place: u32) -> u64 {
+        let oldest = self.floor + 1;
+        oldest + u64::from(place.wrapping_sub(lower_half(oldest)))
+    }
+
+    fn len(&self) -> usize {
+        self.packed.len() * Packed::<K, V>::CHANGES - self.forgotten + self.recent.len()
     }
 
     fn at(&self, sequence: u64) -> Cursor {
@@ -165,23 +241,51 @@ impl<K: Key, V: Value> Log<K, V> {
     }
 
     fn keep(&mut self, change: Arc<Change<K, V>>) {
-        self.sequences.insert(change.id, change.cursor.sequence);
-        self.changes.push_back(change);
-        if self.changes.len() > self.capacity {
+        self.ids.insert(change.id, lower_half(change.cursor.sequence));
+        self.recent.push_back(change);
+        if self.len() > self.capacity {
             self.forget_oldest();
+        }
+        // Last, and nothing is taken out before all is packed: code of a key or a value may panic.
+        if self.recent.len() >= self.recent_max {
+            let oldest = ..Packed::<K, V>::CHANGES;
+            self.packed.push_back(Packed::new(self.recent.range(oldest)));
+            self.recent.drain(oldest);
         }
     }
 
     fn forget_oldest(&mut self) {
-        if let Some(oldest) = self.changes.pop_front() {
-            self.floor = oldest.cursor.sequence;
-            self.sequences.remove(&oldest.id);
+        let sequence = self.floor + 1;
+        let Some(id) = self.id(sequence) else { return };
+        self.ids.remove(id, lower_half(sequence));
+        self.floor = sequence;
+        if self.packed.is_empty() {
+            self.recent.pop_front();
+            return;
+        }
+        self.forgotten += 1;
+        if self.forgotten == Packed::<K, V>::CHANGES {
+            self.forgotten = 0;
+            self.packed.pop_front();
         }
     }
 }
 
+/// Where a change is kept.
+enum Kept<'a, K, V> {
+    Packed(&'a Packed<K, V>, usize),
+    Recent(&'a Arc<Change<K, V>>),
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the lower half is what is meant")]
+const fn lower_half(sequence: u64) -> u32 {
+    sequence as u32
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     type Entry = KeyChange<String, u64>;
@@ -291,6 +395,105 @@ mod tests {
         }
         resumed.push(Arc::new(next)).unwrap();
         assert_eq!(resumed.end().sequence, 2);
+    }
+
+    /// What is done to a log.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Append { note: u8, keys: Vec<(u8, Option<u64>)> },
+        Forget(u64),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let key = (0..4_u8, proptest::option::of(any::<u64>()));
+        let keys = proptest::collection::vec(key, 1..4);
+        let append = (0..4_u8, keys).prop_map(|(note, keys)| Step::Append { note, keys });
+        let step = prop_oneof![50 => append, 1 => (0..300_u64).prop_map(Step::Forget)];
+        proptest::collection::vec(step, 1..400)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// The first ones are packed, and so few are recent that some are packed soon.
+        #[test]
+        fn a_log_gives_what_was_appended_also_when_it_is_packed(
+            steps in steps(),
+            capacity in 1..300_usize,
+            recent_max in 64..100_usize,
+        ) {
+            let mut log: Log<String, u64> = Log { recent_max, ..Log::new(capacity) };
+            let mut model: Vec<Arc<Change<String, u64>>> = Vec::new();
+            let mut forgotten = 0;
+            for step in steps {
+                match step {
+                    Step::Append { note, keys } => {
+                        let keys = keys.into_iter().map(|(key, new)| entry(&format!("k{key}"), new));
+                        let note = "n".repeat(note.into()).into();
+                        model.push(log.append(UpdateId::random(), note, keys.collect()));
+                        forgotten = forgotten.max(model.len().saturating_sub(capacity));
+                    }
+                    Step::Forget(up_to) => {
+                        log.forget(up_to);
+                        forgotten = forgotten.max(usize::try_from(up_to).unwrap().min(model.len()));
+                    }
+                }
+            }
+            let end = Cursor { sequence: model.len() as u64, ..log.end() };
+            let oldest = Cursor { sequence: forgotten as u64, ..end };
+            prop_assert_eq!((log.end(), log.oldest()), (end, oldest));
+            prop_assert!(log.recent.len() <= recent_max);
+            let Changes::Page(all) = log.after(oldest, usize::MAX) else { panic!("it is kept") };
+            prop_assert_eq!(&all.changes[..], &model[forgotten..]);
+            prop_assert_eq!((all.next, all.end), (end, end));
+            if let Some(middle) = model[forgotten..].get(all.changes.len() / 2) {
+                let Changes::Page(page) = log.after(middle.cursor, 7) else { panic!("it is kept") };
+                let after = usize::try_from(middle.cursor.sequence).unwrap();
+                let until = model.len().min(after + 7);
+                prop_assert_eq!(&page.changes[..], &model[after..until]);
+                prop_assert_eq!(page.next.sequence, until as u64);
+            }
+            for change in &model {
+                let sent = change.keys.iter().fold(
+                    Update::with_id(change.id, oldest),
+                    |sent, one| sent.edit(one.key.clone(), ramus_core::Edit {
+                        expected: ramus_core::Expected::Anything,
+                        set: one.new,
+                    }),
+                );
+                let is_one_of_each = sent.edits.len() == change.keys.len();
+                match log.recall(&sent) {
+                    Ok(known) => {
+                        let kept = change.cursor.sequence > oldest.sequence;
+                        prop_assert_eq!(known, kept.then_some(change.cursor));
+                    }
+                    Err(error) => {
+                        prop_assert!(!is_one_of_each, "{}", error);
+                        prop_assert_eq!(error.kind(), ErrorKind::InvalidInput);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn old_changes_take_little_and_share_their_keys() {
+        let mut log = Log { recent_max: 64, ..Log::new(1000) };
+        for number in 0..64 {
+            // Each is made anew, as by callers that get their names as text.
+            let key: Arc<str> = Arc::from(format!("k{}", number % 8));
+            let key = ramus_core::RefName::branch(&key).unwrap();
+            log.append(
+                UpdateId::random(),
+                Bytes::new(),
+                vec![KeyChange { key, old: None, new: Some(1) }],
+            );
+        }
+        assert_eq!((log.packed.len(), log.recent.len()), (1, 0));
+        let Changes::Page(page) = log.after(log.oldest(), 64) else { panic!("it is kept") };
+        let begins = |index: usize| page.changes[index].keys[0].key.as_str().as_ptr();
+        assert_eq!(begins(0), begins(56));
+        assert_ne!(begins(0), begins(1));
     }
 
     #[test]
