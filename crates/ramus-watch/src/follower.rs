@@ -41,8 +41,8 @@ pub struct Follower<K, V> {
     reached: Cursor,
     /// The changes between `cursor` and `reached`, in order.
     waiting: VecDeque<Arc<Change<K, V>>>,
-    /// The snapshot as of `reached`, if it was not given yet.
-    resync: Option<Snapshot<K, V>>,
+    /// The snapshot as of `reached`, if it was not given yet. It is rare, and there are many followers.
+    resync: Option<Box<Snapshot<K, V>>>,
     /// What failed, if it was not given yet.
     fault: Option<Error>,
     /// No notice is there to be taken, so that what is waiting is all there is.
@@ -182,13 +182,17 @@ impl<K: Key, V: Value> Follower<K, V> {
             self.aim = Aim::Page;
         }
         self.reached = page.next;
-        self.waiting.extend(page.changes);
+        if self.waiting.is_empty() {
+            self.waiting = page.changes.into();
+        } else {
+            self.waiting.extend(page.changes);
+        }
     }
 
     /// Takes a snapshot.
     pub fn resync(&mut self, snapshot: Snapshot<K, V>) {
         self.reached = snapshot.cursor();
-        self.resync = Some(self.watched.restrict_snapshot(snapshot));
+        self.resync = Some(Box::new(self.watched.restrict_snapshot(snapshot)));
         self.aim = Aim::Page;
     }
 
@@ -208,7 +212,7 @@ impl<K: Key, V: Value> Follower<K, V> {
     fn take_event(&mut self) -> Option<Event<K, V>> {
         if let Some(snapshot) = self.resync.take() {
             self.cursor = snapshot.cursor();
-            return Some(Event::Resync(snapshot));
+            return Some(Event::Resync(*snapshot));
         }
         let changed = match self.mode {
             Mode::Every => self.take_change(),
@@ -221,6 +225,7 @@ impl<K: Key, V: Value> Follower<K, V> {
     fn take_change(&mut self) -> Option<Changed<K, V>> {
         while let Some(change) = self.waiting.pop_front() {
             self.cursor = change.cursor;
+            self.give_back_room();
             if let Some(change) = self.watched.restrict(change) {
                 self.cursor = if self.waiting.is_empty() { self.reached } else { self.cursor };
                 return Some(Changed::one(change));
@@ -239,7 +244,18 @@ impl<K: Key, V: Value> Follower<K, V> {
         }
         let sum = Changed::sum(&self.waiting, &self.watched);
         self.waiting.clear();
+        self.give_back_room();
         sum
+    }
+
+    /// Gives back the room of a page that was given: a watch that was behind once has it for nothing later, and there
+    /// are many watches.
+    fn give_back_room(&mut self) {
+        /// Room for so many changes is kept, for the next notice.
+        const KEPT_MAX: usize = 4;
+        if self.waiting.is_empty() && self.waiting.capacity() > KEPT_MAX {
+            self.waiting = VecDeque::new();
+        }
     }
 
     /// Returns whether the changes that are waiting shall wait for no more of them.
