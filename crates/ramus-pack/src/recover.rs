@@ -211,7 +211,7 @@ impl<H: Hash> Recovery<H> {
             next_batch: scan.next_batch,
             chain: scan.chain,
         };
-        let (changes, is_as_found) = (scan.changes, false);
+        let (changes, is_as_found) = (scan.changes.iter().collect(), false);
         let mut files = Files { disk, lock, head, manifest, active, changes, is_as_found };
         let index = Index::new(scan.places, runs, segments);
         let tail = Tail::new(files.active.header.number, files.active.end, files.active.next_batch);

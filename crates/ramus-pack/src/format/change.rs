@@ -29,8 +29,15 @@ use super::{Fault, Reader};
 pub(crate) type RefChange<H> = Change<RefName, H>;
 
 pub(crate) fn encode<H: Hash>(change: &RefChange<H>) -> Vec<u8> {
+    let (note, keys) = (change.note.len(), change.keys.len());
+    let mut bytes = Vec::with_capacity(64 + note + keys * (16 + 2 * H::LENGTH));
+    encode_into(&mut bytes, change);
+    bytes
+}
+
+/// Appends the encoding of a change.
+pub(super) fn encode_into<H: Hash>(bytes: &mut Vec<u8>, change: &RefChange<H>) {
     let Change { cursor, previous: _, id, note, keys } = change;
-    let mut bytes = Vec::with_capacity(64 + note.len() + keys.len() * (16 + 2 * H::LENGTH));
     bytes.extend_from_slice(&cursor.sequence.to_le_bytes());
     bytes.extend_from_slice(id.as_bytes());
     bytes.extend_from_slice(&length16(note.len()));
@@ -46,7 +53,6 @@ pub(crate) fn encode<H: Hash>(change: &RefChange<H>) -> Vec<u8> {
             bytes.extend_from_slice(value.as_bytes());
         }
     }
-    bytes
 }
 
 pub(crate) fn decode<H: Hash>(

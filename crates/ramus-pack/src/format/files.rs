@@ -23,6 +23,7 @@
 //! | | of each ref, in order, the length of its name, 2 bytes, the name, and the digest |
 //! | 4 | checksum of everything before |
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use ramus_core::{Cursor, Hash, Incarnation, Key as _, RefName};
@@ -36,18 +37,71 @@ pub(crate) type Table<H> = RedBlackTreeMapSync<RefName, H>;
 
 const CHANGES: [u8; 8] = *b"RamusChg";
 const REFS: [u8; 8] = *b"RamusRef";
+/// What both begin with: magic, version, a number, an incarnation.
+const BEGIN_LENGTH: usize = 8 + 4 + 4 + 16;
 
-pub(crate) fn encode_changes<H: Hash>(
-    changes: &[Arc<RefChange<H>>],
-    incarnation: Incarnation,
-) -> Vec<u8> {
-    let mut bytes = begin(CHANGES, changes.len(), incarnation);
-    for change in changes {
-        let body = change::encode(change);
-        bytes.extend_from_slice(&length32(body.len()));
-        bytes.extend_from_slice(&body);
+/// The changes of a segment that is being filled, as its file will hold them: they may be many times as many as the
+/// log keeps, and take a third of what they would take one by one.
+#[derive(Debug)]
+pub(crate) struct Changes<H> {
+    /// Room for what the file begins with, and the changes; empty if there are none.
+    bytes: Vec<u8>,
+    count: usize,
+    /// The sequences of the first and the last.
+    span: Option<[u64; 2]>,
+    /// What their values are.
+    hash: PhantomData<H>,
+}
+
+impl<H: Hash> Changes<H> {
+    pub(crate) const fn new() -> Self {
+        Self { bytes: Vec::new(), count: 0, span: None, hash: PhantomData }
     }
-    sealed(bytes)
+
+    pub(crate) fn push(&mut self, change: &RefChange<H>) {
+        if self.bytes.is_empty() {
+            self.bytes.resize(BEGIN_LENGTH, 0);
+        }
+        let begin = self.bytes.len();
+        self.bytes.extend_from_slice(&[0; 4]);
+        change::encode_into(&mut self.bytes, change);
+        let length = self.bytes.len() - begin - 4;
+        self.bytes[begin..begin + 4].copy_from_slice(&length32(length));
+        self.count += 1;
+        let sequence = change.cursor.sequence;
+        let first = self.span.map_or(sequence, |[first, _]| first);
+        self.span = Some([first, sequence]);
+    }
+
+    /// Returns the sequences of the first and the last; nothing if there is none.
+    pub(crate) const fn span(&self) -> Option<[u64; 2]> {
+        self.span
+    }
+
+    /// Calls `write` with the bytes of the file, which is not copied for that. The changes stay.
+    pub(crate) fn file<T>(
+        &mut self,
+        incarnation: Incarnation,
+        write: impl FnOnce(&[u8]) -> T,
+    ) -> T {
+        let length = self.bytes.len().max(BEGIN_LENGTH);
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.resize(length, 0);
+        bytes[..BEGIN_LENGTH].copy_from_slice(&begin(CHANGES, self.count, incarnation));
+        bytes = sealed(bytes);
+        let written = write(&bytes);
+        bytes.truncate(length);
+        self.bytes = bytes;
+        written
+    }
+}
+
+impl<'a, H: Hash> FromIterator<&'a Arc<RefChange<H>>> for Changes<H> {
+    fn from_iter<I: IntoIterator<Item = &'a Arc<RefChange<H>>>>(changes: I) -> Self {
+        let mut all = Self::new();
+        changes.into_iter().for_each(|change| all.push(change));
+        all
+    }
 }
 
 pub(crate) fn decode_changes<H: Hash>(bytes: &[u8]) -> Result<Vec<Arc<RefChange<H>>>, Fault> {

@@ -9,7 +9,7 @@ use super::survey::{Found, Survey};
 use crate::compression::Coding;
 use crate::disk::{Access, Disk, read_exact_at, write_again};
 use crate::error::{PackError, PackResult, ensure_numbers};
-use crate::format::files::{encode_changes, encode_refs};
+use crate::format::files::{Changes, encode_refs};
 use crate::format::manifest::{FileEntry, FileKind, Manifest, State};
 use crate::format::record::RecordHeader;
 use crate::index::{Place, write::write};
@@ -118,10 +118,11 @@ impl<H: Hash> Rebuild<'_, H> {
     /// Writes what the log keeps into one file.
     fn changes(&mut self) -> PackResult<Option<FileEntry>> {
         let changes = std::mem::take(&mut self.survey.changes);
-        let (Some(first), Some(last)) = (changes.first(), changes.last()) else { return Ok(None) };
-        let bytes = encode_changes(&changes, self.at.incarnation);
-        let (number, sequences) = (self.next_file(), [first.cursor.sequence, last.cursor.sequence]);
-        let file = write_file(&self.staged, FileKind::Changes, number, &bytes, sequences)?;
+        let mut changes: Changes<H> = changes.iter().collect();
+        let Some(span) = changes.span() else { return Ok(None) };
+        let number = self.next_file();
+        let write = |bytes: &[u8]| write_file(&self.staged, FileKind::Changes, number, bytes, span);
+        let file = changes.file(self.at.incarnation, write)?;
         Ok(Some(FileEntry { dead: (self.settings.now_s)(), ..file }))
     }
 

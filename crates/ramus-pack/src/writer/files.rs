@@ -24,8 +24,7 @@ use super::forget;
 use super::tail::{Flight, Link};
 use crate::disk::{Disk, DiskFile, Locked, Pool};
 use crate::error::{PackError, PackResult, ensure_numbers};
-use crate::format::change::RefChange;
-use crate::format::files::{Table, encode_changes, encode_refs};
+use crate::format::files::{Changes, Table, encode_refs};
 use crate::format::head::Head;
 use crate::format::manifest::{FileEntry, FileKind, Manifest, State};
 use crate::index::merge::{self, Merged};
@@ -53,7 +52,7 @@ pub(crate) struct Files<H: Hash> {
     pub(crate) manifest: Manifest,
     pub(crate) active: Active,
     /// The changes in the active segment.
-    pub(crate) changes: Vec<Arc<RefChange<H>>>,
+    pub(crate) changes: Changes<H>,
     /// The directory is as it was found, since there was no room to put it in order: the active segment has to
     /// be sealed before anything is written.
     pub(crate) is_as_found: bool,
@@ -199,7 +198,7 @@ impl<H: Hash> Files<H> {
         })?;
         self.active = active;
         self.is_as_found = false;
-        self.changes.clear();
+        self.changes = Changes::new();
         Ok(Sealed { runs, file: Arc::clone(&self.active.file), log_after })
     }
 
@@ -250,18 +249,17 @@ impl<H: Hash> Files<H> {
     /// Keeps the changes of the active segment in a file of their own, drops those files of which the log
     /// keeps nothing, and returns after which change it is kept.
     fn write_changes(
-        &self,
+        &mut self,
         files: &mut Vec<FileEntry>,
         seal: &Seal<'_, H>,
         settings: &Settings,
     ) -> PackResult<u64> {
         let same = self.active.header.after.incarnation == seal.after.incarnation;
         files.retain(|file| file.kind != FileKind::Changes || same);
-        if same && let (Some(first), Some(last)) = (self.changes.first(), self.changes.last()) {
-            let bytes = encode_changes(&self.changes, seal.after.incarnation);
-            let number = self.active.header.number;
-            let sequences = [first.cursor.sequence, last.cursor.sequence];
-            let file = write_file(&*self.disk, FileKind::Changes, number, &bytes, sequences)?;
+        if same && let Some(span) = self.changes.span() {
+            let (disk, number) = (&*self.disk, self.active.header.number);
+            let write = |bytes: &[u8]| write_file(disk, FileKind::Changes, number, bytes, span);
+            let file = self.changes.file(seal.after.incarnation, write)?;
             files.push(FileEntry { dead: (settings.now_s)(), ..file });
         }
         let end = seal.after.sequence;

@@ -275,7 +275,9 @@ impl<H: Hash> Pump<H> {
             }
             (core.satisfied(), changes, noted)
         };
-        self.files.changes.extend(changes.iter().cloned());
+        for change in &changes {
+            self.files.changes.push(change);
+        }
         // Whoever subscribes after an answer is told of later changes only.
         for change in changes {
             self.shared.hub.publish(change);
