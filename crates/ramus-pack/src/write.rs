@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::vec;
 
 use bytes::Bytes;
 use ramus_core::hash::DigestHash;
@@ -41,8 +42,28 @@ impl<H: Hash> Shared<H> {
     pub(crate) async fn add_many(self: &Arc<Self>, blocks: Vec<(H, Bytes)>) -> Result<()> {
         self.ensure_open()?;
         check_sizes(&blocks)?;
-        let prepared = self.prepare(blocks, None).await?;
-        self.feed(prepared).await
+        // Some at a time: what is prepared of a small block takes more than the block.
+        let mut left = blocks.into_iter();
+        loop {
+            let prepared = self.prepare(self.next_blocks(&mut left), None).await?;
+            self.feed(prepared).await?;
+            if left.as_slice().is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes blocks whose records make as much as is written at once; at least one if any is left.
+    fn next_blocks(&self, left: &mut vec::IntoIter<(H, Bytes)>) -> Vec<(H, Bytes)> {
+        let head = RecordHeader::LENGTH + H::LENGTH;
+        let mut bytes = 0;
+        let fits = |(_, block): &&(H, Bytes)| {
+            let is_first = bytes == 0;
+            bytes += head + block.len();
+            is_first || bytes <= self.settings.write_bytes
+        };
+        let count = left.as_slice().iter().take_while(fits).count();
+        left.by_ref().take(count).collect()
     }
 
     /// Makes durable whatever was added before.
@@ -145,6 +166,7 @@ impl<H: Hash> Shared<H> {
             if let Some(block) = blocks.get_mut(next) {
                 block.copy_if_large().await?;
             }
+            let first = next;
             let (length, wait) = {
                 let mut core = self.core.lock();
                 core.ensure_writable()?;
@@ -161,6 +183,8 @@ impl<H: Hash> Shared<H> {
                 let is_full = length >= most || !blocks.get(next).is_none_or(fits);
                 (length, is_full.then(|| core.wait_for_next(Need::Written)).flatten())
             };
+            // The batch has their bytes. Not under the lock, since to give back much memory takes long.
+            blocks[first..next].iter_mut().for_each(|block| block.block = Bytes::new());
             if length >= some {
                 pump::wake(self);
             }
