@@ -148,7 +148,8 @@ fn encode<H: Hash>(author: &str, time_ms: i64, message: &str, made: &Made<H>) ->
         return Bytes::new();
     };
     note.extend_from_slice(cut(message, room).as_bytes());
-    note.into()
+    // The log keeps it, so it gets no more room than it needs.
+    note.into_boxed_slice().into()
 }
 
 /// Returns what fits of a text, in whole characters.

@@ -241,7 +241,12 @@ impl Format for Native {
 
 fn read_parents<H: Hash>(reader: &mut Reader<'_>) -> Result<Vec<H>> {
     let count = reader.count(H::LENGTH)?;
-    (0..count).map(|_| reader.hash()).collect()
+    // Gathered with an error in view, one parent would get room for four; and many commits are held decoded.
+    let mut parents = Vec::with_capacity(count);
+    for _ in 0..count {
+        parents.push(reader.hash()?);
+    }
+    Ok(parents)
 }
 
 fn read_headers(reader: &mut Reader<'_>) -> Result<BTreeMap<String, Bytes>> {

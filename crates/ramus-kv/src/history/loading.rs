@@ -41,6 +41,7 @@ impl<'a, H: Hash> Loading<'a, H> {
     pub(super) fn end(mut self) {
         let index = self.history.index.read();
         self.found.retain(|commit, _| !index.contains(commit));
+        self.found.shrink_to_fit();
     }
 
     /// Loads these commits, and those behind them back to those that are in the table.
