@@ -103,11 +103,15 @@ impl Work {
         let step = if subject == Subject::RamusPack { ADD_SYNCED } else { ADD };
         let count = self.values.len() as u64;
         let start = Start::now();
-        let keys = self.add(blocks, step == ADD_SYNCED).await?;
+        let mut keys = Vec::with_capacity(self.values.len());
+        self.add(blocks, step == ADD_SYNCED, |key| keys.push(key)).await?;
         self.recorder.done(subject, step, count, start);
         self.find(blocks, subject, FIND, &keys).await?;
         let start = Start::now();
-        assert_eq!(self.add(blocks, step == ADD_SYNCED).await?, keys, "the names are the same");
+        // They are not kept again: what a caller keeps is nothing that the store takes.
+        let mut again = keys.iter();
+        let same = |key| assert_eq!(again.next(), Some(&key), "the names are the same");
+        self.add(blocks, step == ADD_SYNCED, same).await?;
         self.recorder.done(subject, AGAIN, count, start);
         Ok(())
     }
@@ -118,20 +122,20 @@ impl Work {
         self.find(backend.blocks(), Subject::RamusMem, ERASED, &keys).await
     }
 
-    async fn add<B>(&self, blocks: &B, flushed: bool) -> CoreResult<Vec<Sha1>>
+    /// Adds all values in one batch, and tells their names in order.
+    async fn add<B>(&self, blocks: &B, flushed: bool, mut name: impl FnMut(Sha1)) -> CoreResult<()>
     where
         B: ContentAddressable<Key = Sha1, Value = Bytes>,
     {
         let mut batch = blocks.batch();
-        let mut keys = Vec::with_capacity(self.values.len());
         for value in &self.values {
-            keys.push(batch.add(value.clone())?);
+            name(batch.add(value.clone())?);
         }
         batch.write().await?;
         if flushed {
             blocks.flush().await?;
         }
-        Ok(keys)
+        Ok(())
     }
 
     async fn find<B>(
