@@ -42,7 +42,9 @@ pub(crate) struct Line<W, F, A, K> {
     turns: VecDeque<Ticket>,
     round: Vec<(Ticket, W)>,
     flight: Option<F>,
-    /// How many the last round had.
+    /// How many the last round had, until its lead is passed on.
+    told: usize,
+    /// How many were told by then, or waited: if all come again, that many will be there.
     crowd: usize,
     owners: HashMap<Ticket, Owner<A, K>, BuildHasherDefault<TicketHasher>>,
 }
@@ -99,6 +101,7 @@ impl<W: Clone, F: Clone, A, K> Line<W, F, A, K> {
             turns: VecDeque::new(),
             round: Vec::new(),
             flight: None,
+            told: 0,
             crowd: 0,
             owners: HashMap::default(),
         }
@@ -193,14 +196,15 @@ impl<W: Clone, F: Clone, A, K> Line<W, F, A, K> {
         self.put_back();
         let count = self.waiting.len().min(count_max);
         self.round.extend(self.waiting.drain(..count));
-        self.crowd = self.round.len();
+        self.told = self.round.len();
         self.round.clone()
     }
 
-    /// Returns whether the last round had several writers, and fewer wait by now: others may be about to
-    /// come.
-    pub(crate) fn expects_more(&self) -> bool {
-        self.crowd > 1 && self.waiting.len() < self.crowd
+    /// Returns how many wait, if others may be about to come who have room in a round of so many: those whom the
+    /// last round told.
+    pub(crate) fn expects_more(&self, count_max: usize) -> Option<usize> {
+        let waiting = self.waiting.len();
+        (self.crowd > 1 && waiting < self.crowd.min(count_max)).then_some(waiting)
     }
 
     /// Returns whether a writer of the round still waits for its answer.
@@ -264,6 +268,7 @@ impl<W: Clone, F: Clone, A, K> Line<W, F, A, K> {
 
     fn next_leader(&mut self) -> Option<K> {
         let was_a_turn = self.leader.take().is_some_and(|leader| leader.lead == Lead::Turn);
+        self.crowd = std::mem::take(&mut self.told) + self.waiting.len();
         let flown = self.flight.as_ref().and_then(|_| self.first_of_round());
         if flown.is_none() {
             // Nobody is left who would want to know what became of it.

@@ -473,24 +473,37 @@ fn what_is_under_way_when_nobody_is_left_is_forgotten() {
 }
 
 #[test]
-fn more_are_expected_while_fewer_wait_than_the_last_round_had() {
+fn more_are_expected_while_fewer_wait_than_were_told_or_waited() {
     let mut line = Plain::new();
     let one = line.enter("1");
-    assert!(!line.expects_more(), "there was no round yet");
+    assert_eq!(line.expects_more(9), None, "there was no round yet");
     line.begin_round(9);
     line.answer(one, ());
     line.leave(one);
-    let (two, three) = (line.enter("2"), line.enter("3"));
-    assert!(!line.expects_more(), "the last round had one");
+    let two = line.enter("2");
+    assert_eq!(line.expects_more(9), None, "the last round had one, and nobody waited");
     line.begin_round(9);
+    // Two come while the round of one is under way, and it is told.
+    let (three, four) = (line.enter("3"), line.enter("4"));
     line.answer(two, ());
-    line.answer(three, ());
     line.leave(two);
-    line.leave(three);
-    line.enter("4");
-    assert!(line.expects_more());
-    line.enter("5");
-    assert!(!line.expects_more(), "as many wait as there were");
+    assert!(lead(&mut line, three));
+    assert_eq!(line.expects_more(9), Some(2), "who was told may come again");
+    assert_eq!(line.expects_more(2), None, "there is no room for it");
+    let five = line.enter("5");
+    assert_eq!(line.expects_more(9), None, "all are there");
+    line.begin_round(9);
+    for ticket in [three, four, five] {
+        line.answer(ticket, ());
+    }
+    for ticket in [three, four, five] {
+        line.leave(ticket);
+    }
+    let six = line.enter("6");
+    assert_eq!(line.expects_more(9), Some(1));
+    line.leave(six);
+    line.enter("7");
+    assert_eq!(line.expects_more(9), None, "a lead without a round tells nobody");
 }
 
 #[test]

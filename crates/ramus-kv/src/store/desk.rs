@@ -149,8 +149,8 @@ impl<S: Schema> Seat<'_, S> {
         self.line(|line| line.begin_round(count_max))
     }
 
-    pub(super) fn expects_more(&self) -> bool {
-        self.line(|line| line.expects_more())
+    pub(super) fn expects_more(&self, count_max: usize) -> Option<usize> {
+        self.line(|line| line.expects_more(count_max))
     }
 
     pub(super) fn awaits(&self, ticket: Ticket) -> bool {

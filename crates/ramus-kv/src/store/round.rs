@@ -32,6 +32,10 @@ const COUNT_MAX: usize = 512;
 /// The bytes of blocks after which no further writer is taken into an update.
 const BYTES_MAX: usize = 8 << 20;
 
+/// How often a leader lets others run before its round, and how often at most if nobody comes by it.
+const YIELDS_MAX: usize = 32;
+const IN_VAIN_MAX: usize = 2;
+
 type Entry<S> = (Ticket, Arc<Work<S>>);
 
 /// What became of something that was offered.
@@ -117,10 +121,7 @@ impl<S: Schema> Store<S> {
     }
 
     async fn lead_round(&self, seat: &Seat<'_, S>) {
-        // Those who were told just now get their chance to come again: what is written together costs less.
-        if seat.expects_more() {
-            yield_now().await;
-        }
+        gather(seat).await;
         let entries = seat.begin_round(COUNT_MAX);
         let Err(error) = self.round(seat, &entries).await else { return };
         seat.land();
@@ -261,6 +262,26 @@ impl<S: Schema> Store<S> {
             answers.iter().filter_map(|(_, answer)| answer.as_ref().ok()?.commit().cloned());
         self.settle(commits, &flight.blocks);
         seat.answer(answers);
+    }
+}
+
+/// Gives those who were told just now their chance to come again: what is written together costs less.
+///
+/// A runtime lets so many others run that one look is too early for some, and too late for none: so it goes on while
+/// more come.
+async fn gather<S: Schema>(seat: &Seat<'_, S>) {
+    let (mut most, mut in_vain) = (0, 0);
+    for _ in 0..YIELDS_MAX {
+        let Some(waiting) = seat.expects_more(COUNT_MAX) else { return };
+        if waiting > most {
+            (most, in_vain) = (waiting, 0);
+        } else {
+            in_vain += 1;
+        }
+        if in_vain == IN_VAIN_MAX {
+            return;
+        }
+        yield_now().await;
     }
 }
 
