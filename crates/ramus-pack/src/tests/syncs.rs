@@ -63,6 +63,46 @@ fn a_commit_costs_one_sync_and_two_writes() {
     });
 }
 
+/// Who waits for the next batch does not wait for the zeros, too.
+#[test]
+fn many_zeros_are_synced_on_their_own() {
+    const COMMITS: usize = 80;
+    run(async {
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Sync);
+        disk.record();
+        for number in 0..COMMITS {
+            let block = Bytes::from(vec![u8::try_from(number).expect("a byte"); 100 << 10]);
+            let key = Sha1::of(&block);
+            let seen = pack.refs().position().await.expect("position");
+            let update = Update::new(seen).set(branch(1), key);
+            assert!(pack.write(vec![(key, block)], update).await.expect("write").is_applied());
+            super::work::settled(&pack).await;
+        }
+        let (mut zeros, mut batches, mut alone, mut most) = (0, 0, 0, 0);
+        for op in disk.log() {
+            match op {
+                Op::Write { bytes, .. } if bytes.starts_with(b"RmBt") => {
+                    most = most.max(zeros);
+                    batches += 1;
+                }
+                Op::Write { bytes, .. } if bytes.iter().all(|byte| *byte == 0) => {
+                    zeros += bytes.len();
+                }
+                Op::SyncFile { .. } => {
+                    alone += usize::from(zeros >= 256 << 10);
+                    zeros = 0;
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(batches, COMMITS);
+        assert!(most < 256 << 10, "a commit syncs {most} bytes of zeros beside its own");
+        // Of 8 MB, half a megabyte at a time.
+        assert!((8..20).contains(&alone), "{alone} syncs of zeros alone");
+    });
+}
+
 #[test]
 fn however_small_its_blocks_a_write_makes_no_large_batch() {
     const BLOCKS: usize = 500;

@@ -44,12 +44,13 @@ pub(crate) struct Ahead {
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 impl Ahead {
-    /// With syncs, zeros are written for so much at once in a segment that holds much.
-    const BYTES_MAX: u64 = 4 << 20;
+    /// With syncs, zeros are written for so much at once in a segment that holds much: what takes no longer to sync
+    /// than many writers take for their next batch.
+    const BYTES_MAX: u64 = 512 << 10;
     /// They are so much of what the segment holds.
     const SHARE: u64 = 4;
-    /// A batch that is longer is not written twice: it makes larger pages, and takes longer than that commit.
-    const BATCH_BYTES_MAX: u64 = 128 << 10;
+    /// A batch that is longer is not written twice: that takes as long as that commit, or longer.
+    const BATCH_BYTES_MAX: u64 = 256 << 10;
 
     pub(crate) const fn new(settings: &Settings) -> Self {
         let most = match settings.options.durability {
@@ -105,11 +106,11 @@ impl Active {
         Ok(())
     }
 
-    /// Writes zeros ahead, if the next batch would not find any, should it be like this one. Without room for
-    /// them it goes on without.
-    pub(super) fn extend(&mut self, batch: u64) {
+    /// Writes zeros ahead, if the next batch would not find any, should it be like this one; returns how many bytes.
+    /// Without room for them it goes on without.
+    pub(super) fn extend(&mut self, batch: u64) -> u64 {
         let zeros_end = self.zeros_end.max(self.end);
-        let Some(until) = self.ahead.end(batch, self.end, zeros_end) else { return };
+        let Some(until) = self.ahead.end(batch, self.end, zeros_end) else { return 0 };
         self.zeros_end = zeros_end;
         while self.zeros_end < until {
             let call = ZEROS.len() as u64 - self.zeros_end % ZEROS.len() as u64;
@@ -117,10 +118,11 @@ impl Active {
             let zeros = usize::try_from(length).ok().and_then(|length| ZEROS.get(..length));
             let zeros = zeros.expect("no more than there are");
             if self.file.write_all_at(zeros, self.zeros_end).is_err() {
-                return;
+                break;
             }
             self.zeros_end += length;
         }
+        self.zeros_end - zeros_end
     }
 }
 
@@ -154,9 +156,9 @@ mod tests {
 
     #[test]
     fn zeros_are_written_in_steps_that_grow_with_the_segment() {
-        for batch in [32, 300, 1100, 9000, 64 << 10, 128 << 10] {
+        for batch in [32, 300, 1100, 9000, 64 << 10, 128 << 10, 256 << 10] {
             let (steps, zeros) = steps(batch, AHEAD);
-            assert!((20..100).contains(&steps), "{steps} steps for batches of {batch} bytes");
+            assert!((80..200).contains(&steps), "{steps} steps for batches of {batch} bytes");
             assert!(zeros <= FULL + 2 * LEAST + 2 * batch, "{zeros} bytes for batches of {batch}");
         }
     }

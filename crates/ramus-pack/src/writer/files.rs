@@ -111,9 +111,18 @@ impl<H: Hash> Files<H> {
         Ok(())
     }
 
-    /// Makes room in the file for batches like this one, while nobody waits.
-    pub(crate) fn extend(&mut self, batch: u64) {
-        self.active.extend(batch);
+    /// Makes room in the file for batches like this one, while nobody waits; returns whether to sync it on its own
+    /// is worth it: it is much, and the next batch takes its time, too.
+    pub(crate) fn extend(&mut self, batch: u64) -> bool {
+        const ROOM_MIN: u64 = 256 << 10;
+        const BATCH_MIN: u64 = 64 << 10;
+        self.active.extend(batch) >= ROOM_MIN && batch >= BATCH_MIN
+    }
+
+    /// Makes durable what was made room, so that whoever waits for the next batch does not wait for that, too.
+    pub(crate) fn sync_room(&mut self) -> PackResult<()> {
+        debug_assert_eq!(self.active.durable_end, self.active.end, "batches are synced before");
+        self.active.sync()
     }
 
     /// Makes durable what was written, and notes it.

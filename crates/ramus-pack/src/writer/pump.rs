@@ -237,8 +237,15 @@ impl<H: Hash> Pump<H> {
         });
         // Outside of the lock, since it may be large.
         drop(rest);
-        self.files.extend(batch);
+        if self.files.extend(batch) && sync && self.is_unawaited() {
+            self.files.sync_room()?;
+        }
         Ok(())
+    }
+
+    /// Returns whether nobody waits while something is synced.
+    fn is_unawaited(&self) -> bool {
+        !self.shared.syncs_here() && !self.shared.core.lock().wants_sync()
     }
 
     pub(super) fn sync(&mut self) -> PackResult<()> {
