@@ -384,7 +384,7 @@ fn branches_may_cross_often() {
         one.merge(&other, "merge").await?.clean()
     };
     // A merge inside a merge for each crossing does not fit on a small stack.
-    let thread = std::thread::Builder::new().stack_size(1 << 19);
+    let thread = std::thread::Builder::new().stack_size(1 << 20);
     let thread = thread.spawn(move || campaign::block_on(run)).unwrap();
     assert!(thread.join().unwrap().unwrap().is_some());
 }
