@@ -90,6 +90,14 @@ pub trait Format: sealed::Sealed + Clone + Debug + Send + Sync + 'static {
     ///
     /// [`Corrupt`](ramus_core::ErrorKind::Corrupt) if it is no block of a commit.
     fn decode_commit<H: Hash>(block: &Bytes) -> Result<CommitBlock<H>>;
+
+    /// Puts the parents of the commit in this block behind what there is, in their order; what does not say what they
+    /// are is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`](ramus_core::ErrorKind::Corrupt) if it is no block of a commit, as far as it is looked at.
+    fn commit_parents<H: Hash>(block: &Bytes, parents: &mut Vec<H>) -> Result<()>;
 }
 
 mod sealed {

@@ -9,6 +9,7 @@ mod candidates;
 mod changes;
 mod driven;
 mod extend;
+mod found;
 mod graph;
 mod index;
 mod joint;
@@ -16,6 +17,7 @@ mod keep;
 mod loading;
 mod log;
 mod modified;
+mod noted;
 mod postings;
 mod table;
 mod walk;
@@ -35,8 +37,9 @@ pub(crate) use self::keep::keep_all;
 pub use self::log::{Log, LogOptions};
 pub(crate) use self::modified::last_modified;
 
+use self::found::Found;
 use self::keep::Keeping;
-use self::loading::Found;
+use self::noted::Noted;
 use self::table::Ordinal;
 use self::walk::{Ancestry, LowestCommon};
 use crate::Schema;
@@ -53,31 +56,35 @@ pub(crate) struct History<H> {
     turn: Semaphore,
     /// What was loaded in vain so far, for whoever has the turn next.
     found: Mutex<Found<H>>,
+    /// What was made meanwhile, for the next question that has to load.
+    noted: Noted<H>,
     keeping: Mutex<Keeping>,
 }
 
 impl<H: Hash> History<H> {
     pub(crate) fn new() -> Self {
         let index = RwLock::new(HistoryIndex::new());
-        let found = Mutex::new(Found::default());
-        Self { index, turn: Semaphore::new(1), found, keeping: Mutex::default() }
+        let (found, noted) = (Mutex::new(Found::new()), Noted::new());
+        Self { index, turn: Semaphore::new(1), found, noted, keeping: Mutex::default() }
     }
 
     /// Tells of a commit that was just made, so that it need not be loaded.
     ///
-    /// It never waits, and does nothing unless somebody asked about the history before. Whatever is not
-    /// told is loaded when it is needed.
+    /// It never waits. Before anybody asked about the history, and where the index is in use or does not have what
+    /// the commit was made from, it is noted for the next question that has to load. Whatever there is no room to
+    /// note is loaded when it is needed.
     pub(crate) fn note(&self, commit: H, parents: &[H]) {
-        let Some(mut index) = self.index.try_write() else { return };
-        if index.commits() == 0 {
-            return;
+        if let Some(mut index) = self.index.try_write()
+            && index.commits() > 0
+        {
+            let known = parents.iter().map(|parent| index.table.find(parent));
+            if let Some(known) = known.collect::<Option<Vec<_>>>() {
+                // A table that is full is told of by the next question.
+                drop(index.table.add(commit, &known));
+                return;
+            }
         }
-        let parents: Option<Vec<_>> =
-            parents.iter().map(|parent| index.table.find(parent)).collect();
-        if let Some(parents) = parents {
-            // A table that is full is told of by the next question.
-            drop(index.table.add(commit, &parents));
-        }
+        self.noted.note(commit, parents);
     }
 
     /// Returns the numbers of commits, if all are known.

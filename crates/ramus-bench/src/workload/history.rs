@@ -1,16 +1,18 @@
 //! 10 000 commits in a line (quick: 2000), tree {a -> `<i>`}; a fork at half of them with as many more, and
-//! one with one more. Lowest common ancestors of main and each fork, first and again; the whole history as a
-//! graph.
+//! one with one more. Lowest common ancestors of main and each fork, first and again, and first once more where it
+//! is opened anew, with an index that is kept and without; the whole history as a graph.
 
 use std::collections::BinaryHeap;
 use std::hint::black_box;
 
-use ramus_core::Error;
+use bytes::Bytes;
+use ramus_core::erased::Backend;
+use ramus_core::{Error, RefName, Sha1, Storage as _};
 use ramus_kv::{Commit, GraphOptions, Repo, Store};
 
 use crate::Result;
 use crate::context::{Context, Measured};
-use crate::fixture::{Place, Texts, info};
+use crate::fixture::{Place, Texts, info, repo};
 use crate::peer::{PeerStore, Skill};
 use crate::record::Recorder;
 use crate::start::Start;
@@ -22,6 +24,8 @@ const AGAIN: u64 = 1000;
 
 const COMMIT: &str = "commit";
 const FIRST: &str = "lcas, fork, first question";
+const FIRST_KEPT: &str = "the same, opened again";
+const FIRST_LOADED: &str = "the same, no index kept";
 const LCAS: &str = "lcas, fork";
 const LCAS_OF_ONE: &str = "lcas, fork1";
 
@@ -48,7 +52,8 @@ async fn ramus(
     (subject, commits): (Subject, usize),
 ) -> Result<()> {
     let half = commits / 2;
-    let repo = place.repo().await?;
+    let storage = place.backend().await?;
+    let repo = repo(storage.clone());
     let main = repo.main().await?;
     let start = Start::now();
     grow(&main, 0..half).await?;
@@ -64,6 +69,7 @@ async fn ramus(
     let start = Start::now();
     lca(&repo, (&main, &fork), &forked_at).await?;
     recorder.done(subject, FIRST, 1, start);
+    first_again(recorder, &storage, subject, [&main, &fork, &forked_at]).await?;
     for (step, fork) in [(LCAS, &fork), (LCAS_OF_ONE, &fork1)] {
         // Both are known from here on.
         lca(&repo, (&main, fork), &forked_at).await?;
@@ -79,6 +85,29 @@ async fn ramus(
     black_box(graph);
     place.weigh().await?;
     repo.close().await?;
+    Ok(())
+}
+
+/// The first question of a repository that is opened once more: with the index, if one is kept, and without.
+async fn first_again(
+    recorder: &mut Recorder,
+    storage: &Backend<Sha1>,
+    subject: Subject,
+    commits: [&Commit<Texts>; 3],
+) -> Result<()> {
+    for step in [FIRST_KEPT, FIRST_LOADED] {
+        if step == FIRST_LOADED {
+            storage.replace_derived(&RefName::internal("history/native")?, Bytes::new()).await?;
+        }
+        let again = repo(storage.clone());
+        let mut found = Vec::new();
+        for commit in commits {
+            found.push(again.commit(&commit.hash()).await?.ok_or("a commit is gone")?);
+        }
+        let start = Start::now();
+        lca(&again, (&found[0], &found[1]), &found[2]).await?;
+        recorder.done(subject, step, 1, start);
+    }
     Ok(())
 }
 

@@ -230,23 +230,30 @@ impl Format for Native {
     fn decode_commit<H: Hash>(block: &Bytes) -> Result<CommitBlock<H>> {
         let mut reader = Reader::open(block, Kind::Commit)?;
         let root = reader.hash()?;
-        let parents = read_parents(&mut reader)?;
+        let mut parents = Vec::new();
+        read_parents(&mut reader, &mut parents)?;
         let author = Some(reader.text()?);
         let time_ms = Some(i64::from_be_bytes(reader.array()?));
         let message = reader.text()?;
         let headers = read_headers(&mut reader)?;
         Ok(CommitBlock { root, parents, info: Info { author, message, time_ms, headers } })
     }
+
+    fn commit_parents<H: Hash>(block: &Bytes, parents: &mut Vec<H>) -> Result<()> {
+        let mut reader = Reader::open(block, Kind::Commit)?;
+        let _root: H = reader.hash()?;
+        read_parents(&mut reader, parents)
+    }
 }
 
-fn read_parents<H: Hash>(reader: &mut Reader<'_>) -> Result<Vec<H>> {
+fn read_parents<H: Hash>(reader: &mut Reader<'_>, parents: &mut Vec<H>) -> Result<()> {
     let count = reader.count(H::LENGTH)?;
     // Gathered with an error in view, one parent would get room for four; and many commits are held decoded.
-    let mut parents = Vec::with_capacity(count);
+    parents.reserve_exact(count);
     for _ in 0..count {
         parents.push(reader.hash()?);
     }
-    Ok(parents)
+    Ok(())
 }
 
 fn read_headers(reader: &mut Reader<'_>) -> Result<BTreeMap<String, Bytes>> {

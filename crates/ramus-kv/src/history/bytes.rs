@@ -108,16 +108,16 @@ impl<H: Hash> HistoryIndex<H> {
     }
 
     fn write_body(&self, out: &mut Vec<u8>, kept: &mut Kept) {
-        let (table, mut body) = (&self.table, Vec::new());
+        let (table, new) = (&self.table, self.table.len() - kept.commits);
+        let mut body = Vec::with_capacity((new * (H::LENGTH + 2)).min(BODY_FULL));
         let mut count = 0;
-        for commit in (0..).skip(kept.commits).take(table.len() - kept.commits) {
+        for commit in (0..).skip(kept.commits).take(new) {
             if body.len() > BODY_FULL {
                 break;
             }
             body.extend(table.hash(commit).as_bytes());
-            let parents: Vec<_> = table.parents(commit).collect();
-            varint::put(&mut body, parents.len() as u64);
-            for parent in parents {
+            varint::put(&mut body, table.parents(commit).count() as u64);
+            for parent in table.parents(commit) {
                 varint::put(&mut body, u64::from(commit - parent));
             }
             count += 1;
@@ -148,7 +148,9 @@ impl<H: Hash> HistoryIndex<H> {
         let mut reader = BodyReader { body, at: 0 };
         let (mut parents, before) = (Vec::new(), (self.commits(), self.postings.commits()));
         // Each takes a hash and the number of its parents.
-        for _ in 0..reader.count(H::LENGTH + 1)? {
+        let count = reader.count(H::LENGTH + 1)?;
+        self.table.reserve(count);
+        for _ in 0..count {
             let commit = self.table.len();
             let hash = H::from_bytes(reader.take(H::LENGTH)?)?;
             parents.clear();
@@ -158,10 +160,10 @@ impl<H: Hash> HistoryIndex<H> {
                 let distance = distance.ok_or_else(|| reader.corrupt("a parent out of order"))?;
                 parents.extend(Ordinal::try_from(commit - distance));
             }
-            if self.table.find(&hash).is_some() {
+            self.table.add(hash, &parents)?;
+            if self.table.len() == commit {
                 return Err(reader.corrupt("a commit that stands twice"));
             }
-            self.table.add(hash, &parents)?;
         }
         let mut keys: Vec<PathKey> = Vec::new();
         for _ in 0..reader.count(1)? {

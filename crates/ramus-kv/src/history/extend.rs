@@ -6,14 +6,16 @@ use std::sync::Arc;
 
 use ramus_core::hash::DigestHash;
 use ramus_core::{Error, ErrorKind, Result};
+use tokio::task::yield_now;
 
-use super::HistoryIndex;
 use super::changes::{anything, changed, is_lasting};
 use super::driven::driven;
-use super::loading::{COMMITS_AT_ONCE, Found, Loading, load};
+use super::found::{Found, Parent, Slot, found_of};
+use super::loading::{COMMITS_AT_ONCE, Loading, load};
 use super::postings::PathKey;
 use super::table::Ordinal;
 use super::walk::STEPS;
+use super::{History, HistoryIndex};
 use crate::Schema;
 use crate::objects::Objects;
 
@@ -39,19 +41,24 @@ pub(super) async fn known<S: Schema>(
     if let Some(known) = objects.history().find_all(commits) {
         return Ok(known);
     }
-    let (objects, commits) = (Arc::clone(objects), commits.to_vec());
-    driven(async move {
-        let history = objects.history();
-        let _turn = history.turn().await?;
-        history.open(&objects).await;
-        let mut loading = Loading::resume(history);
-        loading.load(&objects, &commits).await?;
-        add(&objects, &commits, &loading.found).await?;
-        loading.end();
-        history.keep_if_due(&objects).await;
-        history.find_all(&commits).ok_or_else(|| Error::corrupt("a commit is its own ancestor"))
-    })
-    .await
+    // Every write has a future of this in its own, for the rare case that it asks.
+    Box::pin(driven(load_and_add(Arc::clone(objects), commits.to_vec()))).await
+}
+
+async fn load_and_add<S: Schema>(
+    objects: Arc<Objects<S>>,
+    commits: Vec<Hash<S>>,
+) -> Result<Vec<Ordinal>> {
+    let history = objects.history();
+    let _turn = history.turn().await?;
+    history.open(&objects).await;
+    let mut loading = Loading::resume(history);
+    absorb(history, &mut loading.found).await?;
+    let begin = loading.load(&objects, &commits).await?;
+    add(history, &begin, &mut loading.found).await?;
+    loading.end()?;
+    history.keep_if_due(&objects).await;
+    history.find_all(&commits).ok_or_else(|| Error::corrupt("a commit is its own ancestor"))
 }
 
 /// Returns the number of a commit, once it is known what it and all behind it changed.
@@ -92,45 +99,71 @@ pub(super) async fn known_with_paths<S: Schema>(
     .await
 }
 
-/// Adds what was found to the table, parents first.
-async fn add<S: Schema>(
-    objects: &Arc<Objects<S>>,
-    commits: &[Hash<S>],
-    found: &Found<Hash<S>>,
-) -> Result<()> {
-    // Commits that wait for their parents, and how many of these were seen to.
-    let mut waiting: Vec<(Hash<S>, usize)> = commits.iter().map(|commit| (*commit, 0)).collect();
-    let waiting_max = commits.len() + found.len();
+/// Adds what this process made, and noted, to what was found: whoever comes to it need not load it.
+async fn absorb<H: ramus_core::Hash>(history: &History<H>, found: &mut Found<H>) -> Result<()> {
+    let noted = history.noted.take();
+    let mut commits = noted.commits();
+    found.reserve(noted.len());
     loop {
         {
-            let mut index = objects.history().index.write();
+            let index = history.index.read();
+            for _ in 0..STEPS {
+                let Some((commit, parents)) = commits.next() else { return Ok(()) };
+                if let (Parent::Found(slot), _) = found.come_to(&index.table, commit)? {
+                    found.tell(&index.table, slot, parents, |_, _| {})?;
+                }
+            }
+        }
+        yield_now().await;
+    }
+}
+
+/// Adds what was found behind these to the table, parents first.
+async fn add<H: ramus_core::Hash>(
+    history: &History<H>,
+    begin: &[Parent],
+    found: &mut Found<H>,
+) -> Result<()> {
+    // Commits that wait for their parents, and how many of these were seen to.
+    let mut waiting: Vec<(Slot, usize)> = found_of(begin).map(|slot| (slot, 0)).collect();
+    let waiting_max = waiting.len() + found.len();
+    let mut known = Vec::new();
+    history.index.write().table.reserve(found.len());
+    loop {
+        {
+            let mut index = history.index.write();
             for _ in 0..STEPS {
                 if waiting.len() > waiting_max {
                     return Err(Error::corrupt("a commit is its own ancestor"));
                 }
-                let Some((hash, seen_to)) = waiting.last_mut() else { return Ok(()) };
-                let parents = found.get(hash).map(Vec::as_slice).unwrap_or_default();
-                if let Some(parent) = parents.get(*seen_to)
-                    && !index.contains(hash)
+                let Some((slot, seen_to)) = waiting.last_mut() else { return Ok(()) };
+                let slot = *slot;
+                let parents = found.parents(slot).unwrap_or_default();
+                if found.ordinal(Parent::Found(slot)).is_none()
+                    && let Some(parent) = parents.get(*seen_to)
                 {
                     *seen_to += 1;
-                    if !index.contains(parent) {
-                        waiting.push((*parent, 0));
+                    if let (Parent::Found(parent), None) = (*parent, found.ordinal(*parent)) {
+                        waiting.push((parent, 0));
                     }
                     continue;
                 }
-                let known = parents.iter().filter_map(|parent| index.table.find(parent));
-                let known: Vec<_> = known.collect();
-                if known.len() < parents.len() {
-                    return Err(Error::corrupt(format!("commit {hash} is its own ancestor")));
-                }
-                if found.contains_key(hash) {
-                    index.table.add(*hash, &known)?;
-                }
+                let hash = *found.hash(slot);
+                known.clear();
+                known.extend(parents.iter().filter_map(|parent| found.ordinal(*parent)));
+                let ordinal = match found.parents(slot) {
+                    Some(parents) if known.len() == parents.len() => {
+                        index.table.add(hash, &known)?
+                    }
+                    // It came into the table while others were loaded.
+                    None if let Some(ordinal) = index.table.find(&hash) => ordinal,
+                    _ => return Err(Error::corrupt(format!("commit {hash} is its own ancestor"))),
+                };
+                found.is_in_table(slot, ordinal);
                 waiting.pop();
             }
         }
-        tokio::task::yield_now().await;
+        yield_now().await;
     }
 }
 

@@ -9,7 +9,8 @@ use ramus_core::{Error, ErrorKind, Hash, Result};
 /// The number of a commit in a table; that of a parent is lower.
 pub(super) type Ordinal = u32;
 
-const NONE: u32 = u32::MAX;
+/// In place of a number that there is not.
+pub(super) const NONE: u32 = u32::MAX;
 
 /// Commits whose ancestors are in the table, too.
 ///
@@ -82,6 +83,14 @@ impl<H: Hash> Table<H> {
 
     pub(super) fn is_merge(&self, ordinal: Ordinal) -> bool {
         self.node(ordinal).more != NONE
+    }
+
+    /// Makes room for so many more commits.
+    pub(super) fn reserve(&mut self, commits: usize) {
+        let Self { hashes, nodes, places, .. } = self;
+        hashes.reserve(commits);
+        nodes.reserve(commits);
+        places.reserve(commits, |ordinal| place(&hashes[*ordinal as usize]));
     }
 
     /// Adds a commit whose parents are there, unless it is there itself; returns its number.
@@ -169,11 +178,17 @@ impl<H: Hash> Table<H> {
     }
 }
 
-fn place<H: Hash>(hash: &H) -> u64 {
+/// Returns by what a commit is looked for in a map.
+pub(super) fn place<H: Hash>(hash: &H) -> u64 {
     DigestHash::default().hash_one(hash)
 }
 
-fn number(length: usize) -> Result<u32> {
+/// Returns a length as a number of the table.
+///
+/// # Errors
+///
+/// [`Limit`](ErrorKind::Limit) from 2^32 - 1 on.
+pub(super) fn number(length: usize) -> Result<u32> {
     match u32::try_from(length) {
         Ok(number) if number != NONE => Ok(number),
         _ => Err(Error::new(ErrorKind::Limit, "the history index takes 2^32 - 1 commits at most")),

@@ -523,6 +523,55 @@ async fn commits_that_this_process_makes_are_not_loaded_again() {
 }
 
 #[tokio::test]
+async fn the_first_question_about_what_this_process_made_loads_none_of_it() {
+    let bed = Bed::new();
+    let repo = bed.open();
+    let main = repo.main().await.unwrap();
+    main.set("a", "x", "first").await.unwrap();
+    let first = main.head().await.unwrap().unwrap();
+    let draft = main.fork("draft").await.unwrap();
+    for round in 0..5 {
+        main.set("a", format!("{round}"), "more").await.unwrap();
+        draft.set("b", format!("{round}"), "more").await.unwrap();
+    }
+    repo.empty().set("a", "x", "what nobody asks about").await.unwrap();
+    let [head, draft] = [main.head().await.unwrap().unwrap(), draft.head().await.unwrap().unwrap()];
+    let extended = bed.extended();
+    assert!(repo.is_ancestor(&first, &head).await.unwrap());
+    assert_eq!(repo.lcas(&head, &draft).await.unwrap(), [first]);
+    assert_eq!(bed.extended(), extended);
+    repo.close().await.unwrap();
+    let index = HistoryIndex::<Sha1>::decode(&bed.kept().await).unwrap();
+    assert_eq!(index.commits(), 1 + 2 * 5, "those that the questions came to");
+}
+
+#[tokio::test]
+async fn what_was_there_before_this_process_is_loaded_and_what_it_made_is_not() {
+    const BEFORE: usize = 20;
+    let bed = Bed::new();
+    let main = bed.open().main().await.unwrap();
+    for number in 0..BEFORE {
+        main.set("a", format!("{number}"), "before").await.unwrap();
+    }
+    let repo = bed.open();
+    let main = repo.main().await.unwrap();
+    let before = main.head().await.unwrap().unwrap();
+    for number in 0..7 {
+        main.set("b", format!("{number}"), "made here").await.unwrap();
+    }
+    let head = main.head().await.unwrap().unwrap();
+    let extended = bed.extended();
+    assert!(repo.is_ancestor(&before, &head).await.unwrap());
+    assert_eq!(bed.extended() - extended, BEFORE);
+    assert!(!repo.is_ancestor(&head, &before).await.unwrap());
+    // Of what is made from here on the index is told.
+    main.set("b", "last", "made here").await.unwrap();
+    let last = main.head().await.unwrap().unwrap();
+    assert!(repo.is_ancestor(&before, &last).await.unwrap());
+    assert_eq!(bed.extended() - extended, BEFORE);
+}
+
+#[tokio::test]
 async fn many_who_ask_at_once_are_all_answered() {
     let repo = new_repo();
     let graph = line(300);
@@ -634,6 +683,12 @@ async fn the_bytes_are_those_that_are_documented() {
     let expected = [&head_bytes[..], &head_sum, &length, &body, &body_sum].concat();
     let kept = bed.kept().await;
     assert_eq!(kept, expected);
+    let twice = [&[2][..], first.as_bytes(), &[0], first.as_bytes(), &[0, 0]].concat();
+    let length = u32::try_from(twice.len()).unwrap().to_be_bytes();
+    let twice_sum = sum(&[&head_sum, &length, &twice]);
+    let twice = [&head_bytes[..], &head_sum, &length, &twice, &twice_sum].concat();
+    let refused = HistoryIndex::<Sha1>::decode(&twice).unwrap_err();
+    assert!(refused.to_string().contains("stands twice"), "{refused}");
     let other_hash = HistoryIndex::<Sha256>::decode(&kept).unwrap_err();
     assert_eq!(other_hash.kind(), ErrorKind::Corrupt);
     assert!(other_hash.to_string().contains("sha256"), "{other_hash}");
