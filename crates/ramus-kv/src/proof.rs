@@ -78,12 +78,37 @@ use crate::{Format as _, Schema, Tree};
 /// | part | form |
 /// |---|---|
 /// | mark | the eleven bytes of `ramus proof` |
-/// | version | `0x01` |
+/// | version | `0x03` |
 /// | hash | bytes: the name of the hash, such as `sha1` |
 /// | format | bytes: the name of the format, such as `native` |
 /// | before | the root hash that the computation began with |
 /// | after | the root hash that it ended with; the same if it changed nothing |
-/// | blocks | a varint, and as many blocks, each as bytes, in strictly ascending order of their hashes |
+/// | blocks | a varint, and as many blocks, in strictly ascending order of their hashes |
+///
+/// A block is a varint, twice its length and one more if it is packed, and as many bytes. Where it has a *packed form*
+/// that is shorter than the block itself, it stands in that; no other does. A block of a directory has one, of a level
+/// below 15, unless the lengths, numbers and restarts in it are others than [`Native`](crate::Native) says:
+///
+/// | part | form |
+/// |---|---|
+/// | kind | as in the block: `0x02`, or `0x04` and the level |
+/// | runs | as many as there are |
+///
+/// A *run* stands for the next items of the block, as many as are alike:
+///
+/// | part | form |
+/// |---|---|
+/// | items | a varint: how many |
+/// | shared | a varint: how many bytes the step has in common with the one before it, exactly, also where the block has it in full |
+/// | rest | a varint: how many other bytes it has; not 0 |
+/// | kind | in a leaf: that of the entry |
+/// | metadata | behind the kinds `0x01` and `0x03`, a varint: how long they are |
+/// | contents | behind the kind `0x03`, a varint: how long their encoding is |
+///
+/// And of each item the rest of its step; then its metadata, and its hash or the encoding of its contents; in
+/// an index block the hash, and count and weight as they stand there. The items of the next run are others than these
+/// in one of the numbers or the kind. How many items there are, and where those begin that stand in full, is not
+/// written.
 pub struct Proof<S: Schema> {
     /// Its blocks have the names that stand beside them, and ascend by them.
     parts: Parts<S::Hash>,
@@ -154,8 +179,8 @@ impl<S: Schema> Proof<S> {
 
     /// Reads what [`encode`](Proof::encode) returned. Nothing is proved by that.
     ///
-    /// The blocks share these bytes; what is allocated besides is bounded by a small multiple of
-    /// their length.
+    /// Blocks that are not packed share these bytes; what is allocated besides is bounded by a small
+    /// multiple of their length.
     ///
     /// # Errors
     ///

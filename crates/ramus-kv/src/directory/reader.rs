@@ -96,6 +96,15 @@ impl<'a> Reader<'a> {
         self.bytes().map(Some)
     }
 
+    /// Takes contents that stand in an entry of a leaf, from their body, if there are no metadata; returns how long they
+    /// are.
+    #[inline]
+    pub(super) fn plain_inline(&mut self) -> Option<usize> {
+        let [kind::INLINE, 0, length @ 0..LONG, rest @ ..] = self.rest else { return None };
+        self.rest = rest.get(usize::from(*length)..)?;
+        Some(usize::from(*length))
+    }
+
     /// Takes what the body of a child says of its block: how many entries, and what they weigh.
     #[inline]
     pub(super) fn sum_of_child<H: Hash>(&mut self) -> Result<(u64, u64)> {
@@ -193,14 +202,14 @@ impl<'a> Reader<'a> {
     }
 
     #[inline]
-    fn byte(&mut self) -> Result<u8> {
+    pub(super) fn byte(&mut self) -> Result<u8> {
         let (byte, rest) = self.rest.split_first().ok_or_else(too_short)?;
         self.rest = rest;
         Ok(*byte)
     }
 
     #[inline]
-    fn take(&mut self, length: usize) -> Result<&'a [u8]> {
+    pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(length).ok_or_else(too_short)?;
         self.rest = rest;
         Ok(taken)

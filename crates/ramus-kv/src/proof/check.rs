@@ -36,6 +36,9 @@ pub(super) fn check<H: Hash>(root: &H, blocks: &[(H, Bytes)]) -> Result<Director
             Place::Below if known.block.level() > 0 => check_index(&known, &mut shelf)?,
             Place::Below => {}
         }
+        if !known.block.has_names() {
+            continue;
+        }
         let mut walk = known.block.walk();
         while walk.advance()? {
             match (walk.directory()?, known.block.level()) {

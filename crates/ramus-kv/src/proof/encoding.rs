@@ -1,16 +1,21 @@
+use std::ops::Range;
+
 use bytes::Bytes;
 use ramus_core::{Error, ErrorKind, Hash, Result};
 
-use crate::directory::varint;
+use crate::directory::{Packer, varint};
 
 /// What every encoded proof begins with.
 pub(super) const MAGIC: &[u8] = b"ramus proof";
 
-/// The version of the encoding.
-const VERSION: u8 = 1;
+/// The version of the encoding. In version 1 no block was packed.
+const VERSION: u8 = 3;
 
 /// What stands in the place of the version where the rest is compressed.
 pub(super) const COMPRESSED: u8 = 2;
+
+/// This bit of what stands before a block says that it is packed; the others are its length.
+const PACKED: u64 = 1;
 
 /// How much room is made for blocks before they are seen.
 const CAPACITY_MAX: usize = 1024;
@@ -35,8 +40,14 @@ pub(super) fn encode<H: Hash>(format: &str, parts: &Parts<H>) -> Bytes {
     out.extend_from_slice(before.as_bytes());
     out.extend_from_slice(after.as_bytes());
     varint::put(&mut out, blocks.len() as u64);
+    let mut packer = Packer::default();
     for (_, block) in blocks {
-        put(&mut out, block);
+        let (bytes, form) = match packer.pack::<H>(block) {
+            Some(shorter) => (shorter, PACKED),
+            None => (&block[..], 0),
+        };
+        varint::put(&mut out, (bytes.len() as u64) << 1 | form);
+        out.extend_from_slice(bytes);
     }
     out.into()
 }
@@ -58,20 +69,25 @@ pub(super) fn decode<H: Hash>(format: &str, encoded: &Bytes) -> Result<Parts<H>>
     reader.name("format", format)?;
     let (before, after) = (reader.hash()?, reader.hash()?);
     let count = reader.count(2)?;
-    let mut blocks: Vec<(H, Bytes)> = Vec::with_capacity(count.min(CAPACITY_MAX));
+    let mut blocks: Vec<(H, Form<'_>)> = Vec::with_capacity(count.min(CAPACITY_MAX));
+    // Those that were packed, one behind the other.
+    let mut packer = Packer::default();
+    let mut unpacked = Vec::with_capacity(reader.left() * 3 / 2);
     for _ in 0..count {
-        let length = reader.count(1)?;
-        if length == 0 {
-            return Err(refused("it has a block without bytes"));
-        }
-        let block = encoded.slice_ref(reader.take(length)?);
-        let hash = H::of(&block);
+        let form = reader.block::<H>(&mut packer, &mut unpacked)?;
+        let hash = H::of(form.bytes(&unpacked));
         if blocks.last().is_some_and(|(last, _)| *last >= hash) {
             let message = format!("block {hash} does not come after the one before it");
             return Err(refused(&message));
         }
-        blocks.push((hash, block));
+        blocks.push((hash, form));
     }
+    let unpacked = Bytes::from(unpacked);
+    let block = |form| match form {
+        Form::AsItIs(block) => encoded.slice_ref(block),
+        Form::Unpacked(range) => unpacked.slice(range),
+    };
+    let blocks = blocks.into_iter().map(|(hash, form)| (hash, block(form))).collect();
     match reader.left() {
         0 => Ok(Parts { before, after, blocks }),
         left => Err(refused(&format!("{left} bytes are left behind the last block"))),
@@ -85,6 +101,22 @@ fn put(out: &mut Vec<u8>, bytes: &[u8]) {
 
 pub(super) fn refused(why: &str) -> Error {
     Error::new(ErrorKind::Unproven, format!("cannot decode a proof: {why}"))
+}
+
+/// A block of an encoded proof.
+enum Form<'a> {
+    AsItIs(&'a [u8]),
+    /// Where it stands among those that were packed.
+    Unpacked(Range<usize>),
+}
+
+impl Form<'_> {
+    fn bytes<'a>(&'a self, unpacked: &'a [u8]) -> &'a [u8] {
+        match self {
+            Self::AsItIs(block) => block,
+            Self::Unpacked(range) => &unpacked[range.clone()],
+        }
+    }
 }
 
 /// Takes the parts of an encoded proof, first to last.
@@ -113,6 +145,28 @@ impl<'a> Reader<'a> {
         Err(refused(&format!("it is of the {what} `{shown}`, where `{expected}` is expected")))
     }
 
+    /// Takes a block in the shorter of its forms.
+    fn block<H: Hash>(&mut self, packer: &mut Packer, unpacked: &mut Vec<u8>) -> Result<Form<'a>> {
+        let number = self.varint()?;
+        let length = self.at_most(number >> 1, 1)?;
+        if length == 0 {
+            return Err(refused("it has a block without bytes"));
+        }
+        let bytes = self.take(length)?;
+        if number & PACKED == PACKED {
+            let block = packer
+                .unpack::<H>(bytes)
+                .map_err(|cause| refused("a block cannot be unpacked").with_source(cause))?;
+            let begin = unpacked.len();
+            unpacked.extend_from_slice(block);
+            return Ok(Form::Unpacked(begin..unpacked.len()));
+        }
+        if packer.pack::<H>(bytes).is_some() {
+            return Err(refused("a block is not packed, though it would be shorter"));
+        }
+        Ok(Form::AsItIs(bytes))
+    }
+
     fn hash<H: Hash>(&mut self) -> Result<H> {
         H::from_bytes(self.take(H::LENGTH)?)
             .map_err(|cause| refused("a hash cannot be read").with_source(cause))
@@ -121,6 +175,10 @@ impl<'a> Reader<'a> {
     /// Takes the number of things that have at least `size` bytes each: what is left can hold them.
     fn count(&mut self, size: usize) -> Result<usize> {
         let count = self.varint()?;
+        self.at_most(count, size)
+    }
+
+    fn at_most(&self, count: u64, size: usize) -> Result<usize> {
         let left = self.left();
         match usize::try_from(count) {
             Ok(count) if count <= left / size => Ok(count),

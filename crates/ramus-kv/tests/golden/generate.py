@@ -71,6 +71,34 @@ def directory_block(level, items):
     return parts
 
 
+def packed(level, items):
+    """Returns the parts of the packed form of a block."""
+    parts = [(b"\x02", "kind: leaf")] if level == 0 else [(b"\x04", "kind: index block"), (bytes([level]), "level")]
+    runs, last = [], b""
+    for step, body in items:
+        shared = 0
+        while shared < min(len(last), len(step)) and last[shared] == step[shared]:
+            shared += 1
+        head, rest = [(varint(shared), "shared"), (varint(len(step) - shared), "rest")], []
+        for data, what in body:
+            if what in ("metadata", "encoding"):
+                # Neither is longer than 127 bytes here, so its length takes one.
+                head.append((data[:1], f"length of {what}"))
+                rest.append((data[1:], what))
+            elif what == "hash":
+                rest.append((data, what))
+            else:
+                head.append((data, what))
+        if not runs or raw(runs[-1][0]) != raw(head):
+            runs.append((head, []))
+        runs[-1][1].append([(step[shared:], f"step: {step.decode('latin-1')!r}"), *rest])
+        last = step
+    for head, all_items in runs:
+        parts += [(varint(len(all_items)), "items in the run"), *head]
+        parts += [part for item in all_items for part in item if part[0]]
+    return parts
+
+
 def blocks_of(level, items):
     """Cuts the items of a level: what is too heavy is cut at its highest gap, and so on."""
 
@@ -251,18 +279,26 @@ root = [
 ]
 before = directory_block(0, root)
 after = directory_block(0, [*root, (b"f", in_place(b"3"))])
-read = sorted([before, below, [(b"\x01", "kind: contents"), (long, "text")]], key=lambda block: sha1(raw(block)))
+read = [
+    (before, packed(0, root)),
+    (below, packed(0, [(b"c", in_block(sha1(b"\x01" + long)))])),
+    ([(b"\x01", "kind: contents"), (long, "text")], None),
+]
+read.sort(key=lambda forms: sha1(raw(forms[0])))
 proof = [
     (b"ramus proof", "mark"),
-    (b"\x01", "version"),
+    (b"\x03", "version"),
     (with_length(b"sha1"), "hash"),
     (with_length(b"native"), "format"),
     (sha1(raw(before)), "before"),
     (sha1(raw(after)), "after"),
     (varint(len(read)), "three blocks"),
 ]
-for block in read:
-    proof += [(varint(len(raw(block))), f"length of block {sha1(raw(block)).hex()}"), *block]
+for block, packed_form in read:
+    form = 0 if packed_form is None or len(raw(packed_form)) >= len(raw(block)) else 1
+    sent = packed_form if form else block
+    what = "packed block" if form else "block"
+    proof += [(varint(2 * len(raw(sent)) + form), f"length of {what} {sha1(raw(block)).hex()}"), *sent]
 write("proof", "A proof by SHA-1 of finding `b/c` and then setting `f`.", proof)
 
 many = [(b"entry-%06d" % number, in_place(b"value %d" % (number * number))) for number in range(60_000)]

@@ -3,7 +3,7 @@
 use ramus_core::{ErrorKind, Hash as _, Result, Sha1};
 use ramus_kv::{ListOptions, Proof, Tree};
 
-use super::bytes::{Raw, put_varint};
+use super::bytes::{Raw, packed, put_block, put_form, put_varint};
 use super::{Text, refused, repo, wide};
 
 /// Reads and changes a little of everything.
@@ -237,9 +237,9 @@ async fn only_the_one_encoding_is_read() {
     assert!(why.contains("1 bytes are left"), "{why}");
     honest.check_bytes("twice", [&encoded[..], &encoded[..]].concat()).await;
     honest.check_bytes("a byte before", [b"\0", &encoded[..]].concat()).await;
-    for version in [0, 3, 255] {
+    for version in [0, 1, 4, 255] {
         let why = honest.check("another version", |raw| raw.version = version).await;
-        assert!(why.contains("version 1 can be read"), "{why}");
+        assert!(why.contains("version 3 can be read"), "{why}");
     }
     for hash in ["sha256", "SHA1", "sha", "", "sha1 "] {
         honest.check("another hash", |raw| raw.hash = hash.into()).await;
@@ -274,13 +274,123 @@ async fn only_the_one_encoding_is_read() {
     honest.check_bytes("a block longer than all", [&head[..], &[1], &long].concat()).await;
     // The length of the first block in a longer form.
     let mut first = Vec::new();
-    put_varint(&mut first, honest.raw.blocks[0].len());
+    put_block(&mut first, &honest.raw.blocks[0]);
+    let end = first.iter().position(|byte| *byte < 0x80).unwrap() + 1;
+    first.truncate(end);
     let mut longer = first.clone();
     *longer.last_mut().unwrap() |= 0x80;
     longer.push(0);
     let rest = &blocks[first.len()..];
     let bytes = [&head[..], &[low], &longer, rest].concat();
     honest.check_bytes("a length in a longer form", bytes).await;
+}
+
+/// Each block is in the other form, or in a packed form that is not the one.
+#[tokio::test]
+async fn a_block_stands_in_the_shorter_of_its_forms_and_in_no_other() {
+    let honest = Honest::new().await;
+    let count = u8::try_from(honest.raw.blocks.len()).unwrap();
+    let with = |index: usize, bytes: &[u8], form: usize| {
+        let mut out = [&honest.raw.head()[..], &[count]].concat();
+        for (at, block) in honest.raw.blocks.iter().enumerate() {
+            if at == index {
+                put_form(&mut out, bytes, form);
+            } else {
+                put_block(&mut out, block);
+            }
+        }
+        out
+    };
+    let mut packed_ones = 0;
+    for (index, block) in honest.raw.blocks.iter().enumerate() {
+        let Some(packed) = packed(block) else {
+            let why =
+                honest.check_bytes("packed, and has no such form", with(index, block, 1)).await;
+            assert!(why.contains("cannot be unpacked"), "{why}");
+            continue;
+        };
+        if packed.len() >= block.len() {
+            let why = honest.check_bytes("packed and longer", with(index, &packed, 1)).await;
+            assert!(why.contains("not shorter for it"), "{why}");
+            continue;
+        }
+        packed_ones += 1;
+        assert_eq!(with(index, &packed, 1), honest.raw.encode());
+        let why = honest.check_bytes("not packed", with(index, block, 0)).await;
+        assert!(why.contains("is not packed"), "{why}");
+        let why = honest.check_bytes("cut off", with(index, &packed[..packed.len() - 1], 1)).await;
+        assert!(why.contains("cannot be unpacked"), "{why}");
+        // This may be the form of another block.
+        let start = if packed[0] == 2 { 1 } else { 2 };
+        let mut longer = packed.clone();
+        longer[start] += 1;
+        honest.check_bytes("a run too long", with(index, &longer, 1)).await;
+        for (what, wrong) in other_forms(&packed) {
+            let why = honest.check_bytes(what, with(index, &wrong, 1)).await;
+            assert!(why.contains("cannot be unpacked"), "{what}: {why}");
+        }
+    }
+    assert!(packed_ones > 4, "{packed_ones}");
+}
+
+/// Returns packed forms of which none is right, made of one that is.
+fn other_forms(packed: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    let start = if packed[0] == 2 { 1 } else { 2 };
+    let (head, runs) = packed.split_at(start);
+    let with = |runs: &[&[u8]]| [head, &runs.concat()[..]].concat();
+    let (count, fields) = (runs[0], if start == 1 { 4 } else { 3 });
+    let mut wrong = vec![
+        ("a run of nothing", with(&[&[0], &runs[1..]])),
+        ("a run in a longer form", with(&[&[count | 0x80, 0], &runs[1..]])),
+        ("a first step that shares", with(&[&[count, 1], &runs[2..]])),
+        ("a step without a rest", with(&[&[count, runs[1], 0], &runs[3..]])),
+        ("level 15", [&[4, 15], runs].concat()),
+        ("level 0 of an index", [&[4, 0], runs].concat()),
+        ("contents", [&[1], runs].concat()),
+        ("a run at the end", [packed, &[1]].concat()),
+    ];
+    if start == 1 {
+        for kind in [0, 5, 0xff] {
+            wrong.push(("no kind", with(&[&runs[..3], &[kind], &runs[fields..]])));
+        }
+    }
+    wrong
+}
+
+#[tokio::test]
+async fn a_run_that_goes_on_as_the_one_before_is_refused() {
+    let repo = repo();
+    let tree = super::tree_of(&repo, &[("aa", "1"), ("bb", "2"), ("cc", "3")]).await;
+    let root = tree.hash().await.unwrap();
+    let run = async |tree: &mut Tree<Text>| tree.find("bb").await;
+    let raw = Raw::parse(&tree.prove(run).await.unwrap().0.encode());
+    let [block] = &raw.blocks[..] else { panic!("one block") };
+    let packed = packed(block).unwrap();
+    let encoded = |packed: &[u8]| {
+        let mut out = [&raw.head()[..], &[1]].concat();
+        put_form(&mut out, packed, 1);
+        out
+    };
+    assert_eq!(encoded(&packed), raw.encode());
+    assert!(Proof::<Text>::decode(raw.encode()).unwrap().verify(&root, run).await.is_ok());
+    // Kind, three items: 0 shared, 2 others, contents in place, no metadata, one byte.
+    let (head, items) = (&packed[2..7], &packed[7..]);
+    assert_eq!((&packed[..2], head), (&[2, 3][..], &[0, 2, 3, 0, 1][..]));
+    let split = [&[2, 1][..], head, &items[..3], &[2], head, &items[3..]].concat();
+    let why = refused(Proof::<Text>::decode(encoded(&split)));
+    assert!(why.contains("cannot be unpacked"), "{why}");
+    // A step that shares more with the one before than is said.
+    let shares = [&[2, 3][..], head, b"aa1ab2cc3"].concat();
+    let why = refused(Proof::<Text>::decode(encoded(&shares)));
+    assert!(why.contains("cannot be unpacked"), "{why}");
+    // Values, metadata and steps that are too long to be there.
+    for field in [1, 3, 4] {
+        for length in [&[0x81, 0x02][..], &[0x80, 0x80, 0x01], &[0xff, 0xff, 0xff, 0xff, 0x0f]] {
+            let long =
+                [&[2, 1], &head[..field], length, &head[field + 1..], &vec![b'x'; 20_000]].concat();
+            refused(Proof::<Text>::decode(encoded(&long)));
+        }
+    }
 }
 
 #[tokio::test]
