@@ -16,7 +16,9 @@ use ramus_kv::{
     BranchesEvent, CollectOptions, Commit, Conflict, Contents, Counter, Kv, Made, MergeOptions,
     Note, OnRace, PickOptions, Repo, Store, Transaction, TransactionOptions, merge,
 };
+use tokio::runtime::Builder;
 
+use crate::backends;
 use crate::bed::{Bed, Text, head, log, long_text, messages, next, put, read, refused, steps};
 use crate::rig::Fate;
 
@@ -115,6 +117,18 @@ async fn writers_that_come_again_share_the_next_update(bed: Bed) {
 async fn writers_that_come_again_share_the_next_update_however_many_they_are(bed: Bed) {
     let sent = come_again(bed, 130, 3).await;
     assert!(sent <= 5, "three rounds of all, and the first writer alone, not {sent} updates");
+}
+
+/// A worker of a runtime of threads looks after who gave way before others that are ready, now and then.
+#[test]
+fn writers_that_come_again_on_a_worker_share_the_next_update() {
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let sent = runtime.expect("a runtime").block_on(async {
+        let bed = Bed::new(backends::mem).await;
+        // On the worker, as all that they spawn.
+        tokio::spawn(come_again(bed, 100, 20)).await.expect("the writers")
+    });
+    assert!(sent <= 26, "twenty rounds of all, and the first writer alone, not {sent} updates");
 }
 
 /// Lets writers write so often each, one commit after the other; returns how many updates were sent.

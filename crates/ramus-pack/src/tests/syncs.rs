@@ -9,11 +9,11 @@ use futures::FutureExt as _;
 use futures::future::join_all;
 use ramus_core::{
     AtomicWrite as _, AtomicWriteExt as _, ContentAddressable as _, Hash as _, Outcome,
-    ReadOnly as _, RefName, Sha1, Storage as _, Update,
+    ReadOnly as _, RefName, Result, Sha1, Storage as _, Update,
 };
 use ramus_testkit::run;
 
-use super::sim::{Op, SimDisk};
+use super::sim::{Failure, Op, SimDisk};
 use crate::options::Settings;
 use crate::{Durability, Pack, PackOptions};
 
@@ -63,43 +63,89 @@ fn a_commit_costs_one_sync_and_two_writes() {
     });
 }
 
+/// Makes a commit of a long block, and waits until the writer rests.
+async fn write_long(pack: &Pack, number: u8) -> Result<()> {
+    let block = Bytes::from(vec![number; 100 << 10]);
+    let key = Sha1::of(&block);
+    let seen = pack.refs().position().await.expect("position");
+    let update = Update::new(seen).set(branch(1), key);
+    assert!(pack.write(vec![(key, block)], update).await?.is_applied());
+    super::work::settled(pack).await;
+    Ok(())
+}
+
+/// So many zeros are synced on their own.
+const ZEROS_MIN: usize = 256 << 10;
+
+/// Returns how many zeros were written before each of these operations and not synced before it, and what it was.
+fn with_zeros(log: Vec<Op>) -> Vec<(usize, Op)> {
+    let mut zeros = 0;
+    let each = log.into_iter().map(|op| {
+        let before = zeros;
+        match &op {
+            Op::Write { bytes, .. } if bytes.iter().all(|byte| *byte == 0) => zeros += bytes.len(),
+            Op::SyncFile { .. } => zeros = 0,
+            _ => {}
+        }
+        (before, op)
+    });
+    each.collect()
+}
+
 /// Who waits for the next batch does not wait for the zeros, too.
 #[test]
 fn many_zeros_are_synced_on_their_own() {
-    const COMMITS: usize = 80;
+    const COMMITS: u8 = 80;
     run(async {
         let disk = SimDisk::default();
         let pack = open(&disk, Durability::Sync);
         disk.record();
         for number in 0..COMMITS {
-            let block = Bytes::from(vec![u8::try_from(number).expect("a byte"); 100 << 10]);
-            let key = Sha1::of(&block);
-            let seen = pack.refs().position().await.expect("position");
-            let update = Update::new(seen).set(branch(1), key);
-            assert!(pack.write(vec![(key, block)], update).await.expect("write").is_applied());
-            super::work::settled(&pack).await;
+            write_long(&pack, number).await.expect("write");
         }
-        let (mut zeros, mut batches, mut alone, mut most) = (0, 0, 0, 0);
-        for op in disk.log() {
-            match op {
-                Op::Write { bytes, .. } if bytes.starts_with(b"RmBt") => {
-                    most = most.max(zeros);
-                    batches += 1;
-                }
-                Op::Write { bytes, .. } if bytes.iter().all(|byte| *byte == 0) => {
-                    zeros += bytes.len();
-                }
-                Op::SyncFile { .. } => {
-                    alone += usize::from(zeros >= 256 << 10);
-                    zeros = 0;
-                }
-                _ => {}
-            }
-        }
-        assert_eq!(batches, COMMITS);
-        assert!(most < 256 << 10, "a commit syncs {most} bytes of zeros beside its own");
+        let log = with_zeros(disk.log());
+        let most = log.iter().filter_map(|(zeros, op)| match op {
+            Op::Write { bytes, .. } if bytes.starts_with(b"RmBt") => Some(*zeros),
+            _ => None,
+        });
+        let most = most.max().expect("batches were written");
+        assert!(most < ZEROS_MIN, "a commit syncs {most} bytes of zeros beside its own");
+        let alone =
+            |(zeros, op): &&(usize, Op)| *zeros >= ZEROS_MIN && matches!(op, Op::SyncFile { .. });
+        let alone = log.iter().filter(alone).count();
         // Of 8 MB, half a megabyte at a time.
         assert!((8..20).contains(&alone), "{alone} syncs of zeros alone");
+        assert_eq!(syncs(&disk.log()), usize::from(COMMITS) + alone);
+    });
+}
+
+/// What the disk has lost then is not known.
+#[test]
+fn nothing_is_acknowledged_after_a_sync_of_zeros_that_failed() {
+    run(async {
+        let found = SimDisk::default();
+        let pack = open(&found, Durability::Sync);
+        found.record();
+        let first = |log: Vec<Op>| {
+            let mut log = with_zeros(log).into_iter();
+            log.position(|(zeros, op)| zeros >= ZEROS_MIN && matches!(op, Op::SyncFile { .. }))
+        };
+        let (mut done, mut at) = (0, None);
+        while at.is_none() && done < u8::MAX {
+            write_long(&pack, done).await.expect("write");
+            (done, at) = (done + 1, first(found.log()));
+        }
+        let at = at.expect("zeros are synced on their own") as u64 + 1;
+        // The same once more, where that call fails.
+        let disk = SimDisk::default();
+        let pack = open(&disk, Durability::Sync);
+        disk.fail(Some(Failure { at, kind: std::io::ErrorKind::Other, lasts: false }));
+        for number in 0..done {
+            write_long(&pack, number).await.expect("it is durable before the zeros are synced");
+        }
+        assert!(disk.failed());
+        write_long(&pack, done).await.expect_err("the disk may have lost something");
+        write_long(&pack, done).await.expect_err("so it stays");
     });
 }
 
