@@ -225,13 +225,13 @@ impl<K: Key, V: Value> Follower<K, V> {
     fn take_change(&mut self) -> Option<Changed<K, V>> {
         while let Some(change) = self.waiting.pop_front() {
             self.cursor = change.cursor;
-            self.give_back_room();
             if let Some(change) = self.watched.restrict(change) {
                 self.cursor = if self.waiting.is_empty() { self.reached } else { self.cursor };
                 return Some(Changed::one(change));
             }
         }
         self.cursor = self.reached;
+        self.give_back_room();
         None
     }
 
@@ -295,4 +295,33 @@ fn check_page<K, V>(page: &Page<K, V>, after: Cursor) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use ramus_core::{Incarnation, KeyChange, UpdateId};
+
+    use super::*;
+    use crate::Log;
+
+    #[test]
+    fn who_has_caught_up_keeps_no_room_for_what_it_was_behind() {
+        let mut log: Log<String, u64> = Log::of_incarnation(Incarnation::from_bytes([1; 16]), 1000);
+        let begin = log.end();
+        for number in 0..300 {
+            let keys = vec![KeyChange { key: "a".to_owned(), old: None, new: Some(number) }];
+            log.append(UpdateId::random(), Bytes::new(), keys);
+        }
+        for mode in [Mode::Every, Mode::Latest] {
+            let options = WatchOptions { mode, ..WatchOptions::default() };
+            let mut follower = Follower::new(options, begin);
+            follower.read(log.after(begin, 300));
+            assert!(follower.waiting.capacity() >= 300, "all of them are there");
+            while let Next::Give(event) = follower.step() {
+                event.expect("a change");
+            }
+            assert_eq!(follower.cursor(), log.end());
+            assert!(follower.waiting.capacity() < 10, "{}", follower.waiting.capacity());
+        }
+    }
 }

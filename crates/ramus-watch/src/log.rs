@@ -443,6 +443,7 @@ mod tests {
             let oldest = Cursor { sequence: forgotten as u64, ..end };
             prop_assert_eq!((log.end(), log.oldest()), (end, oldest));
             prop_assert!(log.recent.len() <= recent_max);
+            prop_assert_eq!(log.ids.len(), model.len() - forgotten);
             let Changes::Page(all) = log.after(oldest, usize::MAX) else { panic!("it is kept") };
             prop_assert_eq!(&all.changes[..], &model[forgotten..]);
             prop_assert_eq!((all.next, all.end), (end, end));

@@ -41,6 +41,12 @@ impl Ids {
         }
     }
 
+    /// Returns how many ids are there.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
     #[expect(clippy::cast_possible_truncation, reason = "a part of the hash is what is meant")]
     fn hash_of(&self, id: UpdateId) -> u32 {
         self.hash.hash_one(id) as u32
