@@ -57,8 +57,8 @@ impl<K: Key, V: Value> Log<K, V> {
     /// The most changes that a log keeps.
     pub const CAPACITY_MAX: usize = 1 << 31;
 
-    /// Those that a watch reads which is not far behind, or follows a writer that does not wait: to make them anew for
-    /// each of many watchers takes three times as long as to share them.
+    /// Those that a watch reads which is not far behind, or follows a writer that does not wait: of many watchers each
+    /// would have to make them anew, with two allocations, where they share them.
     const RECENT_MAX: usize = 16_384;
 
     /// Returns an empty log of a new incarnation that keeps the newest `capacity` changes: 1 to
