@@ -478,6 +478,15 @@ mod tests {
     }
 
     #[test]
+    fn an_id_whose_hash_is_that_of_another_is_not_taken_for_it() {
+        let mut log = filled(8, 3);
+        let update = set(Update::new(log.end()), "a", 1);
+        // As if its hash were that of the second change.
+        log.ids.insert(update.id, 2);
+        assert_eq!(log.recall(&update).unwrap(), None);
+    }
+
+    #[test]
     fn old_changes_take_little_and_share_their_keys() {
         let mut log = Log { recent_max: 64, ..Log::new(1000) };
         for number in 0..64 {
