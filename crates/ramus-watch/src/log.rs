@@ -29,7 +29,7 @@ use packed::Packed;
 ///
 /// The newest 16 384 changes are kept as they were given out, so that whoever reads them shares them. Older
 /// ones are packed, and made anew for whoever reads them: one of one key takes some 100 bytes besides the bytes of its
-/// note, and 16 for its id.
+/// note, and 18 for its id.
 #[derive(Debug)]
 pub struct Log<K, V> {
     incarnation: Incarnation,
