@@ -24,6 +24,15 @@ pub(crate) struct Known<H> {
     highest: OnceCell<Option<Gap>>,
 }
 
+/// Where a block ends.
+#[derive(Clone, Debug)]
+enum Until {
+    Unknown,
+    EndOfLevel,
+    /// Before this step, with which the next one begins.
+    Next(Step),
+}
+
 /// Finds a block by its name, if it is at hand.
 pub(crate) trait AtHand<H> {
     fn known(&mut self, hash: &H) -> Result<Option<Rc<Known<H>>>>;
@@ -103,8 +112,8 @@ pub(crate) fn check_root<H: Hash>(root: &Rc<Known<H>>, at_hand: &mut impl AtHand
         Some(&End::OfLevel),
         Some(&End::OfLevel),
     )?;
-    check_edge(None, Some(Rc::clone(root)), None, at_hand)?;
-    check_edge(Some(Rc::clone(root)), None, None, at_hand)?;
+    check_edge(None, Some(Rc::clone(root)), None, Until::EndOfLevel, at_hand)?;
+    check_edge(Some(Rc::clone(root)), None, None, Until::EndOfLevel, at_hand)?;
     check_index(root, at_hand)
 }
 
@@ -123,7 +132,9 @@ pub(crate) fn check_index<H: Hash>(above: &Known<H>, at_hand: &mut impl AtHand<H
             )));
         }
         if index > 0 {
-            check_edge(before, below.clone(), Some(step), at_hand)?;
+            let next = items.get(index + 1).map(|(next, _)| Until::Next(next.clone()));
+            let until = next.unwrap_or(Until::Unknown);
+            check_edge(before, below.clone(), Some(step), until, at_hand)?;
         }
         before = below;
     }
@@ -131,11 +142,12 @@ pub(crate) fn check_index<H: Hash>(above: &Known<H>, at_hand: &mut impl AtHand<H
 }
 
 /// Checks the blocks on both sides of a boundary, level by level downwards, as far as they are at
-/// hand; without a step those at the end of their level.
+/// hand; without a step those at the end of their level. The one behind it ends at `until`.
 fn check_edge<H: Hash>(
     mut before: Option<Rc<Known<H>>>,
     mut behind: Option<Rc<Known<H>>>,
     step: Option<&Step>,
+    mut until: Until,
     at_hand: &mut impl AtHand<H>,
 ) -> Result<()> {
     while let Some(level) = before.as_ref().or(behind.as_ref()).map(|known| known.level()) {
@@ -145,7 +157,12 @@ fn check_edge<H: Hash>(
         if level == 0 {
             return Ok(());
         }
-        check_pairs_at_edge(level, before.as_deref(), behind.as_deref(), step)?;
+        check_pairs_at_edge(level, before.as_deref(), behind.as_deref(), step, &until)?;
+        if let Some(behind) = &behind
+            && let Some((second, _)) = behind.children(1, 2)?.pop()
+        {
+            until = Until::Next(second);
+        }
         before = match &before {
             Some(before) => before.below(before.last(), at_hand)?,
             None => None,
@@ -189,13 +206,15 @@ fn check_pairs_at_edge<H: Hash>(
     before: Option<&Known<H>>,
     behind: Option<&Known<H>>,
     step: Option<&Step>,
+    until: &Until,
 ) -> Result<()> {
     let last_two = |known: &Known<H>| known.children(known.last().saturating_sub(1), usize::MAX);
     let mut items = before.map(last_two).transpose()?.unwrap_or_default();
-    let mut right = match (behind, step) {
-        (Some(_), _) => None,
-        (None, Some(step)) => Some(End::Boundary(Gap::before::<H>(level - 1, step))),
-        (None, None) => Some(End::OfLevel),
+    let boundary = |step: &Step| End::Boundary(Gap::before::<H>(level - 1, step));
+    let mut right = match (behind, step, until) {
+        (Some(_), _, Until::Unknown) => None,
+        (Some(_), _, Until::Next(step)) | (None, Some(step), _) => Some(boundary(step)),
+        (Some(_), _, Until::EndOfLevel) | (None, None, _) => Some(End::OfLevel),
     };
     let left = match (before, step) {
         (None, None) => Some(End::OfLevel),
@@ -204,7 +223,7 @@ fn check_pairs_at_edge<H: Hash>(
     if let Some(behind) = behind {
         let mut first = behind.children(0, 3)?;
         if let Some((third, _)) = (first.len() == 3).then(|| first.pop()).flatten() {
-            right = Some(End::Boundary(Gap::before::<H>(level - 1, &third)));
+            right = Some(boundary(&third));
         }
         items.append(&mut first);
     }

@@ -147,3 +147,35 @@ proptest! {
         );
     }
 }
+
+/// What ends the second of two children stands in the block above.
+#[test]
+fn a_cut_between_the_first_two_of_a_level_is_refused() {
+    let item = |number: u32| Item::<Sha1> {
+        step: format!("{number:06}{}", "x".repeat(990)).parse().expect("a step"),
+        body: Body::Entry(Entry::Contents {
+            held: Held::Inline(Bytes::from(vec![7; 60])),
+            metadata: Bytes::new(),
+        }),
+    };
+    let mut seen = 0;
+    for first in 0..400 {
+        let items: Vec<_> = (first * 100..first * 100 + 60).map(item).collect();
+        let right = directory(items.clone(), 0, |_| {});
+        let mut wrong = directory(items, 0, |starts| {
+            starts.insert(1);
+        });
+        let root = Rc::clone(&wrong.blocks[&wrong.root.expect("a root")]);
+        if wrong.root == right.root || root.level() != 2 || wrong.has_single_children() {
+            continue;
+        }
+        let below = root.below(0, &mut wrong).expect("it is sound").expect("it is at hand");
+        let children = below.children(0, 3).expect("they are sound");
+        let weight: u64 = children.iter().map(|(_, child)| child.weight).sum();
+        if children.len() == 2 && weight <= WEIGHT_MAX {
+            seen += 1;
+            assert!(wrong.check().is_err(), "what begins with {first} is cut for nothing");
+        }
+    }
+    assert!(seen > 0, "no directory begins like that");
+}
