@@ -22,7 +22,8 @@
 //!
 //! - An update that was answered survives the end of the process and, with [`Durability::Sync`], a power
 //!   cut; so does every block that was added before it.
-//! - An update costs one fsync, and updates that come at the same time share one.
+//! - An update waits for one fsync, and updates that come at the same time share one. To seal a segment, and to make room
+//!   behind batches of 64 KiB or more, takes fsyncs of its own.
 //! - After a crash the directory is what some moment left that is not before the last answer. What was
 //!   acknowledged is never cut off in silence: if it cannot be read, opening answers
 //!   [`Corrupt`](ramus_core::ErrorKind::Corrupt), with the file and the place.
